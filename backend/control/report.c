@@ -1,0 +1,65 @@
+#include "backend/control/report.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "backend/util/limits.h"
+
+static void tell(struct report *report, unsigned cause, uint64_t now_ms, uint64_t told,
+	uint64_t counted, int level, const char *what)
+{
+	if (counted == told || !log_limit_pass(&report->limit[cause], now_ms, LIMIT_LOG_TROUBLE))
+		return;
+	log_line(level, "%s (%" PRIu64 " so far on this connection)", what, counted);
+}
+
+static void tell_storage(struct report *report, unsigned cause, uint64_t now_ms, uint64_t told,
+	const struct queue_stats *now, uint64_t counted, const char *what)
+{
+	if (counted == told || !log_limit_pass(&report->limit[cause], now_ms, LIMIT_LOG_TROUBLE))
+		return;
+	log_err("%s failed: %s (%" PRIu64 " so far on this connection)", what,
+		strerror((int)now->last_error), counted);
+}
+
+void report_trouble(struct report *report, const struct queue_stats *now, uint64_t now_ms)
+{
+	struct queue_stats *told = &report->told;
+
+	for (unsigned i = 0; i < BLK_REASON_COUNT; i++)
+		tell(report, i, now_ms, told->refused[i], now->refused[i], LOG_WARNING,
+			blk_reason_text(i));
+	tell(report, REPORT_GUEST_PAGES, now_ms, told->failed_guest, now->failed_guest, LOG_WARNING,
+		"guest pages could not be read or written: their grants are not good");
+	tell_storage(report, REPORT_READS, now_ms, told->failed_reads, now, now->failed_reads,
+		"a read from the storage");
+	tell_storage(report, REPORT_WRITES, now_ms, told->failed_writes, now, now->failed_writes,
+		"a write to the storage");
+	tell_storage(report, REPORT_SYNCS, now_ms, told->failed_syncs, now, now->failed_syncs,
+		"data the guest wrote may be lost, and all further writes and flushes fail until "
+		"the "
+		"disk is detached and attached again: fdatasync");
+	*told = *now;
+}
+
+void report_totals(const struct queue_stats *s)
+{
+	uint64_t refused = 0;
+
+	for (unsigned i = 0; i < BLK_REASON_COUNT; i++)
+		refused += s->refused[i];
+	log_info("served reads=%" PRIu64 " writes=%" PRIu64 " flushes=%" PRIu64 " barriers=%" PRIu64
+		 " read_sectors=%" PRIu64 " write_sectors=%" PRIu64 " fdatasyncs=%" PRIu64
+		 " refused=%" PRIu64 " failed=%" PRIu64,
+		s->reads, s->writes, s->flushes, s->barriers, s->read_sectors, s->write_sectors,
+		s->syncs, refused,
+		s->failed_guest + s->failed_reads + s->failed_writes + s->failed_syncs);
+	log_info("moved segments_mapped=%" PRIu64 " segments_copied=%" PRIu64
+		 " grants_mapped=%" PRIu64 " grants_unmapped=%" PRIu64 " events=%" PRIu64
+		 " notifications=%" PRIu64 " passes=%" PRIu64,
+		s->segments_mapped, s->segments_copied, s->grants_mapped, s->grants_unmapped,
+		s->events, s->notifications, s->passes);
+	if (s->grants_mapped != s->grants_unmapped)
+		log_err("%" PRIu64 " grants of the guest were left mapped",
+			s->grants_mapped - s->grants_unmapped);
+}

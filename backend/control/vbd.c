@@ -1,0 +1,440 @@
+#include "backend/control/vbd.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "backend/control/backing.h"
+#include "backend/control/publish.h"
+#include "backend/util/limits.h"
+#include "backend/util/log.h"
+#include "xenstore/node.h"
+#include "xenstore/state.h"
+#include "xenstore/store.h"
+
+#define TOKEN_BACKEND  "backend"
+#define TOKEN_FRONTEND "frontend"
+
+/* Actions in one look: the table ends every chain after three, retries included this is ample. */
+#define ACTIONS_MAX 64
+
+/* XENSTORE_ABS_PATH_MAX of xs_wire.h. */
+#define FRONTEND_PATH_MAX 3072
+
+/* ---- the beginning ---- */
+
+static int find_frontend(struct vbd *vbd, struct problem *ret_problem)
+{
+	struct node_dir dir = {.store = vbd->store, .txn = STORE_NO_TXN, .path = vbd->backend};
+	uint32_t domid;
+	enum node_result result = node_domid(&dir, "frontend-id", &domid);
+
+	if (result == NODE_VALUE)
+		result = node_string(&dir, "frontend", FRONTEND_PATH_MAX, NULL, &vbd->frontend);
+	if (result == NODE_ERROR)
+		return problem_set(ret_problem, dir.error, "'%s' cannot be read: %s", vbd->backend,
+			strerror(-dir.error));
+	if (result != NODE_VALUE)
+		return problem_set(ret_problem, -ENOENT,
+			"'%s' is not a virtual disk's backend directory: the toolstack writes "
+			"frontend and frontend-id there when it attaches one",
+			vbd->backend);
+	if (domid != vbd->id.domid || !path_frontend_ok(vbd->frontend, domid))
+		return problem_set(ret_problem, -EINVAL,
+			"'%s' names the frontend '%s' of domain %u, which is not domain %u's: "
+			"detach "
+			"and attach the disk",
+			vbd->backend, vbd->frontend, domid, vbd->id.domid);
+	return 0;
+}
+
+int vbd_init(struct vbd *vbd, struct store *store, const char *backend, struct problem *ret_problem)
+{
+	int r;
+
+	*vbd = (struct vbd){.store = store, .backend = backend, .self = XENBUS_INITIALISING};
+	vbd->disk.storage.fd = -1;
+	vbd->report_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (vbd->report_fd < 0)
+		return problem_set(ret_problem, -errno, "no eventfd: %s", strerror(errno));
+	r = vbd_path_parse(backend, &vbd->id);
+	if (r)
+		return problem_set(ret_problem, r,
+			"'%s' is not a backend path: it looks like backend/vbd/5/51712", backend);
+	r = find_frontend(vbd, ret_problem);
+	if (r)
+		return r;
+	r = store_watch(store, backend, TOKEN_BACKEND);
+	if (r == 0)
+		r = store_watch(store, vbd->frontend, TOKEN_FRONTEND);
+	if (r)
+		return problem_set(
+			ret_problem, r, "'%s' cannot be watched: %s", backend, strerror(-r));
+	return 0;
+}
+
+/* ---- connecting, in the order it happens ---- */
+
+static int open_storage(struct vbd *vbd, struct disk_features *features, struct problem *problem)
+{
+	struct storage storage;
+	int r = backing_open(vbd->store, vbd->backend, &storage, &features->info, problem);
+
+	if (r)
+		return r;
+	features->nr_sectors = storage.nr_sectors;
+	features->physical_sector_size = storage.physical_sector_size;
+	/* Cache mode none: a write is answered when the device has it, a flush makes it stay (D4).
+	 */
+	features->flush = true;
+	features->barrier = true;
+	disk_init(&vbd->disk, &storage, vbd->fault);
+	vbd->has_disk = true;
+	return 0;
+}
+
+static int make_queue(
+	struct vbd *vbd, const struct disk_features *features, struct problem *problem)
+{
+	struct queue_config cfg = {
+		.index = 0,
+		.domid = vbd->id.domid,
+		.ring_ref = {vbd->keys.ring_ref},
+		.nr_ring_refs = 1,
+		.event_channel = vbd->keys.event_channel,
+		.abi = vbd->keys.abi,
+		.persistent = vbd->keys.persistent,
+		.limits = {.nr_sectors = features->nr_sectors,
+			.read_only = vbd->disk.storage.read_only,
+			.flush = features->flush,
+			.barrier = features->barrier},
+		.report_fd = vbd->report_fd,
+	};
+
+	return queue_create(&cfg, &vbd->disk, &vbd->queue, problem);
+}
+
+/* Drop what a connection made. Returns what the last flush of the storage said. */
+static int drop_connection(struct vbd *vbd)
+{
+	struct queue_stats stats = {0};
+	int r = 0;
+
+	if (vbd->queue) {
+		queue_destroy(vbd->queue, &stats);
+		vbd->queue = NULL;
+		report_trouble(&vbd->report, &stats, vbd->now_ms);
+		if (log_limit_pass(&vbd->limit_disconnected, vbd->now_ms, LIMIT_LOG_LIFE))
+			report_totals(&stats);
+	}
+	if (!vbd->has_disk)
+		return 0;
+	/* Orderly stop and detach flush in every mode (D6). */
+	if (!vbd->disk.storage.read_only && fdatasync(vbd->disk.storage.fd) < 0)
+		r = -errno;
+	if (disk_fault(&vbd->disk))
+		vbd->fault = disk_fault(&vbd->disk);
+	if (r)
+		vbd->fault = r;
+	disk_fini(&vbd->disk);
+	vbd->has_disk = false;
+	return r;
+}
+
+static void disconnect(struct vbd *vbd)
+{
+	int r = drop_connection(vbd);
+
+	if (r) {
+		log_err("fdatasync failed at the end of the connection: %s: data the guest wrote "
+			"may "
+			"be lost",
+			strerror(-r));
+		(void)publish_hotplug_error(vbd->store, vbd->backend,
+			"fdatasync failed at the end of the connection: data may be lost");
+	}
+}
+
+static void log_connected(struct vbd *vbd, const struct disk_features *features)
+{
+	if (!log_limit_pass(&vbd->limit_connected, vbd->now_ms, LIMIT_LOG_LIFE))
+		return;
+	log_info("connected: sectors=%llu access=%s protocol=%s persistent=%u flush=%u barrier=%u",
+		(unsigned long long)features->nr_sectors,
+		vbd->disk.storage.read_only ? "read-only" : "read-write",
+		vbd->keys.abi == WIRE_ABI_32 ? "x86_32-abi" : "x86_64-abi", vbd->keys.persistent,
+		features->flush, features->barrier);
+	if (vbd->fault)
+		log_err("an earlier fdatasync of this disk failed (%s): all writes and flushes "
+			"fail "
+			"until it is detached and attached again",
+			strerror(-vbd->fault));
+}
+
+/* What became of an attempt to connect, the store itself working. */
+enum outcome {
+	OUTCOME_CONNECTED,
+	OUTCOME_WAIT,   /* the hotplug script has not said which storage it is */
+	OUTCOME_REFUSE, /* for good; the problem says why */
+};
+
+static int attach(
+	struct vbd *vbd, enum xenbus_state seen, enum outcome *ret_outcome, struct problem *problem)
+{
+	struct disk_features features = {0};
+	int r = open_storage(vbd, &features, problem);
+
+	if (r == 0)
+		r = make_queue(vbd, &features, problem);
+	if (r)
+		return 0;
+	r = publish_connected(vbd->store, vbd->backend, seen, &features);
+	if (r) {
+		(void)drop_connection(vbd);
+		return r;
+	}
+	vbd->self = XENBUS_CONNECTED;
+	r = queue_start(vbd->queue);
+	if (r) {
+		(void)problem_set(problem, r, "no thread for the queue: %s", strerror(-r));
+		return 0;
+	}
+	*ret_outcome = OUTCOME_CONNECTED;
+	log_connected(vbd, &features);
+	return 0;
+}
+
+/* 0 with the outcome, or the store's -errno. */
+static int connect(
+	struct vbd *vbd, enum xenbus_state seen, enum outcome *ret_outcome, struct problem *problem)
+{
+	enum hotplug_state hotplug;
+	int r = backing_hotplug(vbd->store, vbd->backend, &hotplug);
+
+	*ret_outcome = hotplug == HOTPLUG_CONNECTED ? OUTCOME_REFUSE : OUTCOME_WAIT;
+	if (r || hotplug != HOTPLUG_CONNECTED)
+		return r;
+	vbd->has_keys = false;
+	r = handshake_read(vbd->store, vbd->frontend, &vbd->keys, problem);
+	if (r)
+		return r == -EPROTO ? 0 : r;
+	vbd->has_keys = true;
+	return attach(vbd, seen, ret_outcome, problem);
+}
+
+/* ---- actions ---- */
+
+static int go(struct vbd *vbd, enum xenbus_state seen, enum xenbus_state next)
+{
+	int r = next == XENBUS_INITWAIT ? publish_init_wait(vbd->store, vbd->backend, seen)
+					: publish_state(vbd->store, vbd->backend, seen, next);
+
+	if (r == 0) {
+		log_debug("%s", xenbus_state_name(next));
+		vbd->self = next;
+	}
+	return r;
+}
+
+/* A connection that failed for good: say why where people look; Closing makes both start over. */
+static int refuse(struct vbd *vbd, enum xenbus_state seen, const struct problem *problem)
+{
+	(void)drop_connection(vbd);
+	if (log_limit_pass(&vbd->limit_refused, vbd->now_ms, LIMIT_LOG_LIFE))
+		log_err("the frontend is refused: %s", problem->text);
+	(void)publish_hotplug_error(vbd->store, vbd->backend, problem->text);
+	return go(vbd, seen, XENBUS_CLOSING);
+}
+
+static int do_connect(struct vbd *vbd, enum xenbus_state seen, bool *ret_waiting)
+{
+	struct problem problem = {.text = ""};
+	enum outcome outcome;
+	int r = connect(vbd, seen, &outcome, &problem);
+
+	if (r)
+		return r;
+	*ret_waiting = outcome == OUTCOME_WAIT;
+	if (outcome == OUTCOME_REFUSE)
+		/* What we have published decides: Connected, if only the thread was missing. */
+		return refuse(
+			vbd, vbd->self == XENBUS_CONNECTED ? XENBUS_CONNECTED : seen, &problem);
+	return 0;
+}
+
+static int perform(
+	struct vbd *vbd, enum xenbus_action action, enum xenbus_state seen, bool *ret_waiting)
+{
+	*ret_waiting = false;
+	switch (action) {
+	case XENBUS_DO_NOTHING:
+		return 0;
+	case XENBUS_DO_OPEN:
+		disconnect(vbd);
+		return go(vbd, seen, XENBUS_INITWAIT);
+	case XENBUS_DO_CONNECT:
+		return do_connect(vbd, seen, ret_waiting);
+	case XENBUS_DO_CLOSING:
+		return go(vbd, seen, XENBUS_CLOSING);
+	case XENBUS_DO_CLOSED:
+		disconnect(vbd);
+		return go(vbd, seen, XENBUS_CLOSED);
+	case XENBUS_DO_FINISH:
+		disconnect(vbd);
+		vbd->end = VBD_FINISHED;
+		return 0;
+	}
+	return 0;
+}
+
+/* ---- looking ---- */
+
+/*
+ * The frontend has started over unseen: its keys are complete and not those of our connection. Only
+ * worth a look where the table asks for it.
+ */
+static bool is_rekeyed(struct vbd *vbd, const struct xenbus_input *in)
+{
+	struct handshake keys;
+	struct problem ignored;
+
+	if (in->self != XENBUS_CONNECTED && in->self != XENBUS_CLOSING)
+		return false;
+	if (in->frontend != XENBUS_INITIALISED && in->frontend != XENBUS_CONNECTED)
+		return false;
+	if (!vbd->has_keys || handshake_read(vbd->store, vbd->frontend, &keys, &ignored))
+		return false;
+	return !handshake_same(&keys, &vbd->keys);
+}
+
+static int read_input(struct vbd *vbd, struct xenbus_input *ret_in)
+{
+	struct node_dir ours = {.store = vbd->store, .txn = STORE_NO_TXN, .path = vbd->backend};
+	struct node_dir theirs = {.store = vbd->store, .txn = STORE_NO_TXN, .path = vbd->frontend};
+	struct xenbus_input in = {.self = vbd->self};
+	int r = state_read(&ours, &in.node);
+
+	if (r == 0)
+		r = state_read(&theirs, &in.frontend);
+	if (r == 0 && node_bool(&ours, "online", &in.online) == NODE_ERROR)
+		r = ours.error;
+	if (r)
+		return r;
+	in.rekeyed = is_rekeyed(vbd, &in);
+	*ret_in = in;
+	return 0;
+}
+
+static enum vbd_end give_up(struct vbd *vbd, int error)
+{
+	if (error == -EPIPE)
+		vbd->end = VBD_STORE_LOST;
+	else
+		vbd->end = VBD_FAILED;
+	log_err("xenstore: %s",
+		error == -EPIPE ? "the connection to xenstored is lost" : strerror(-error));
+	return vbd->end;
+}
+
+enum vbd_end vbd_look(struct vbd *vbd, uint64_t now_ms)
+{
+	vbd->now_ms = now_ms;
+	for (unsigned i = 0; i < ACTIONS_MAX && vbd->end == VBD_LIVES; i++) {
+		struct xenbus_input in;
+		enum xenbus_action action;
+		bool waiting;
+		int r = read_input(vbd, &in);
+
+		if (r)
+			return give_up(vbd, r);
+		action = xenbus_next(&in);
+		if (action == XENBUS_DO_NOTHING)
+			break;
+		r = perform(vbd, action, in.node, &waiting);
+		if (waiting)
+			break;
+		/* ESTALE, ENOENT: somebody else wrote or removed our state: look again. */
+		if (r && r != -ESTALE && r != -ENOENT)
+			return give_up(vbd, r);
+	}
+	return vbd->end;
+}
+
+/* ---- the queue's word ---- */
+
+/* R16: the guest broke its ring. Its disk ends here; it may start over. */
+static enum vbd_end end_broken(struct vbd *vbd)
+{
+	struct problem problem;
+
+	(void)problem_set(&problem, 0,
+		"domain %u broke its ring (request producer beyond one ring): nothing more is "
+		"taken "
+		"from it until the frontend reconnects",
+		vbd->id.domid);
+	if (vbd->self == XENBUS_CONNECTED) {
+		int r = refuse(vbd, XENBUS_CONNECTED, &problem);
+
+		if (r && r != -ESTALE && r != -ENOENT)
+			return give_up(vbd, r);
+	}
+	return vbd_look(vbd, vbd->now_ms);
+}
+
+enum vbd_end vbd_heed_queue(struct vbd *vbd, uint64_t now_ms)
+{
+	struct queue_stats stats;
+
+	vbd->now_ms = now_ms;
+	if (vbd->queue == NULL || !queue_take_report(vbd->queue))
+		return vbd->end;
+	stats = queue_stats(vbd->queue);
+	report_trouble(&vbd->report, &stats, now_ms);
+	if (disk_fault(&vbd->disk) && !vbd->fault) {
+		vbd->fault = disk_fault(&vbd->disk);
+		(void)publish_hotplug_error(vbd->store, vbd->backend,
+			"fdatasync failed: all writes and flushes fail until the disk is attached "
+			"anew");
+	}
+	if (queue_status(vbd->queue) == QUEUE_BROKEN)
+		return end_broken(vbd);
+	return vbd->end;
+}
+
+void vbd_log_totals(const struct vbd *vbd)
+{
+	struct queue_stats stats;
+
+	if (vbd->queue == NULL)
+		return;
+	stats = queue_stats(vbd->queue);
+	report_totals(&stats);
+}
+
+/* ---- the end ---- */
+
+void vbd_shut_down(struct vbd *vbd)
+{
+	enum xenbus_state before = vbd->self;
+	int r;
+
+	if (vbd->end != VBD_LIVES)
+		return;
+	disconnect(vbd);
+	r = go(vbd, before, XENBUS_CLOSED);
+	if (r && r != -ENOENT)
+		log_warn("the disk's state could not be set to Closed: %s", strerror(-r));
+	vbd->end = VBD_FINISHED;
+}
+
+void vbd_fini(struct vbd *vbd)
+{
+	(void)drop_connection(vbd);
+	free(vbd->frontend);
+	vbd->frontend = NULL;
+	if (vbd->report_fd >= 0)
+		(void)close(vbd->report_fd);
+	vbd->report_fd = -1;
+}

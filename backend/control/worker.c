@@ -1,0 +1,220 @@
+#include "backend/control/worker.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "backend/control/vbd.h"
+#include "backend/util/log.h"
+#include "xenstore/store.h"
+
+/* libxenstore's descriptor stays silent when xenstored dies: ask now and then. */
+#define STORE_CHECK_SECONDS 30
+
+struct worker {
+	struct store *store;
+	struct vbd vbd;
+	int epoll_fd;
+	int signal_fd;
+	int timer_fd;
+	bool has_vbd;
+	bool is_ready;
+	void (*ready)(void *ctx);
+	void *ctx;
+};
+
+void worker_signals(sigset_t *ret_signals)
+{
+	(void)sigemptyset(ret_signals);
+	(void)sigaddset(ret_signals, SIGTERM);
+	(void)sigaddset(ret_signals, SIGINT);
+	(void)sigaddset(ret_signals, SIGUSR1);
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* ---- the beginning ---- */
+
+static int wait_for(struct worker *w, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+
+	if (fd < 0)
+		return -errno;
+	return epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static int open_descriptors(struct worker *w)
+{
+	struct itimerspec every = {
+		.it_interval.tv_sec = STORE_CHECK_SECONDS, .it_value.tv_sec = STORE_CHECK_SECONDS};
+	sigset_t signals;
+	int r;
+
+	worker_signals(&signals);
+	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (w->epoll_fd < 0)
+		return -errno;
+	w->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	r = wait_for(w, w->signal_fd);
+	if (r)
+		return r;
+	w->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	r = wait_for(w, w->timer_fd);
+	if (r == 0 && timerfd_settime(w->timer_fd, 0, &every, NULL) < 0)
+		r = -errno;
+	if (r == 0)
+		r = wait_for(w, store_fd(w->store));
+	return r;
+}
+
+static enum worker_exit start(struct worker *w, const char *backend)
+{
+	struct problem problem;
+	int r = store_open(&w->store);
+
+	if (r) {
+		log_err("xenstored cannot be reached: %s: is it running on this host?",
+			strerror(-r));
+		return WORKER_NO_STORE;
+	}
+	r = open_descriptors(w);
+	if (r) {
+		log_err("events cannot be waited for: %s", strerror(-r));
+		return WORKER_FAILED;
+	}
+	r = vbd_init(&w->vbd, w->store, backend, &problem);
+	w->has_vbd = true;
+	if (r == 0)
+		r = wait_for(w, w->vbd.report_fd);
+	else
+		log_err("%s", problem.text);
+	if (r)
+		return r == -EPIPE ? WORKER_NO_STORE : WORKER_NO_DISK;
+	return WORKER_OK;
+}
+
+/* ---- events ---- */
+
+/* Level-triggered: however many events there are, look once (XSA-349). */
+static void heed_store(struct worker *w)
+{
+	struct store_event event;
+	int r;
+
+	while ((r = store_next_event(w->store, &event)) == 0)
+		store_event_fini(&event);
+	if (r == -EPIPE) {
+		log_err("the connection to xenstored is lost");
+		w->vbd.end = VBD_STORE_LOST;
+		return;
+	}
+	(void)vbd_look(&w->vbd, now_ms());
+}
+
+static void heed_signal(struct worker *w)
+{
+	struct signalfd_siginfo info;
+
+	while (read(w->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGUSR1) {
+			vbd_log_totals(&w->vbd);
+			continue;
+		}
+		log_info("asked to stop by signal %u", info.ssi_signo);
+		vbd_shut_down(&w->vbd);
+	}
+}
+
+static void heed_timer(struct worker *w)
+{
+	uint64_t count;
+
+	(void)!read(w->timer_fd, &count, sizeof(count));
+	if (store_check(w->store) == -EPIPE) {
+		log_err("the connection to xenstored is lost");
+		w->vbd.end = VBD_STORE_LOST;
+	}
+}
+
+static void heed_queue(struct worker *w)
+{
+	uint64_t count;
+
+	(void)!read(w->vbd.report_fd, &count, sizeof(count));
+	(void)vbd_heed_queue(&w->vbd, now_ms());
+}
+
+static void heed(struct worker *w, int fd)
+{
+	if (fd == w->signal_fd)
+		heed_signal(w);
+	else if (fd == w->timer_fd)
+		heed_timer(w);
+	else if (fd == w->vbd.report_fd)
+		heed_queue(w);
+	else
+		heed_store(w);
+}
+
+static void serve(struct worker *w)
+{
+	(void)vbd_look(&w->vbd, now_ms());
+	while (w->vbd.end == VBD_LIVES) {
+		struct epoll_event event;
+
+		if (!w->is_ready && w->vbd.self != XENBUS_INITIALISING) {
+			w->is_ready = true;
+			w->ready(w->ctx);
+		}
+		if (epoll_wait(w->epoll_fd, &event, 1, -1) == 1)
+			heed(w, event.data.fd);
+	}
+}
+
+/* ---- the end ---- */
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		(void)close(fd);
+}
+
+static void stop(struct worker *w)
+{
+	if (w->has_vbd)
+		vbd_fini(&w->vbd);
+	store_close(w->store);
+	close_fd(w->timer_fd);
+	close_fd(w->signal_fd);
+	close_fd(w->epoll_fd);
+}
+
+enum worker_exit worker_run(const char *backend, void (*ready)(void *ctx), void *ctx)
+{
+	struct worker w = {
+		.epoll_fd = -1, .signal_fd = -1, .timer_fd = -1, .ready = ready, .ctx = ctx};
+	enum worker_exit result = start(&w, backend);
+
+	if (result == WORKER_OK) {
+		serve(&w);
+		if (w.vbd.end == VBD_STORE_LOST)
+			result = WORKER_NO_STORE;
+		else if (w.vbd.end != VBD_FINISHED)
+			result = WORKER_FAILED;
+	}
+	stop(&w);
+	return result;
+}

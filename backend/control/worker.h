@@ -1,0 +1,34 @@
+/*
+ * The control thread: waits for the store, signals and the queue, and lets one disk's vbd act.
+ *
+ * Control thread only. The caller has blocked the signals of worker_signals() in all threads and
+ * ignored SIGPIPE. Logs.
+ */
+#ifndef BACKEND_CONTROL_WORKER_H
+#define BACKEND_CONTROL_WORKER_H
+
+#include <signal.h>
+
+/* Exit codes of blkback-vbd; see its manual. */
+enum worker_exit {
+	WORKER_OK = 0,
+	WORKER_FAILED = 1,
+	WORKER_USAGE = 2,
+	WORKER_NO_DISK = 3,  /* no such backend directory, or not a disk's */
+	WORKER_NO_STORE = 4, /* xenstored cannot be reached, or went away */
+	WORKER_STORAGE = 5,  /* --check: the storage cannot be served */
+	WORKER_BUSY = 6,     /* another process serves this disk */
+};
+
+/* Fills @ret_signals with what the worker waits for. */
+void worker_signals(sigset_t *ret_signals) __attribute__((nonnull));
+
+/*
+ * Serve the disk of @backend until it is taken away, a signal ends it, or the store is lost.
+ * @ready, with @ctx, is called once, when the disk is in InitWait or further: from then on the
+ * toolstack can go on.
+ */
+enum worker_exit worker_run(const char *backend, void (*ready)(void *ctx), void *ctx)
+	__attribute__((nonnull(1, 2)));
+
+#endif

@@ -1,0 +1,83 @@
+#include "backend/data/disk.h"
+
+#include <stddef.h>
+#include <unistd.h>
+
+void disk_init(struct disk *disk, struct storage *storage, int fault)
+{
+	*disk = (struct disk){.storage = *storage};
+	storage->fd = -1;
+	(void)pthread_mutex_init(&disk->lock, NULL);
+	order_init(&disk->order);
+	if (fault)
+		order_latch(&disk->order, fault);
+	atomic_init(&disk->gate, disk->order.gate);
+	for (unsigned i = 0; i < LIMIT_QUEUES; i++)
+		disk->wake_fd[i] = -1;
+}
+
+void disk_fini(struct disk *disk)
+{
+	if (disk->storage.fd < 0)
+		return;
+	storage_close(&disk->storage);
+	(void)pthread_mutex_destroy(&disk->lock);
+}
+
+struct order *disk_lock(struct disk *disk)
+{
+	(void)pthread_mutex_lock(&disk->lock);
+	return &disk->order;
+}
+
+int disk_fault(struct disk *disk)
+{
+	int fault = disk_lock(disk)->fault;
+
+	(void)pthread_mutex_unlock(&disk->lock);
+	return fault;
+}
+
+static void wake_queues(const struct disk *disk, uint32_t queues)
+{
+	uint64_t one = 1;
+
+	for (unsigned q = 0; q < LIMIT_QUEUES; q++)
+		if (queues & (1u << q))
+			/* Fails only when the counter is full, and then the queue is awake. */
+			(void)!write(disk->wake_fd[q], &one, sizeof(one));
+}
+
+/*
+ * The wake-ups are sent under the lock: a queue that leaves takes the lock, so none is sent to a
+ * descriptor that was closed.
+ */
+void disk_unlock(struct disk *disk, unsigned self)
+{
+	uint32_t others = disk->order.wake & ~(1u << self);
+
+	disk->order.wake &= 1u << self;
+	atomic_store_explicit(&disk->gate, disk->order.gate, memory_order_relaxed);
+	wake_queues(disk, others);
+	(void)pthread_mutex_unlock(&disk->lock);
+}
+
+void disk_join(struct disk *disk, unsigned queue, int wake_fd)
+{
+	struct order *order = disk_lock(disk);
+
+	disk->wake_fd[queue] = wake_fd;
+	order_join(order, queue);
+	disk_unlock(disk, queue);
+}
+
+bool disk_leave(struct disk *disk, unsigned queue)
+{
+	struct order *order = disk_lock(disk);
+	bool left = order_leave(order, queue);
+
+	if (left)
+		disk->wake_fd[queue] = -1;
+	disk_unlock(disk, queue);
+	return left;
+}

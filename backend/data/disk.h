@@ -1,0 +1,56 @@
+/*
+ * What the queues of one disk share: the storage and the ordering object.
+ *
+ * Made and destroyed by the control thread while no queue runs. In between, queue threads call
+ * everything below. The lock guards .order and .wake_fd; it is the only lock of the data path and is taken
+ * only by requests that need ordering. It is held for a few list operations, never over I/O. The
+ * gate word is the order's, published: queues read it relaxed, once per pass.
+ */
+#ifndef BACKEND_DATA_DISK_H
+#define BACKEND_DATA_DISK_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "backend/data/order.h"
+#include "backend/data/storage.h"
+
+struct disk {
+	struct storage storage; /* owned; constant while queues run */
+	pthread_mutex_t lock;
+	struct order order;
+	int wake_fd[LIMIT_QUEUES]; /* borrowed from the queues, -1 for none */
+	atomic_uint gate;
+};
+
+/*
+ * Takes over @storage, which reads as closed afterwards. @fault is 0, or what disk_fault() said of
+ * the same storage before: a reconnect does not clear the latch (D5).
+ */
+void disk_init(struct disk *disk, struct storage *storage, int fault) __attribute__((nonnull));
+
+/* 0, or the -errno of the fdatasync that latched the disk. Any thread. */
+int disk_fault(struct disk *disk) __attribute__((nonnull));
+
+/* Closes the storage. No queue may be joined. May be called twice after disk_init(). */
+void disk_fini(struct disk *disk) __attribute__((nonnull));
+
+/* @queue takes part; writing to its eventfd @wake_fd makes it look at the order again. */
+void disk_join(struct disk *disk, unsigned queue, int wake_fd) __attribute__((nonnull));
+
+/* False while the order still needs @queue. */
+bool disk_leave(struct disk *disk, unsigned queue) __attribute__((nonnull, warn_unused_result));
+
+/* Between these two the caller may use the order_*() functions that need the lock. */
+struct order *disk_lock(struct disk *disk) __attribute__((nonnull));
+
+/* Publishes the gate and wakes the other queues the order wants to see. */
+void disk_unlock(struct disk *disk, unsigned self) __attribute__((nonnull));
+
+static inline uint32_t disk_gate(struct disk *disk)
+{
+	return atomic_load_explicit(&disk->gate, memory_order_relaxed);
+}
+
+#endif

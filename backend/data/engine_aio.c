@@ -1,0 +1,230 @@
+#include <errno.h>
+#include <libaio.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "backend/data/engine.h"
+
+/*
+ *   free: iocbs nobody uses          a stack of pointers
+ *   queued: put, not yet accepted    a FIFO of pointers; io_submit takes from its head
+ *   failed: refused by io_submit     reaped before anything else
+ *
+ * An iocb's .data is its index; size and tag lie beside it.
+ */
+struct slot {
+	struct iocb iocb;
+	uint32_t size_bytes;
+	uint32_t tag;
+};
+
+struct engine_aio {
+	struct engine base;
+	io_context_t ctx;
+	int event_fd;
+	unsigned capacity;
+	unsigned nr_free;
+	unsigned nr_queued;
+	unsigned nr_submitted;
+	unsigned nr_failed;
+	struct slot *slot;
+	struct slot **free;
+	struct iocb **queued;
+	struct engine_done *failed;
+	struct io_event *events;
+};
+
+static struct engine_aio *self(struct engine *e)
+{
+	return (struct engine_aio *)e;
+}
+
+static void aio_put(struct engine *e, const struct engine_io *io)
+{
+	struct engine_aio *a = self(e);
+	struct slot *slot = a->free[--a->nr_free];
+
+	slot->size_bytes = io->size_bytes;
+	slot->tag = io->tag;
+	switch (io->verb) {
+	case ENGINE_READ:
+		io_prep_preadv(
+			&slot->iocb, io->fd, io->iov, (int)io->nr_iov, (long long)io->offset_bytes);
+		break;
+	case ENGINE_WRITE:
+		io_prep_pwritev(
+			&slot->iocb, io->fd, io->iov, (int)io->nr_iov, (long long)io->offset_bytes);
+		break;
+	case ENGINE_SYNC:
+		io_prep_fdsync(&slot->iocb, io->fd);
+		break;
+	}
+	io_set_eventfd(&slot->iocb, a->event_fd);
+	slot->iocb.data = slot;
+	a->queued[a->nr_queued++] = &slot->iocb;
+}
+
+/* The first queued iocb will never be accepted: report it as finished. */
+static void fail_first(struct engine_aio *a, int error)
+{
+	struct slot *slot = a->queued[0]->data;
+	uint64_t one = 1;
+
+	a->failed[a->nr_failed++] = (struct engine_done){.tag = slot->tag, .error = error};
+	a->free[a->nr_free++] = slot;
+	a->nr_queued--;
+	for (unsigned i = 0; i < a->nr_queued; i++)
+		a->queued[i] = a->queued[i + 1];
+	/* The queue must wake up to reap it. A full counter has woken it already. */
+	(void)!write(a->event_fd, &one, sizeof(one));
+}
+
+static void drop_accepted(struct engine_aio *a, unsigned n)
+{
+	a->nr_queued -= n;
+	a->nr_submitted += n;
+	for (unsigned i = 0; i < a->nr_queued; i++)
+		a->queued[i] = a->queued[i + n];
+}
+
+static void aio_commit(struct engine *e)
+{
+	struct engine_aio *a = self(e);
+
+	while (a->nr_queued > 0) {
+		int n = io_submit(a->ctx, (long)a->nr_queued, a->queued);
+
+		if (n > 0)
+			drop_accepted(a, (unsigned)n);
+		else if (n == -EINTR)
+			continue;
+		else if ((n == 0 || n == -EAGAIN) && a->nr_submitted > 0)
+			return; /* tried again after the next completion */
+		else
+			fail_first(a, n == 0 ? -EAGAIN : n);
+	}
+}
+
+static int error_of(const struct io_event *event, const struct slot *slot)
+{
+	/* libaio declares res unsigned, the kernel means a signed long. */
+	long res = (long)event->res;
+
+	if (res < 0)
+		return (int)res;
+	if (slot->iocb.aio_lio_opcode == IO_CMD_FDSYNC)
+		return 0;
+	return (uint64_t)res == slot->size_bytes ? 0 : -EIO;
+}
+
+static unsigned reap_failed(struct engine_aio *a, struct engine_done *done, unsigned max)
+{
+	unsigned n = 0;
+
+	while (n < max && a->nr_failed > 0)
+		done[n++] = a->failed[--a->nr_failed];
+	return n;
+}
+
+static unsigned aio_reap(struct engine *e, struct engine_done *done, unsigned max)
+{
+	struct engine_aio *a = self(e);
+	struct timespec now = {0};
+	unsigned n = reap_failed(a, done, max);
+	int got;
+
+	if (a->nr_submitted == 0 || n == max)
+		return n;
+	got = io_getevents(a->ctx, 0, (long)(max - n), a->events, &now);
+	for (int i = 0; i < got; i++) {
+		struct slot *slot = a->events[i].data;
+
+		done[n++] = (struct engine_done){
+			.tag = slot->tag, .error = error_of(&a->events[i], slot)};
+		a->free[a->nr_free++] = slot;
+		a->nr_submitted--;
+	}
+	/* What did not fit before may fit now. */
+	if (got > 0 && a->nr_queued > 0)
+		aio_commit(e);
+	return n;
+}
+
+static int aio_fd(const struct engine *e)
+{
+	return ((const struct engine_aio *)e)->event_fd;
+}
+
+static unsigned aio_in_flight(const struct engine *e)
+{
+	const struct engine_aio *a = (const struct engine_aio *)e;
+
+	return a->capacity - a->nr_free + a->nr_failed;
+}
+
+static void aio_destroy(struct engine *e)
+{
+	struct engine_aio *a = self(e);
+
+	if (a == NULL)
+		return;
+	if (a->ctx)
+		(void)io_destroy(a->ctx);
+	if (a->event_fd >= 0)
+		(void)close(a->event_fd);
+	free(a->slot);
+	free(a->free);
+	free(a->queued);
+	free(a->failed);
+	free(a->events);
+	free(a);
+}
+
+static const struct engine_ops aio_ops = {
+	.put = aio_put,
+	.commit = aio_commit,
+	.reap = aio_reap,
+	.fd = aio_fd,
+	.in_flight = aio_in_flight,
+	.destroy = aio_destroy,
+};
+
+static bool allocate(struct engine_aio *a, unsigned capacity)
+{
+	a->slot = calloc(capacity, sizeof(*a->slot));
+	a->free = calloc(capacity, sizeof(*a->free));
+	a->queued = calloc(capacity, sizeof(*a->queued));
+	a->failed = calloc(capacity, sizeof(*a->failed));
+	a->events = calloc(capacity, sizeof(*a->events));
+	if (!a->slot || !a->free || !a->queued || !a->failed || !a->events)
+		return false;
+	for (unsigned i = 0; i < capacity; i++)
+		a->free[i] = &a->slot[i];
+	a->capacity = capacity;
+	a->nr_free = capacity;
+	return true;
+}
+
+int engine_aio_create(unsigned capacity, struct engine **ret_engine)
+{
+	struct engine_aio *a = calloc(1, sizeof(*a));
+	int r;
+
+	if (a == NULL)
+		return -ENOMEM;
+	a->base.ops = &aio_ops;
+	a->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r = a->event_fd < 0 ? -errno : 0;
+	if (r == 0 && !allocate(a, capacity))
+		r = -ENOMEM;
+	if (r == 0)
+		r = io_setup((int)capacity, &a->ctx);
+	if (r) {
+		aio_destroy(&a->base);
+		return r;
+	}
+	*ret_engine = &a->base;
+	return 0;
+}

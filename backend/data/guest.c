@@ -1,0 +1,93 @@
+#include "backend/data/guest.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+#include <xengnttab.h>
+#include <xentoollog.h>
+
+#include "backend/data/stats.h"
+
+int guest_open(struct guest *guest, uint32_t domid, unsigned max_pages, struct queue_stats *stats)
+{
+	*guest = (struct guest){.stats = stats, .domid = domid};
+	guest->quiet = (xentoollog_logger *)xtl_createlogger_stdiostream(stderr, XTL_CRITICAL, 0);
+	if (guest->quiet == NULL)
+		return -ENOMEM;
+	guest->handle = xengnttab_open(guest->quiet, 0);
+	if (guest->handle == NULL) {
+		int r = -errno;
+
+		guest_close(guest);
+		return r ? r : -ENODEV;
+	}
+	/* Kernels since 5.10 have no limit per handle and refuse to be asked. */
+	(void)xengnttab_set_max_grants(guest->handle, max_pages);
+	return 0;
+}
+
+void guest_close(struct guest *guest)
+{
+	if (guest->handle)
+		(void)xengnttab_close(guest->handle);
+	guest->handle = NULL;
+	if (guest->quiet)
+		xtl_logger_destroy(guest->quiet);
+	guest->quiet = NULL;
+}
+
+void *guest_map(struct guest *guest, uint32_t *refs, unsigned n)
+{
+	void *pages = xengnttab_map_domain_grant_refs(
+		guest->handle, n, guest->domid, refs, PROT_READ | PROT_WRITE);
+
+	if (pages)
+		stat_add(&guest->stats->grants_mapped, n);
+	return pages;
+}
+
+void guest_unmap(struct guest *guest, void *pages, unsigned n)
+{
+	if (xengnttab_unmap(guest->handle, pages, n) == 0)
+		stat_add(&guest->stats->grants_unmapped, n);
+}
+
+static xengnttab_grant_copy_segment_t segment_of(const struct guest *guest,
+	enum guest_copy_direction direction, const struct guest_copy *part)
+{
+	union xengnttab_copy_ptr local = {.virt = part->local};
+	union xengnttab_copy_ptr foreign = {.foreign = {.ref = part->ref,
+						    .offset = part->offset_bytes,
+						    .domid = (uint16_t)guest->domid}};
+	xengnttab_grant_copy_segment_t seg = {.len = part->length_bytes};
+
+	if (direction == GUEST_COPY_IN) {
+		seg.source = foreign;
+		seg.dest = local;
+		seg.flags = GNTCOPY_source_gref;
+	} else {
+		seg.source = local;
+		seg.dest = foreign;
+		seg.flags = GNTCOPY_dest_gref;
+	}
+	return seg;
+}
+
+void guest_copy_all(struct guest *guest, enum guest_copy_direction direction,
+	struct guest_copy *parts, unsigned n)
+{
+	xengnttab_grant_copy_segment_t seg[GUEST_COPY_MAX];
+	bool all_failed;
+
+	if (n == 0)
+		return;
+	for (unsigned i = 0; i < n; i++)
+		seg[i] = segment_of(guest, direction, &parts[i]);
+	all_failed = xengnttab_grant_copy(guest->handle, n, seg) != 0;
+	/* XSA-361 and others: every part has a status of its own, and each is looked at. */
+	for (unsigned i = 0; i < n; i++)
+		parts[i].failed = all_failed || seg[i].status != GNTST_okay;
+	stat_add(&guest->stats->segments_copied, n);
+}

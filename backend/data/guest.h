@@ -1,0 +1,71 @@
+/*
+ * One guest's memory as a queue sees it: grants mapped, unmapped and copied.
+ *
+ * Thread: the control thread for open and close, the queue thread in between. Owns a libxengnttab
+ * handle of its own (a handle must not be shared by threads). Counts every map and unmap in the
+ * queue's statistics; guest_close() with pages still mapped is our bug. The library's own error
+ * messages are off, because a guest could cause any number of them (XSA-180). Sources: xengnttab.h,
+ * grant_table.h.
+ */
+#ifndef BACKEND_DATA_GUEST_H
+#define BACKEND_DATA_GUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/util/limits.h"
+#include "ring/wire.h"
+
+struct queue_stats;
+struct xengntdev_handle;
+struct xentoollog_logger;
+
+struct guest {
+	struct xengntdev_handle *handle;
+	struct xentoollog_logger *quiet;
+	struct queue_stats *stats;
+	uint32_t domid;
+};
+
+/* -errno when /dev/xen/gntdev is not there or @max_pages cannot be had. */
+int guest_open(struct guest *guest, uint32_t domid, unsigned max_pages, struct queue_stats *stats)
+	__attribute__((nonnull, warn_unused_result));
+
+/* NULL handle and twice are fine. Whatever is still mapped goes with it. */
+void guest_close(struct guest *guest) __attribute__((nonnull));
+
+/*
+ * Map @n pages contiguously, readable and writable. NULL with errno set when the guest did not
+ * grant them so, or the host's limits are reached; then nothing is mapped. @refs is not changed.
+ */
+void *guest_map(struct guest *guest, uint32_t *refs, unsigned n)
+	__attribute__((nonnull, warn_unused_result));
+
+/* Undo one guest_map() exactly. */
+void guest_unmap(struct guest *guest, void *pages, unsigned n) __attribute__((nonnull));
+
+enum guest_copy_direction {
+	GUEST_COPY_IN,  /* from the guest's page to us */
+	GUEST_COPY_OUT, /* from us to the guest's page */
+};
+
+struct guest_copy {
+	uint32_t ref;
+	uint16_t offset_bytes; /* in the guest's page; offset + length stays within it */
+	uint16_t length_bytes;
+	void *local;
+	uint32_t tag; /* the caller's */
+	bool failed;  /* the result, of this part alone */
+};
+
+/* The most parts of one guest_copy_all(). */
+#define GUEST_COPY_MAX (LIMIT_SLOTS * LIMIT_SEGMENTS)
+
+/*
+ * Copy all @n parts with one call and set .failed of each: a part fails alone, when its grant is
+ * not good. All fail when the call itself does.
+ */
+void guest_copy_all(struct guest *guest, enum guest_copy_direction direction,
+	struct guest_copy *parts, unsigned n) __attribute__((nonnull));
+
+#endif

@@ -1,0 +1,401 @@
+#include "backend/data/order.h"
+
+#include <errno.h>
+
+/* Where a submitted request stands. */
+enum stage {
+	STAGE_IDLE,
+	STAGE_PENDING, /* a barrier waiting for its turn */
+	STAGE_DRAIN,   /* the active barrier: waiting for all queues to park */
+	STAGE_SYNC,    /* waiting for the fdatasync before the data */
+	STAGE_DATA,    /* the data may be written, or is being written */
+	STAGE_POST,    /* a barrier waiting for the fdatasync after its data */
+	STAGE_ANSWER,  /* finished with node.error */
+};
+
+static uint32_t bit(unsigned queue)
+{
+	return 1u << queue;
+}
+
+/* ---- lists: of slots in a port, of refs in the disk; one link per element, so one list each ---- */
+
+static void list_init(struct order_list *list)
+{
+	list->head = ORDER_NO_REF;
+	list->tail = ORDER_NO_REF;
+}
+
+static bool list_is_empty(const struct order_list *list)
+{
+	return list->head == ORDER_NO_REF;
+}
+
+static void port_append(struct order_port *port, uint16_t slot)
+{
+	port->next[slot] = ORDER_NO_REF;
+	if (list_is_empty(&port->held))
+		port->held.head = slot;
+	else
+		port->next[port->held.tail] = slot;
+	port->held.tail = slot;
+}
+
+static void append(struct order *o, struct order_list *list, uint16_t ref)
+{
+	o->node[ref].next = ORDER_NO_REF;
+	if (list_is_empty(list))
+		list->head = ref;
+	else
+		o->node[list->tail].next = ref;
+	list->tail = ref;
+}
+
+static uint16_t pop(struct order *o, struct order_list *list)
+{
+	uint16_t ref = list->head;
+
+	if (ref == ORDER_NO_REF)
+		return ref;
+	list->head = o->node[ref].next;
+	if (list->head == ORDER_NO_REF)
+		list->tail = ORDER_NO_REF;
+	o->node[ref].next = ORDER_NO_REF;
+	return ref;
+}
+
+static uint16_t ref_of(unsigned queue, unsigned slot)
+{
+	return (uint16_t)(queue * ORDER_SLOTS + slot);
+}
+
+static unsigned queue_of(uint16_t ref)
+{
+	return ref / ORDER_SLOTS;
+}
+
+static bool is_barrier(unsigned kind)
+{
+	return kind == ORDER_BARRIER || kind == ORDER_BARRIER_WRITE;
+}
+
+/* ---- the port ---- */
+
+void order_port_init(struct order_port *port)
+{
+	*port = (struct order_port){0};
+	list_init(&port->held);
+	for (unsigned i = 0; i < ORDER_SLOTS; i++)
+		port->next[i] = ORDER_NO_REF;
+}
+
+void order_port_see(struct order_port *port, uint32_t gate)
+{
+	port->faulty = (gate & ORDER_GATE_FAULT) != 0;
+	if (gate & ORDER_GATE_CLOSED)
+		port->holding = true;
+}
+
+/* Decide about a request that nothing holds. */
+static enum order_verdict decide(struct order_port *port, enum order_kind kind)
+{
+	if (port->faulty && kind == ORDER_WRITE)
+		return ORDER_REFUSE;
+	if (is_barrier(kind)) {
+		port->barrier = true;
+		port->holding = true;
+		return ORDER_ASK;
+	}
+	port->writes++;
+	return kind == ORDER_FLUSH_WRITE ? ORDER_ASK : ORDER_START;
+}
+
+enum order_verdict order_port_take(struct order_port *port, unsigned slot, enum order_kind kind)
+{
+	port->kind[slot] = (uint8_t)kind;
+	/* A flush covers answered writes only: nothing held is its concern (D3). */
+	if (kind == ORDER_FLUSH)
+		return ORDER_ASK;
+	/* Behind held requests even if the gate is open again: they go first. */
+	if (port->holding || !list_is_empty(&port->held)) {
+		port_append(port, (uint16_t)slot);
+		return ORDER_HELD;
+	}
+	return decide(port, kind);
+}
+
+enum order_verdict order_port_release(struct order_port *port, unsigned *ret_slot)
+{
+	uint16_t slot = port->held.head;
+
+	if (port->holding || slot == ORDER_NO_REF)
+		return ORDER_HELD;
+	port->held.head = port->next[slot];
+	if (port->held.head == ORDER_NO_REF)
+		port->held.tail = ORDER_NO_REF;
+	port->next[slot] = ORDER_NO_REF;
+	*ret_slot = slot;
+	return decide(port, port->kind[slot]);
+}
+
+void order_port_done(struct order_port *port, unsigned slot)
+{
+	if (is_barrier(port->kind[slot]))
+		port->barrier = false;
+	else if (port->kind[slot] != ORDER_FLUSH)
+		port->writes--;
+}
+
+bool order_port_must_park(const struct order_port *port)
+{
+	return port->holding && !port->parked && port->writes == 0;
+}
+
+bool order_port_may_resume(const struct order_port *port, uint32_t gate)
+{
+	return port->holding && !port->barrier && !(gate & ORDER_GATE_CLOSED);
+}
+
+void order_port_resume(struct order_port *port)
+{
+	port->parked = false;
+	port->holding = false;
+}
+
+/* ---- the disk ---- */
+
+void order_init(struct order *o)
+{
+	*o = (struct order){.active = ORDER_NO_REF};
+	list_init(&o->barriers);
+	list_init(&o->covered);
+	list_init(&o->waiting);
+	for (unsigned i = 0; i < ORDER_QUEUES; i++)
+		list_init(&o->outbox[i]);
+	for (unsigned i = 0; i < ORDER_QUEUES * ORDER_SLOTS; i++)
+		o->node[i].next = ORDER_NO_REF;
+}
+
+void order_latch(struct order *o, int error)
+{
+	o->fault = error;
+	o->gate |= ORDER_GATE_FAULT;
+}
+
+void order_join(struct order *o, unsigned queue)
+{
+	o->members |= bit(queue);
+}
+
+/* Give @ref back to its queue: to write its data, or to be answered. */
+static void hand_over(struct order *o, uint16_t ref, enum stage stage, int error)
+{
+	unsigned queue = queue_of(ref);
+
+	o->node[ref].stage = (uint8_t)stage;
+	o->node[ref].error = error;
+	append(o, &o->outbox[queue], ref);
+	o->wake |= bit(queue);
+}
+
+static void start_sync(struct order *o, unsigned queue)
+{
+	o->covered = o->waiting;
+	list_init(&o->waiting);
+	o->sync_running = true;
+	o->sync_queue = bit(queue);
+	o->wake |= bit(queue);
+}
+
+/* @ref needs an fdatasync that starts after this moment; @queue is the one that is awake. */
+static void want_sync(struct order *o, uint16_t ref, unsigned queue)
+{
+	append(o, &o->waiting, ref);
+	if (!o->sync_running)
+		start_sync(o, queue);
+}
+
+static void finish_barrier(struct order *o, int error, unsigned queue);
+
+/* The active barrier may run when every member has parked. */
+static void check_drained(struct order *o, unsigned queue)
+{
+	struct order_node *node;
+
+	if (o->active == ORDER_NO_REF || (o->parked & o->members) != o->members)
+		return;
+	node = &o->node[o->active];
+	if (node->stage != STAGE_DRAIN)
+		return;
+	if (o->fault) {
+		finish_barrier(o, -EIO, queue);
+		return;
+	}
+	node->stage = STAGE_SYNC;
+	/* A queue that has just left cannot start it; the barrier's own is here until the answer. */
+	want_sync(o, o->active, o->members & bit(queue) ? queue : queue_of(o->active));
+}
+
+/* Let the next pending barrier close the gate, once all who may resume have resumed. */
+static void close_gate(struct order *o, unsigned queue)
+{
+	if (o->active != ORDER_NO_REF || list_is_empty(&o->barriers))
+		return;
+	if (o->parked & o->members & ~o->own_barrier)
+		return;
+	o->active = pop(o, &o->barriers);
+	o->node[o->active].stage = STAGE_DRAIN;
+	o->gate |= ORDER_GATE_CLOSED;
+	o->wake |= o->members;
+	check_drained(o, queue);
+}
+
+/* Answer the active barrier and open the gate behind it. */
+static void finish_barrier(struct order *o, int error, unsigned queue)
+{
+	uint16_t ref = o->active;
+
+	o->active = ORDER_NO_REF;
+	o->own_barrier &= ~bit(queue_of(ref));
+	o->gate &= ~ORDER_GATE_CLOSED;
+	o->wake |= o->members;
+	hand_over(o, ref, STAGE_ANSWER, error);
+	close_gate(o, queue);
+}
+
+void order_submit(struct order *o, unsigned queue, unsigned slot, enum order_kind kind)
+{
+	uint16_t ref = ref_of(queue, slot);
+
+	o->node[ref].kind = (uint8_t)kind;
+	if (o->fault) {
+		hand_over(o, ref, STAGE_ANSWER, -EIO);
+	} else if (is_barrier(kind)) {
+		o->node[ref].stage = STAGE_PENDING;
+		o->own_barrier |= bit(queue);
+		append(o, &o->barriers, ref);
+		close_gate(o, queue);
+	} else {
+		o->node[ref].stage = STAGE_SYNC;
+		want_sync(o, ref, queue);
+	}
+}
+
+void order_park(struct order *o, unsigned queue)
+{
+	o->parked |= bit(queue);
+	check_drained(o, queue);
+}
+
+bool order_resume(struct order *o, unsigned queue)
+{
+	if (o->gate & ORDER_GATE_CLOSED)
+		return false;
+	o->parked &= ~bit(queue);
+	close_gate(o, queue);
+	return true;
+}
+
+bool order_leave(struct order *o, unsigned queue)
+{
+	if ((o->own_barrier | o->sync_queue) & bit(queue))
+		return false;
+	if (!list_is_empty(&o->outbox[queue]))
+		return false;
+	o->members &= ~bit(queue);
+	o->parked &= ~bit(queue);
+	o->wake &= ~bit(queue);
+	close_gate(o, queue);
+	check_drained(o, queue);
+	return true;
+}
+
+/* One request's fdatasync has ended. */
+static void advance(struct order *o, uint16_t ref, int error, unsigned queue)
+{
+	struct order_node *node = &o->node[ref];
+
+	if (is_barrier(node->kind)) {
+		if (!error && node->stage == STAGE_SYNC && node->kind == ORDER_BARRIER_WRITE)
+			hand_over(o, ref, STAGE_DATA, 0);
+		else
+			finish_barrier(o, error, queue);
+	} else if (!error && node->kind == ORDER_FLUSH_WRITE) {
+		hand_over(o, ref, STAGE_DATA, 0);
+	} else {
+		hand_over(o, ref, STAGE_ANSWER, error);
+	}
+}
+
+static void advance_all(struct order *o, struct order_list *list, int error, unsigned queue)
+{
+	struct order_list taken = *list;
+	uint16_t ref;
+
+	list_init(list);
+	while ((ref = pop(o, &taken)) != ORDER_NO_REF)
+		advance(o, ref, error, queue);
+}
+
+/* Barriers that had not begun when the disk was latched fail like everything after it. */
+static void refuse_pending(struct order *o)
+{
+	uint16_t ref;
+
+	while ((ref = pop(o, &o->barriers)) != ORDER_NO_REF) {
+		o->own_barrier &= ~bit(queue_of(ref));
+		hand_over(o, ref, STAGE_ANSWER, -EIO);
+	}
+}
+
+void order_synced(struct order *o, unsigned queue, int error)
+{
+	o->sync_running = false;
+	if (error && !o->fault) {
+		/* D5: the kernel reports a lost write once; a later success would prove nothing. */
+		order_latch(o, error);
+		o->wake |= o->members;
+		refuse_pending(o);
+	}
+	advance_all(o, &o->covered, error, queue);
+	if (o->fault)
+		advance_all(o, &o->waiting, -EIO, queue);
+	else if (!o->sync_running && !list_is_empty(&o->waiting))
+		start_sync(o, queue);
+}
+
+void order_written(struct order *o, unsigned queue, unsigned slot, int error)
+{
+	uint16_t ref = ref_of(queue, slot);
+
+	if (error || o->fault) {
+		finish_barrier(o, error ? error : -EIO, queue);
+		return;
+	}
+	o->node[ref].stage = STAGE_POST;
+	want_sync(o, ref, queue);
+}
+
+bool order_next(struct order *o, unsigned queue, struct order_action *ret_action)
+{
+	uint16_t ref;
+	struct order_node *node;
+
+	*ret_action = (struct order_action){.verb = ORDER_DO_NOTHING};
+	o->wake &= ~bit(queue);
+	if (o->sync_queue & bit(queue)) {
+		o->sync_queue = 0;
+		ret_action->verb = ORDER_DO_SYNC;
+		return true;
+	}
+	ref = pop(o, &o->outbox[queue]);
+	if (ref == ORDER_NO_REF)
+		return false;
+	node = &o->node[ref];
+	ret_action->slot = ref % ORDER_SLOTS;
+	ret_action->error = node->error;
+	ret_action->verb = node->stage == STAGE_DATA ? ORDER_DO_WRITE : ORDER_DO_ANSWER;
+	if (node->stage == STAGE_ANSWER)
+		node->stage = STAGE_IDLE;
+	return true;
+}

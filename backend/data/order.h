@@ -1,0 +1,186 @@
+/*
+ * Barriers, flushes and the fault latch of one disk: who may run when. Rules D2, D3 and D5 of
+ * backend/DESIGN.md.
+ *
+ * A pure state machine: events in, actions out. No I/O, no threads, no clock, no pointers, so that
+ * tests/unit/order-t can try every interleaving. Two parts:
+ *
+ *   struct order_port   one per queue, touched by its queue thread only, without a lock
+ *   struct order        one per disk; the caller holds the disk's lock (data/disk.h)
+ *
+ * A request that changes the disk goes through the port first:
+ *
+ *   order_port_take() -> ORDER_START    run it now
+ *                     -> ORDER_HELD     the gate is closed; order_port_release() gives it back
+ *                     -> ORDER_ASK      it needs ordering: order_submit(), then order_next()
+ *                     -> ORDER_REFUSE   the disk is latched faulty: answer an error
+ *
+ * The life of a barrier:
+ *
+ *   pending --all resumed--> closing --all queues parked--> sync --> payload --> sync --> answered
+ *               gate closes here |                                               gate opens here |
+ *
+ * A queue that sees the closed gate holds its writes, lets the running ones finish and PARKS: that
+ * acknowledgement, not a counter read from outside, is what the barrier waits for. When the gate
+ * opens it RESUMES. The next barrier closes the gate only when every parked queue has resumed
+ * (those waiting for a barrier of their own excepted), so held writes cannot starve.
+ *
+ * At most one fdatasync of a disk is running. Whoever needs one waits for a run that starts later
+ * than its need; all who wait share the next run.
+ */
+#ifndef BACKEND_DATA_ORDER_H
+#define BACKEND_DATA_ORDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/util/limits.h"
+
+#define ORDER_QUEUES LIMIT_QUEUES
+#define ORDER_SLOTS  LIMIT_SLOTS
+
+enum order_kind {
+	ORDER_WRITE,         /* anything that changes the disk and needs no ordering itself */
+	ORDER_FLUSH,         /* FLUSH_DISKCACHE without data */
+	ORDER_FLUSH_WRITE,   /* FLUSH_DISKCACHE with data: flush, then write */
+	ORDER_BARRIER,       /* WRITE_BARRIER without data */
+	ORDER_BARRIER_WRITE, /* WRITE_BARRIER with data */
+	ORDER_KIND_COUNT,
+};
+
+enum order_verdict {
+	ORDER_START,
+	ORDER_HELD,
+	ORDER_ASK,
+	ORDER_REFUSE,
+};
+
+enum order_verb {
+	ORDER_DO_NOTHING,
+	ORDER_DO_SYNC,   /* start an fdatasync; report with order_synced() */
+	ORDER_DO_WRITE,  /* start the slot's data write */
+	ORDER_DO_ANSWER, /* the slot is finished with .error (0 or -errno) */
+};
+
+struct order_action {
+	enum order_verb verb;
+	unsigned slot;
+	int error;
+};
+
+/* Bits of the gate word, which every queue reads once per pass. */
+#define ORDER_GATE_CLOSED 1u
+#define ORDER_GATE_FAULT  2u
+
+/* A slot of a queue, or nothing, in 16 bits. */
+#define ORDER_NO_REF UINT16_MAX
+
+struct order_list {
+	uint16_t head;
+	uint16_t tail;
+};
+
+struct order_port {
+	uint16_t writes; /* started and not finished, flushes with data included */
+	bool holding;    /* writes go to the held list */
+	bool parked;     /* we told the disk that we hold and have drained */
+	bool barrier;    /* a barrier of ours is submitted and not answered */
+	bool faulty;     /* the disk is latched */
+	uint8_t kind[ORDER_SLOTS];
+	struct order_list held;
+	uint16_t next[ORDER_SLOTS];
+};
+
+struct order_node {
+	uint8_t kind;
+	uint8_t stage;
+	uint16_t next;
+	int32_t error;
+};
+
+struct order {
+	uint32_t gate;              /* ORDER_GATE_*: what the caller publishes */
+	uint32_t members;           /* queues that take part */
+	uint32_t parked;            /* queues that hold and have drained */
+	uint32_t own_barrier;       /* queues with a barrier pending or active */
+	uint32_t wake;              /* queues with something to see; the caller wakes and clears */
+	uint32_t sync_queue;        /* bit of the queue that is to start an fdatasync, or 0 */
+	bool sync_running;          /* from the decision to start until order_synced() */
+	uint16_t active;            /* the barrier that closed the gate */
+	int32_t fault;              /* 0 or the -errno of the fdatasync that failed */
+	struct order_list barriers; /* pending, in order of submission; at most one per queue */
+	struct order_list covered;  /* wait for the running fdatasync */
+	struct order_list waiting;  /* wait for the next one */
+	struct order_list outbox[ORDER_QUEUES];
+	struct order_node node[ORDER_QUEUES * ORDER_SLOTS];
+};
+
+/* ---- the port: queue thread, no lock ---- */
+
+void order_port_init(struct order_port *port) __attribute__((nonnull));
+
+/* Once per pass, with the disk's gate word: start holding when it is closed. */
+void order_port_see(struct order_port *port, uint32_t gate) __attribute__((nonnull));
+
+/* Decide about one request. Held requests keep their order; each is later released exactly once. */
+enum order_verdict order_port_take(struct order_port *port, unsigned slot, enum order_kind kind)
+	__attribute__((nonnull, warn_unused_result));
+
+/*
+ * Take back the oldest held request and decide about it. ORDER_HELD when there is none or the port
+ * is holding. Call until then after order_port_resume().
+ */
+enum order_verdict order_port_release(struct order_port *port, unsigned *ret_slot)
+	__attribute__((nonnull, warn_unused_result));
+
+/* A request that was started, or asked about, is finished. */
+void order_port_done(struct order_port *port, unsigned slot) __attribute__((nonnull));
+
+/* True when the caller must take the lock and call order_park(). */
+bool order_port_must_park(const struct order_port *port) __attribute__((nonnull));
+
+/*
+ * True when the gate word @gate allows to stop holding. If the port is parked the caller must
+ * succeed with order_resume() first; then it calls order_port_resume().
+ */
+bool order_port_may_resume(const struct order_port *port, uint32_t gate) __attribute__((nonnull));
+void order_port_resume(struct order_port *port) __attribute__((nonnull));
+
+/* ---- the disk: under the disk's lock ---- */
+
+void order_init(struct order *o) __attribute__((nonnull));
+
+/* The disk was latched in an earlier connection with @error and still is (D5). */
+void order_latch(struct order *o, int error) __attribute__((nonnull));
+
+/* @queue takes part from now on; it starts neither parked nor holding. */
+void order_join(struct order *o, unsigned queue) __attribute__((nonnull));
+
+/*
+ * @queue is going. False, and nothing changed, while one of its requests, an action for it or a
+ * sync it must start is still here.
+ */
+bool order_leave(struct order *o, unsigned queue) __attribute__((nonnull, warn_unused_result));
+
+/* A request for which order_port_take() said ORDER_ASK. */
+void order_submit(struct order *o, unsigned queue, unsigned slot, enum order_kind kind)
+	__attribute__((nonnull));
+
+/* @queue holds and has drained: the acknowledgement a barrier waits for. */
+void order_park(struct order *o, unsigned queue) __attribute__((nonnull));
+
+/* @queue wants to run held writes again. False while the gate is closed. */
+bool order_resume(struct order *o, unsigned queue) __attribute__((nonnull, warn_unused_result));
+
+/* The fdatasync that ORDER_DO_SYNC asked @queue for has ended with 0 or -errno. */
+void order_synced(struct order *o, unsigned queue, int error) __attribute__((nonnull));
+
+/* The data of a barrier (only of a barrier) was written with 0 or -errno. */
+void order_written(struct order *o, unsigned queue, unsigned slot, int error)
+	__attribute__((nonnull));
+
+/* The next thing @queue must do. False when there is nothing. */
+bool order_next(struct order *o, unsigned queue, struct order_action *ret_action)
+	__attribute__((nonnull, warn_unused_result));
+
+#endif

@@ -1,0 +1,346 @@
+/*
+ * One pass of a queue: a request's way from the ring to its response, top to bottom. Queue thread
+ * only. Nothing here blocks, allocates or logs. Letters name rules of backend/DESIGN.md (D) and
+ * ring/PROTOCOL.md (R).
+ */
+#include <unistd.h>
+
+#include <xenevtchn.h>
+
+#include "backend/data/queue_impl.h"
+
+static void list_add(struct slot_list *list, unsigned slot)
+{
+	list->slot[list->n++] = (uint16_t)slot;
+}
+
+void queue_report(struct queue *q)
+{
+	uint64_t one = 1;
+
+	if (!atomic_exchange(&q->report, true))
+		/* Fails only when the counter is full, and then control is awake. */
+		(void)!write(q->cfg.report_fd, &one, sizeof(one));
+}
+
+void slot_finish(struct queue *q, unsigned s, int16_t status)
+{
+	struct slot *slot = &q->slot[s];
+
+	slot->status = status;
+	slot->state = SLOT_DONE;
+	if (slot->ordered)
+		order_port_done(&q->order, s);
+	slot->ordered = false;
+	list_add(&q->done, s);
+	if (status != BLKIF_RSP_OKAY)
+		queue_report(q);
+}
+
+/* D5: what a failed request is answered with. */
+static int16_t failure_status(const struct slot *slot)
+{
+	bool is_empty_flush = slot->req.nr_segments == 0 && blk_op_may_be_empty(slot->req.op);
+
+	return is_empty_flush ? WIRE_RSP_FLUSH_FAILED : BLKIF_RSP_ERROR;
+}
+
+/* ---- 1. take: copy each request out of the ring once, and judge the copy (R6) ---- */
+
+static void refuse(struct queue *q, unsigned s, enum blk_reason reason)
+{
+	stat_add(&q->stats.refused[reason], 1);
+	slot_finish(q, s, blk_reason_status(reason));
+}
+
+static void take_one(struct queue *q)
+{
+	struct wire_slot wire;
+	unsigned s = q->free.slot[--q->free.n];
+	struct slot *slot = &q->slot[s];
+	enum blk_reason reason;
+
+	backring_take(&q->ring, &wire);
+	slot->way = SLOT_NO_DATA;
+	slot->ordered = false;
+	blk_request_decode(q->cfg.abi, &wire, &slot->req);
+	reason = blk_request_check(&slot->req, &q->cfg.limits);
+	if (reason != BLK_REQUEST_OK) {
+		refuse(q, s, reason);
+		return;
+	}
+	slot->state = SLOT_TAKEN;
+	list_add(&q->taken, s);
+}
+
+static void take_requests(struct queue *q)
+{
+	unsigned n;
+
+	q->taken.n = 0;
+	if (atomic_load_explicit(&q->stop, memory_order_relaxed))
+		return;
+	n = backring_available(&q->ring);
+	if (q->ring.broken && atomic_load(&q->status) != QUEUE_BROKEN) {
+		atomic_store(&q->status, QUEUE_BROKEN);
+		queue_report(q);
+	}
+	if (n > LIMIT_TAKE_PER_PASS)
+		n = LIMIT_TAKE_PER_PASS;
+	/* A ring's worth of slots: a frontend within its bounds never finds them used up. */
+	while (n-- > 0 && q->free.n > 0)
+		take_one(q);
+}
+
+/* ---- 2. bring the guest's pages in: move.c ---- */
+
+/* ---- 3. order: what runs now, what waits (D2, D3) ---- */
+
+static enum order_kind kind_of(const struct blk_request *req)
+{
+	switch (req->op) {
+	case BLKIF_OP_WRITE_BARRIER:
+		return req->nr_segments ? ORDER_BARRIER_WRITE : ORDER_BARRIER;
+	case BLKIF_OP_FLUSH_DISKCACHE:
+		return req->nr_segments ? ORDER_FLUSH_WRITE : ORDER_FLUSH;
+	default:
+		return ORDER_WRITE;
+	}
+}
+
+static void start_io(struct queue *q, unsigned s)
+{
+	struct slot *slot = &q->slot[s];
+	struct engine_io io = {
+		.verb = slot->req.op == BLKIF_OP_READ ? ENGINE_READ : ENGINE_WRITE,
+		.fd = q->disk->storage.fd,
+		.offset_bytes = slot->req.sector << WIRE_SECTOR_SHIFT,
+		.iov = q->iov[s],
+		.nr_iov = slot->way == SLOT_DIRECT ? slot->req.nr_segments : 1,
+		.size_bytes = slot->req.nr_sectors << WIRE_SECTOR_SHIFT,
+		.tag = s,
+	};
+
+	slot->state = SLOT_IO;
+	q->engine->ops->put(q->engine, &io);
+}
+
+static void obey(struct queue *q, unsigned s, enum order_verdict verdict)
+{
+	struct slot *slot = &q->slot[s];
+
+	slot->ordered = verdict != ORDER_REFUSE && verdict != ORDER_HELD;
+	switch (verdict) {
+	case ORDER_START:
+		start_io(q, s);
+		break;
+	case ORDER_HELD:
+		slot->state = SLOT_HELD;
+		break;
+	case ORDER_ASK:
+		slot->state = SLOT_ORDERED;
+		order_submit(disk_lock(q->disk), q->cfg.index, s, kind_of(&slot->req));
+		disk_unlock(q->disk, q->cfg.index);
+		q->look = true;
+		break;
+	case ORDER_REFUSE:
+		stat_add(&q->stats.refused_faulty, 1);
+		slot_finish(q, s, failure_status(slot));
+		break;
+	}
+}
+
+static void order_requests(struct queue *q)
+{
+	for (unsigned i = 0; i < q->taken.n; i++) {
+		unsigned s = q->taken.slot[i];
+		struct slot *slot = &q->slot[s];
+
+		if (slot->state == SLOT_DONE)
+			continue;
+		if (slot->req.op == BLKIF_OP_READ)
+			start_io(q, s);
+		else
+			obey(q, s, order_port_take(&q->order, s, kind_of(&slot->req)));
+	}
+}
+
+/* Once per pass, before anything is taken: the price of barriers for those who send none. */
+static void look_at_gate(struct queue *q)
+{
+	uint32_t gate = disk_gate(q->disk);
+	enum order_verdict verdict;
+	unsigned s;
+
+	order_port_see(&q->order, gate);
+	if (order_port_must_park(&q->order)) {
+		struct order *order = disk_lock(q->disk);
+
+		q->order.parked = true;
+		order_park(order, q->cfg.index);
+		gate = order->gate;
+		disk_unlock(q->disk, q->cfg.index);
+		q->look = true;
+	}
+	if (!order_port_may_resume(&q->order, gate))
+		return;
+	if (q->order.parked) {
+		bool may_resume = order_resume(disk_lock(q->disk), q->cfg.index);
+
+		disk_unlock(q->disk, q->cfg.index);
+		q->look = true;
+		if (!may_resume)
+			return;
+	}
+	order_port_resume(&q->order);
+	while ((verdict = order_port_release(&q->order, &s)) != ORDER_HELD)
+		obey(q, s, verdict);
+}
+
+/* Do what the ordering object has for this queue. */
+static void follow_orders(struct queue *q)
+{
+	struct order_action action;
+	struct engine_io sync = {
+		.verb = ENGINE_SYNC, .fd = q->disk->storage.fd, .tag = QUEUE_SYNC_TAG};
+	struct order *order;
+
+	if (!q->look)
+		return;
+	q->look = false;
+	order = disk_lock(q->disk);
+	while (order_next(order, q->cfg.index, &action)) {
+		struct slot *slot = &q->slot[action.slot];
+
+		if (action.verb == ORDER_DO_SYNC)
+			q->engine->ops->put(q->engine, &sync);
+		else if (action.verb == ORDER_DO_WRITE)
+			start_io(q, action.slot);
+		else
+			slot_finish(q, action.slot,
+				action.error ? failure_status(slot) : BLKIF_RSP_OKAY);
+	}
+	disk_unlock(q->disk, q->cfg.index);
+}
+
+/* ---- 4. reap: what the storage has finished ---- */
+
+static void count_failure(struct queue *q, uint64_t *counter, int error)
+{
+	stat_add(counter, 1);
+	stat_set(&q->stats.last_error, (uint64_t)-error);
+	queue_report(q);
+}
+
+static void reap_sync(struct queue *q, int error)
+{
+	if (error)
+		count_failure(q, &q->stats.failed_syncs, error);
+	stat_add(&q->stats.syncs, 1);
+	order_synced(disk_lock(q->disk), q->cfg.index, error);
+	disk_unlock(q->disk, q->cfg.index);
+	q->look = true;
+}
+
+static void reap_request(struct queue *q, unsigned s, int error)
+{
+	struct slot *slot = &q->slot[s];
+
+	if (error)
+		count_failure(q,
+			slot->req.op == BLKIF_OP_READ ? &q->stats.failed_reads
+						      : &q->stats.failed_writes,
+			error);
+	if (slot->req.op == BLKIF_OP_WRITE_BARRIER) {
+		/* Its data is written; the answer comes after the fdatasync (D2). */
+		slot->state = SLOT_ORDERED;
+		order_written(disk_lock(q->disk), q->cfg.index, s, error);
+		disk_unlock(q->disk, q->cfg.index);
+		q->look = true;
+		return;
+	}
+	slot_finish(q, s, error ? BLKIF_RSP_ERROR : BLKIF_RSP_OKAY);
+}
+
+static unsigned reap(struct queue *q)
+{
+	struct engine_done done[LIMIT_SLOTS + 1];
+	unsigned n = q->engine->ops->reap(q->engine, done, LIMIT_SLOTS + 1);
+
+	for (unsigned i = 0; i < n; i++) {
+		if (done[i].tag == QUEUE_SYNC_TAG)
+			reap_sync(q, done[i].error);
+		else
+			reap_request(q, done[i].tag, done[i].error);
+	}
+	return n;
+}
+
+/* ---- 5. give the pages back: move.c. 6. respond, push once, notify once ---- */
+
+static void count_success(struct queue *q, const struct blk_request *req)
+{
+	switch (req->op) {
+	case BLKIF_OP_READ:
+		stat_add(&q->stats.reads, 1);
+		stat_add(&q->stats.read_sectors, req->nr_sectors);
+		return;
+	case BLKIF_OP_WRITE:
+		stat_add(&q->stats.writes, 1);
+		break;
+	case BLKIF_OP_WRITE_BARRIER:
+		stat_add(&q->stats.barriers, 1);
+		break;
+	case BLKIF_OP_FLUSH_DISKCACHE:
+		stat_add(&q->stats.flushes, 1);
+		break;
+	default:
+		return;
+	}
+	stat_add(&q->stats.write_sectors, req->nr_sectors);
+}
+
+static void respond(struct queue *q)
+{
+	for (unsigned i = 0; i < q->done.n; i++) {
+		unsigned s = q->done.slot[i];
+		struct slot *slot = &q->slot[s];
+
+		if (slot->status == BLKIF_RSP_OKAY)
+			count_success(q, &slot->req);
+		backring_respond(&q->ring, slot->req.id, slot->req.op, slot->status);
+		slot->state = SLOT_FREE;
+		list_add(&q->free, s);
+	}
+	if (q->done.n == 0 || !backring_push(&q->ring))
+		return;
+	if (xenevtchn_notify(q->evtchn, q->port) == 0)
+		stat_add(&q->stats.notifications, 1);
+}
+
+/* ---- the pass ---- */
+
+bool queue_poll_once(struct queue *q)
+{
+	unsigned nr_reaped;
+
+	stat_add(&q->stats.passes, 1);
+	q->done.n = 0;
+	look_at_gate(q);
+	take_requests(q);
+	move_in(q);
+	order_requests(q);
+	follow_orders(q);
+	q->engine->ops->commit(q->engine);
+	nr_reaped = reap(q);
+	follow_orders(q);
+	move_out(q);
+	respond(q);
+	/* Whatever was finished may have opened the way for more. */
+	return q->taken.n > 0 || nr_reaped > 0 || q->done.n > 0 || q->look;
+}
+
+bool queue_is_idle(const struct queue *q)
+{
+	return q->free.n == LIMIT_SLOTS && q->engine->ops->in_flight(q->engine) == 0;
+}

@@ -1,0 +1,62 @@
+/*
+ * Persistent grants: pages the frontend promised to use again, kept mapped.
+ *
+ * Thread: as struct guest, one cache per queue. A page is found by its grant reference; while a
+ * request uses it, it is pinned. The cache has a fixed size: when it is full, the page unused for
+ * the longest time is unmapped; when all are pinned, or the guest's grant does not allow it, the
+ * caller copies instead. Source: blkif.h, feature-persistent.
+ */
+#ifndef BACKEND_DATA_PCACHE_H
+#define BACKEND_DATA_PCACHE_H
+
+#include <stdint.h>
+
+#include "backend/util/limits.h"
+
+struct guest;
+
+/* Power of two, at least twice the pages: short chains. */
+#define PCACHE_BUCKETS 4096u
+#define PCACHE_NONE    UINT16_MAX
+
+struct pcache_page {
+	uint32_t ref;
+	uint16_t pins;
+	uint16_t chain; /* next in the bucket, or next free */
+	uint16_t newer; /* LRU list of unpinned pages */
+	uint16_t older;
+	void *address;
+};
+
+struct pcache {
+	struct guest *guest;
+	uint16_t nr_pages;
+	uint16_t free;
+	uint16_t newest;
+	uint16_t oldest;
+	uint16_t bucket[PCACHE_BUCKETS];
+	struct pcache_page page[LIMIT_PERSISTENT_GRANTS];
+};
+
+/* Empty. @guest stays open until pcache_fini(). */
+void pcache_init(struct pcache *cache, struct guest *guest) __attribute__((nonnull));
+
+/* Unmap everything. No page may be pinned. May be called twice. */
+void pcache_fini(struct pcache *cache) __attribute__((nonnull));
+
+/*
+ * The page of @ref, mapped if it was not, and pinned once more. Returns its index, or PCACHE_NONE
+ * when the caller has to copy.
+ */
+uint16_t pcache_get(struct pcache *cache, uint32_t ref)
+	__attribute__((nonnull, warn_unused_result));
+
+/* Undo one pcache_get(). */
+void pcache_put(struct pcache *cache, uint16_t index) __attribute__((nonnull));
+
+static inline void *pcache_address(const struct pcache *cache, uint16_t index)
+{
+	return cache->page[index].address;
+}
+
+#endif

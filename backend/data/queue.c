@@ -1,0 +1,310 @@
+/*
+ * A queue's life: created and destroyed by the control thread, run by its own.
+ */
+#include "backend/data/queue.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <xenevtchn.h>
+
+#include "backend/data/queue_impl.h"
+
+/* Pages a queue may have mapped: its ring and the persistent grants. */
+#define PAGES_MAX (QUEUE_RING_PAGES_MAX + LIMIT_PERSISTENT_GRANTS)
+
+/* ---- creation, in the order things can fail ---- */
+
+static int attach_ring(struct queue *q, struct problem *ret_problem)
+{
+	const struct queue_config *cfg = &q->cfg;
+	int r = guest_open(&q->guest, cfg->domid, PAGES_MAX, &q->stats);
+
+	if (r)
+		return problem_set(ret_problem, r,
+			"the grant table cannot be used: %s: is /dev/xen/gntdev there (module "
+			"xen-gntdev)?",
+			strerror(-r));
+	pcache_init(&q->pcache, &q->guest);
+	q->ring_pages = guest_map(&q->guest, q->cfg.ring_ref, cfg->nr_ring_refs);
+	if (q->ring_pages == NULL)
+		return problem_set(ret_problem, errno ? -errno : -EINVAL,
+			"ring-ref %u of domain %u cannot be mapped: %s: did the frontend grant it "
+			"read-write to this domain?",
+			cfg->ring_ref[0], cfg->domid, strerror(errno));
+	backring_init(&q->ring, cfg->abi, q->ring_pages, cfg->nr_ring_refs);
+	return 0;
+}
+
+static int bind_port(struct queue *q, struct problem *ret_problem)
+{
+	const struct queue_config *cfg = &q->cfg;
+	int port;
+
+	q->evtchn = xenevtchn_open(NULL, 0);
+	if (q->evtchn == NULL)
+		return problem_set(ret_problem, errno ? -errno : -ENODEV,
+			"event channels cannot be used: %s: is /dev/xen/evtchn there (module "
+			"xen-evtchn)?",
+			strerror(errno));
+	port = xenevtchn_bind_interdomain(q->evtchn, cfg->domid, cfg->event_channel);
+	if (port < 0)
+		return problem_set(ret_problem, -errno,
+			"event-channel %u of domain %u cannot be bound: %s: is it the frontend's, "
+			"and "
+			"free?",
+			cfg->event_channel, cfg->domid, strerror(errno));
+	q->port = (uint32_t)port;
+	/* A spurious wake-up must not block in the read behind xenevtchn_pending(). */
+	(void)fcntl(xenevtchn_fd(q->evtchn), F_SETFL, O_NONBLOCK);
+	return 0;
+}
+
+static int create_engine(struct queue *q, struct problem *ret_problem)
+{
+	/* Every slot's I/O and one fdatasync. */
+	int r = engine_aio_create(LIMIT_SLOTS + 1, &q->engine);
+
+	if (r == -EAGAIN)
+		return problem_set(ret_problem, r,
+			"no more asynchronous I/O contexts on this host: raise sysctl "
+			"fs.aio-max-nr");
+	if (r)
+		return problem_set(
+			ret_problem, r, "asynchronous I/O cannot be set up: %s", strerror(-r));
+	return 0;
+}
+
+static int allocate_buffers(struct queue *q, struct problem *ret_problem)
+{
+	void *buffers = mmap(
+		NULL, LIMIT_COPY_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (buffers == MAP_FAILED)
+		return problem_set(ret_problem, -ENOMEM, "no memory for the copy buffers");
+	q->buffers = buffers;
+	for (unsigned i = 0; i < LIMIT_SLOTS; i++)
+		q->free.slot[i] = (uint16_t)(LIMIT_SLOTS - 1 - i);
+	q->free.n = LIMIT_SLOTS;
+	order_port_init(&q->order);
+	return 0;
+}
+
+static int watch_fd(struct queue *q, int fd, uint32_t events)
+{
+	struct epoll_event event = {.events = events, .data.fd = fd};
+
+	return epoll_ctl(q->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static int create_epoll(struct queue *q, struct problem *ret_problem)
+{
+	int r = 0;
+
+	q->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	q->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (q->epoll_fd < 0 || q->wake_fd < 0)
+		r = -errno;
+	if (r == 0)
+		r = watch_fd(q, xenevtchn_fd(q->evtchn), EPOLLIN);
+	if (r == 0)
+		r = watch_fd(q, q->wake_fd, EPOLLIN);
+	/* Edge: the counter behind it is never read, completions are looked for instead. */
+	if (r == 0)
+		r = watch_fd(q, q->engine->ops->fd(q->engine), EPOLLIN | EPOLLET);
+	if (r)
+		return problem_set(ret_problem, r, "events cannot be waited for: %s", strerror(-r));
+	return 0;
+}
+
+int queue_create(const struct queue_config *cfg, struct disk *disk, struct queue **ret_queue,
+	struct problem *ret_problem)
+{
+	struct queue *q = calloc(1, sizeof(*q));
+	int r;
+
+	if (q == NULL)
+		return problem_set(ret_problem, -ENOMEM, "no memory for a queue");
+	q->cfg = *cfg;
+	q->disk = disk;
+	q->epoll_fd = -1;
+	q->wake_fd = -1;
+	r = attach_ring(q, ret_problem);
+	if (r == 0)
+		r = bind_port(q, ret_problem);
+	if (r == 0)
+		r = create_engine(q, ret_problem);
+	if (r == 0)
+		r = allocate_buffers(q, ret_problem);
+	if (r == 0)
+		r = create_epoll(q, ret_problem);
+	if (r) {
+		queue_destroy(q, NULL);
+		return r;
+	}
+	disk_join(disk, cfg->index, q->wake_fd);
+	q->joined = true;
+	*ret_queue = q;
+	return 0;
+}
+
+/* ---- the thread ---- */
+
+/* Before sleeping: ask for an event and look once more (R18). False: there is more to do. */
+static bool may_sleep(struct queue *q)
+{
+	if (atomic_load(&q->stop) || q->ring.broken)
+		return true;
+	if (backring_final_check(&q->ring))
+		return false;
+	/* Only now, the ring being empty, may the next event come (XSA-332). */
+	if (q->masked) {
+		q->masked = false;
+		(void)xenevtchn_unmask(q->evtchn, q->port);
+	}
+	return true;
+}
+
+static void take_event(struct queue *q)
+{
+	int port = xenevtchn_pending(q->evtchn);
+
+	if (port < 0 || (uint32_t)port != q->port)
+		return;
+	q->masked = true;
+	stat_add(&q->stats.events, 1);
+}
+
+static void sleep_until_event(struct queue *q)
+{
+	struct epoll_event event[3];
+	uint64_t count;
+	int n = epoll_wait(q->epoll_fd, event, 3, -1);
+
+	for (int i = 0; i < n; i++) {
+		if (event[i].data.fd == xenevtchn_fd(q->evtchn)) {
+			take_event(q);
+		} else if (event[i].data.fd == q->wake_fd) {
+			(void)!read(q->wake_fd, &count, sizeof(count));
+			q->look = true;
+		}
+	}
+}
+
+static bool may_end(struct queue *q)
+{
+	if (!atomic_load(&q->stop) || !queue_is_idle(q))
+		return false;
+	q->joined = !disk_leave(q->disk, q->cfg.index);
+	/* Not yet: something for us came in between. */
+	q->look = q->joined;
+	return !q->joined;
+}
+
+static void *queue_thread(void *arg)
+{
+	struct queue *q = arg;
+
+	for (;;) {
+		if (queue_poll_once(q))
+			continue;
+		if (may_end(q))
+			return NULL;
+		if (!q->look && may_sleep(q))
+			sleep_until_event(q);
+	}
+}
+
+int queue_start(struct queue *q)
+{
+	char name[16];
+	int r = pthread_create(&q->thread, NULL, queue_thread, q);
+
+	if (r)
+		return -r;
+	q->has_thread = true;
+	(void)snprintf(name, sizeof(name), "queue-%u", q->cfg.index);
+	(void)pthread_setname_np(q->thread, name);
+	return 0;
+}
+
+/* ---- the end ---- */
+
+void queue_begin_stop(struct queue *q)
+{
+	uint64_t one = 1;
+
+	atomic_store(&q->stop, true);
+	if (q->wake_fd >= 0)
+		(void)!write(q->wake_fd, &one, sizeof(one));
+}
+
+void queue_stop(struct queue *q)
+{
+	queue_begin_stop(q);
+	if (!q->has_thread)
+		return;
+	(void)pthread_join(q->thread, NULL);
+	q->has_thread = false;
+}
+
+static void release(struct queue *q)
+{
+	if (q->guest.handle) {
+		pcache_fini(&q->pcache);
+		if (q->ring_pages)
+			guest_unmap(&q->guest, q->ring_pages, q->cfg.nr_ring_refs);
+	}
+	if (q->evtchn)
+		(void)xenevtchn_close(q->evtchn);
+	guest_close(&q->guest);
+	if (q->engine)
+		q->engine->ops->destroy(q->engine);
+	if (q->buffers)
+		(void)munmap(q->buffers, LIMIT_COPY_BYTES);
+	if (q->epoll_fd >= 0)
+		(void)close(q->epoll_fd);
+	if (q->wake_fd >= 0)
+		(void)close(q->wake_fd);
+}
+
+void queue_destroy(struct queue *q, struct queue_stats *ret_stats)
+{
+	if (q == NULL)
+		return;
+	queue_stop(q);
+	if (q->joined) {
+		/* It never ran, or was driven by a test that left it idle. */
+		bool left = disk_leave(q->disk, q->cfg.index);
+
+		assert(left);
+		(void)left;
+	}
+	release(q);
+	if (ret_stats)
+		*ret_stats = q->stats;
+	free(q);
+}
+
+enum queue_status queue_status(const struct queue *q)
+{
+	return atomic_load(&q->status);
+}
+
+struct queue_stats queue_stats(const struct queue *q)
+{
+	return stats_read(&q->stats);
+}
+
+bool queue_take_report(struct queue *q)
+{
+	return atomic_exchange(&q->report, false);
+}

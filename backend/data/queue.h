@@ -1,0 +1,79 @@
+/*
+ * One ring of one disk, served by one thread. The control thread's view: everything it may do with
+ * a running queue is here.
+ *
+ * Control thread only. queue_create() does what can fail (map the ring, bind the event channel,
+ * allocate); queue_start() starts the thread; from then on all memory of the queue is the thread's
+ * until queue_stop() has joined it. While it runs, control hears of it through the eventfd
+ * cfg.report_fd, the status word and the counters only. Never logs.
+ */
+#ifndef BACKEND_DATA_QUEUE_H
+#define BACKEND_DATA_QUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/data/stats.h"
+#include "backend/util/problem.h"
+#include "ring/request.h"
+
+struct disk;
+struct queue;
+
+#define QUEUE_RING_PAGES_MAX 1u
+
+/* What the handshake agreed on. Constant for the queue's life: a reconnect makes a new queue. */
+struct queue_config {
+	unsigned index; /* 0.. within the disk */
+	uint32_t domid;
+	uint32_t ring_ref[QUEUE_RING_PAGES_MAX];
+	unsigned nr_ring_refs;
+	uint32_t event_channel; /* the frontend's port */
+	enum wire_abi abi;
+	bool persistent; /* both sides offered feature-persistent */
+	struct blk_limits limits;
+	int report_fd; /* eventfd, borrowed: written when something is worth a look */
+};
+
+enum queue_status {
+	QUEUE_RUNNING,
+	QUEUE_BROKEN, /* the guest broke the ring (R16): nothing more is taken from it */
+};
+
+/*
+ * Attach to the guest's ring. On failure nothing is left behind, -errno is returned and
+ * @ret_problem names the grant or port. @disk must outlive the queue.
+ */
+int queue_create(const struct queue_config *cfg, struct disk *disk, struct queue **ret_queue,
+	struct problem *ret_problem) __attribute__((nonnull, warn_unused_result));
+
+/* Start serving. -errno when no thread can be had; then the queue is as before. */
+int queue_start(struct queue *queue) __attribute__((nonnull, warn_unused_result));
+
+/*
+ * Take nothing more, finish and answer everything that was taken, held writes and barriers
+ * included, then join the thread. Blocks as long as the storage does. Several queues of one disk
+ * must be told with queue_begin_stop() first: they may wait for each other.
+ */
+void queue_begin_stop(struct queue *queue) __attribute__((nonnull));
+void queue_stop(struct queue *queue) __attribute__((nonnull));
+
+/*
+ * Release grants, event channel, engine and memory. Stops first if it runs. NULL is fine.
+ * @ret_stats, if not NULL, gets the final counters: pages mapped and unmapped should be equal.
+ */
+void queue_destroy(struct queue *queue, struct queue_stats *ret_stats);
+
+enum queue_status queue_status(const struct queue *queue) __attribute__((nonnull));
+
+/* The counters as of now, at any time; and whether they report trouble since the last call. */
+struct queue_stats queue_stats(const struct queue *queue) __attribute__((nonnull));
+bool queue_take_report(struct queue *queue) __attribute__((nonnull));
+
+/*
+ * One pass over everything there is to do, without waiting: what the thread does in a loop. For
+ * tests that drive a queue without a thread. True when another pass has work at once.
+ */
+bool queue_poll_once(struct queue *queue) __attribute__((nonnull));
+
+#endif

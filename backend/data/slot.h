@@ -1,0 +1,45 @@
+/*
+ * A request that was taken from the ring and is not answered yet.
+ *
+ * Queue thread only. Plain data without pointers, in one array per queue, so that the table can
+ * live in memory that outlives the process. The index of a slot names everything that belongs to
+ * it: its buffer, its iovecs, its I/O, its place in the ordering object.
+ *
+ *   FREE -> TAKEN -> [HELD | ORDERED] -> IO -> DONE -> FREE
+ */
+#ifndef BACKEND_DATA_SLOT_H
+#define BACKEND_DATA_SLOT_H
+
+#include <stdint.h>
+
+#include "backend/util/limits.h"
+#include "ring/request.h"
+
+enum slot_state {
+	SLOT_FREE = 0,
+	SLOT_TAKEN,   /* copied, checked, its pages at hand */
+	SLOT_HELD,    /* behind a closed gate */
+	SLOT_ORDERED, /* the ordering object decides when */
+	SLOT_IO,      /* the engine has it */
+	SLOT_DONE,    /* status is final; the answer is written in this pass */
+};
+
+/* How the data gets between guest and storage. */
+enum slot_way {
+	SLOT_NO_DATA,
+	SLOT_DIRECT, /* I/O on the guest's own pages, mapped persistently */
+	SLOT_COPY,   /* grant copy to and from the slot's buffer */
+};
+
+struct slot {
+	uint8_t state;
+	uint8_t way;
+	uint8_t ordered;               /* the ordering port counts it: order_port_done() is due */
+	int16_t status;                /* BLKIF_RSP_*, valid when DONE */
+	uint16_t page[LIMIT_SEGMENTS]; /* DIRECT: indexes in the persistent cache */
+	struct blk_request req;
+};
+
+_Static_assert(LIMIT_SEGMENTS == WIRE_SEGMENTS_MAX, "a slot holds every segment of a request");
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * What a queue counts. Written by its queue thread only, read by anyone at any time: a reader may
+ * see figures of slightly different moments, never a torn one.
+ */
+#ifndef BACKEND_DATA_STATS_H
+#define BACKEND_DATA_STATS_H
+
+#include <stdint.h>
+
+#include "ring/request.h"
+
+struct queue_stats {
+	uint64_t reads; /* requests that were answered with success */
+	uint64_t writes;
+	uint64_t flushes;
+	uint64_t barriers;
+	uint64_t read_sectors; /* 512-byte units */
+	uint64_t write_sectors;
+	uint64_t refused[BLK_REASON_COUNT]; /* bad requests, by reason */
+	uint64_t failed_guest;              /* guest pages could not be reached */
+	uint64_t failed_reads;              /* the storage said no */
+	uint64_t failed_writes;
+	uint64_t failed_syncs;
+	uint64_t refused_faulty;  /* writes and flushes refused because the disk is latched */
+	uint64_t syncs;           /* fdatasyncs done */
+	uint64_t grants_mapped;   /* ring page included */
+	uint64_t grants_unmapped; /* ... equal when the queue is destroyed */
+	uint64_t segments_mapped; /* moved through mapped pages */
+	uint64_t segments_copied; /* moved by grant copy */
+	uint64_t events;          /* wake-ups by the frontend */
+	uint64_t notifications;   /* events sent to the frontend */
+	uint64_t passes;
+	uint64_t last_error; /* errno of the last storage failure */
+};
+
+/* Queue thread only. */
+static inline void stat_add(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+static inline void stat_set(uint64_t *counter, uint64_t value)
+{
+	__atomic_store_n(counter, value, __ATOMIC_RELAXED);
+}
+
+/* Any thread: a copy of all counters. */
+static inline struct queue_stats stats_read(const struct queue_stats *stats)
+{
+	struct queue_stats copy;
+	const uint64_t *from = (const uint64_t *)stats;
+	uint64_t *to = (uint64_t *)&copy;
+
+	for (unsigned i = 0; i < sizeof(copy) / sizeof(*to); i++)
+		to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+	return copy;
+}
+
+#endif

@@ -1,0 +1,236 @@
+#include "backend/data/storage.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <linux/stat.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define SECTOR 512u
+
+/* Alignment in memory when the kernel does not say: no Linux driver asks for more. */
+#define SAFE_MEMORY_ALIGN 4096u
+
+static const char *file_system_name(int fd)
+{
+	static const struct {
+		unsigned long magic;
+		const char *name;
+	} known[] = {
+		{EXT4_SUPER_MAGIC, "ext4"},
+		{XFS_SUPER_MAGIC, "xfs"},
+		{BTRFS_SUPER_MAGIC, "btrfs"},
+		{TMPFS_MAGIC, "tmpfs"},
+		{RAMFS_MAGIC, "ramfs"},
+		{OVERLAYFS_SUPER_MAGIC, "overlayfs"},
+		{NFS_SUPER_MAGIC, "nfs"},
+		{FUSE_SUPER_MAGIC, "fuse"},
+		{F2FS_SUPER_MAGIC, "f2fs"},
+		{ECRYPTFS_SUPER_MAGIC, "ecryptfs"},
+		{V9FS_MAGIC, "9p"},
+	};
+	struct statfs fs;
+
+	if (fd >= 0 && fstatfs(fd, &fs) == 0)
+		for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+			if ((unsigned long)fs.f_type == known[i].magic)
+				return known[i].name;
+	return "its file system";
+}
+
+static int no_direct_io(const char *path, struct problem *ret_problem)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	const char *fs = file_system_name(fd);
+
+	if (fd >= 0)
+		(void)close(fd);
+	return problem_set(ret_problem, -EINVAL,
+		"'%s': %s does not support direct I/O (O_DIRECT), without which guest data would "
+		"pass through the host page cache and not be safe: put the image on ext4, xfs or a "
+		"block device",
+		path, fs);
+}
+
+/* Look before opening: opening a FIFO or a tape may block or act. */
+static int check_type(const char *path, struct problem *ret_problem)
+{
+	struct stat st;
+
+	if (path[0] != '/')
+		return problem_set(ret_problem, -EINVAL,
+			"'%s': not an absolute path: name the image from the root directory", path);
+	if (stat(path, &st) < 0) {
+		int r = -errno;
+
+		return problem_set(ret_problem, r, "'%s': %s", path, strerror(-r));
+	}
+	if (S_ISDIR(st.st_mode))
+		return problem_set(ret_problem, -EISDIR,
+			"'%s' is a directory: name a disk image or a block device", path);
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return problem_set(ret_problem, -ENOTBLK,
+			"'%s' is neither a regular file nor a block device", path);
+	return 0;
+}
+
+static int open_direct(const char *path, struct storage *s, struct problem *ret_problem)
+{
+	int flags = (s->read_only ? O_RDONLY : O_RDWR) | O_DIRECT | O_CLOEXEC | O_NOCTTY;
+
+	s->fd = open(path, flags);
+	if (s->fd >= 0)
+		return 0;
+	if (errno == EINVAL)
+		return no_direct_io(path, ret_problem);
+	if (errno == EROFS || errno == EACCES || errno == EPERM) {
+		int r = -errno;
+
+		return problem_set(ret_problem, r, "'%s' cannot be opened for %s: %s%s", path,
+			s->read_only ? "reading" : "reading and writing", strerror(-r),
+			s->read_only ? "" : "; give the disk access 'r' if the guest only reads");
+	}
+	return problem_set(ret_problem, -errno, "'%s' cannot be opened: %s", path, strerror(errno));
+}
+
+static int probe_block_device(
+	const char *path, struct storage *s, unsigned *ret_unit, struct problem *ret_problem)
+{
+	uint64_t size_bytes;
+	unsigned physical;
+	int logical;
+
+	if (ioctl(s->fd, BLKGETSIZE64, &size_bytes) < 0 || ioctl(s->fd, BLKSSZGET, &logical) < 0 ||
+		ioctl(s->fd, BLKPBSZGET, &physical) < 0)
+		return problem_set(ret_problem, -errno,
+			"'%s': size and sector size are unknown: %s", path, strerror(errno));
+	s->is_block_device = true;
+	s->nr_sectors = size_bytes / SECTOR;
+	s->physical_sector_size = physical;
+	*ret_unit = (unsigned)logical;
+	return 0;
+}
+
+static int probe_file(
+	const char *path, struct storage *s, unsigned *ret_unit, struct problem *ret_problem)
+{
+	struct stat st;
+
+	if (fstat(s->fd, &st) < 0)
+		return problem_set(ret_problem, -errno, "'%s': %s", path, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return problem_set(
+			ret_problem, -ENOTBLK, "'%s' was replaced while it was opened", path);
+	if (st.st_size % SECTOR)
+		return problem_set(ret_problem, -EINVAL,
+			"'%s': its size of %lld bytes is not a multiple of 512: extend it with "
+			"truncate -s %%512",
+			path, (long long)st.st_size);
+	s->nr_sectors = (uint64_t)st.st_size / SECTOR;
+	s->physical_sector_size = SECTOR;
+	*ret_unit = SECTOR;
+	return 0;
+}
+
+/*
+ * What direct I/O wants, from the kernel (statx, Linux 6.1) where it says so. Both zero means "no
+ * direct I/O on this file". -ENOSYS when it does not say.
+ */
+static int ask_kernel(int fd, unsigned *ret_unit, unsigned *ret_memory_align)
+{
+	struct statx stx = {0};
+
+	if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &stx) < 0)
+		return -ENOSYS;
+	if (!(stx.stx_mask & STATX_DIOALIGN))
+		return -ENOSYS;
+	*ret_unit = stx.stx_dio_offset_align;
+	*ret_memory_align = stx.stx_dio_mem_align;
+	return 0;
+}
+
+/* Read one sector in each plausible unit until one is accepted. 0 when none is. */
+static unsigned find_unit(const struct storage *s)
+{
+	void *buffer;
+	unsigned unit;
+
+	if (posix_memalign(&buffer, SAFE_MEMORY_ALIGN, SAFE_MEMORY_ALIGN))
+		return 0;
+	for (unit = SECTOR; unit <= SAFE_MEMORY_ALIGN; unit *= 2)
+		if (pread(s->fd, buffer, unit, 0) >= 0 || errno != EINVAL)
+			break;
+	free(buffer);
+	return unit > SAFE_MEMORY_ALIGN ? 0 : unit;
+}
+
+static int probe_alignment(
+	const char *path, struct storage *s, unsigned unit, struct problem *ret_problem)
+{
+	unsigned dio_unit;
+
+	if (ask_kernel(s->fd, &dio_unit, &s->memory_align) < 0) {
+		dio_unit = find_unit(s);
+		s->memory_align = SAFE_MEMORY_ALIGN;
+	}
+	if (dio_unit == 0)
+		return no_direct_io(path, ret_problem);
+	if (dio_unit > unit)
+		unit = dio_unit;
+	if (unit > s->physical_sector_size)
+		s->physical_sector_size = unit;
+	if (unit > SECTOR)
+		return problem_set(ret_problem, -ENOTSUP,
+			"'%s': direct I/O only in units of %u bytes, and guests write in 512: such "
+			"storage is not supported yet",
+			path, unit);
+	if (s->memory_align < SECTOR)
+		s->memory_align = SECTOR;
+	return 0;
+}
+
+int storage_open(
+	const char *path, bool read_only, struct storage *ret_storage, struct problem *ret_problem)
+{
+	struct storage s = {.fd = -1, .read_only = read_only};
+	unsigned unit;
+	struct stat st;
+	int r;
+
+	*ret_storage = s;
+	r = check_type(path, ret_problem);
+	if (r)
+		return r;
+	r = open_direct(path, &s, ret_problem);
+	if (r)
+		return r;
+	if (fstat(s.fd, &st) == 0 && S_ISBLK(st.st_mode))
+		r = probe_block_device(path, &s, &unit, ret_problem);
+	else
+		r = probe_file(path, &s, &unit, ret_problem);
+	if (r == 0 && s.nr_sectors == 0)
+		r = problem_set(ret_problem, -EINVAL,
+			"'%s' is empty: a disk has at least one sector of 512 bytes", path);
+	if (r == 0)
+		r = probe_alignment(path, &s, unit, ret_problem);
+	if (r) {
+		storage_close(&s);
+		return r;
+	}
+	*ret_storage = s;
+	return 0;
+}
+
+void storage_close(struct storage *storage)
+{
+	if (storage->fd >= 0)
+		(void)close(storage->fd);
+	storage->fd = -1;
+}

@@ -1,0 +1,36 @@
+/*
+ * What a disk's data lies on: one open file or block device, used with direct I/O only.
+ *
+ * Control thread opens and closes; queue threads use the descriptor in between. Owns the
+ * descriptor. Never logs: failures come as a sentence for the log and for hotplug-error.
+ * Formats are never probed: the bytes are the disk's (XSA-48).
+ */
+#ifndef BACKEND_DATA_STORAGE_H
+#define BACKEND_DATA_STORAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/util/problem.h"
+
+struct storage {
+	int fd;                        /* -1 when closed; O_DIRECT, O_RDONLY if read_only */
+	uint64_t nr_sectors;           /* 512-byte units */
+	unsigned physical_sector_size; /* bytes; what the guest should align to */
+	unsigned memory_align;         /* bytes: where a buffer for direct I/O may begin */
+	bool read_only;
+	bool is_block_device;
+};
+
+/*
+ * Open @path and find out size and alignment. Refuses what cannot be served: neither file nor
+ * block device, empty or not a multiple of 512 bytes, no direct I/O, or direct I/O only in units
+ * above 512 bytes. Returns -errno with a sentence in @ret_problem and @ret_storage closed. Blocks.
+ */
+int storage_open(const char *path, bool read_only, struct storage *ret_storage,
+	struct problem *ret_problem) __attribute__((nonnull, warn_unused_result));
+
+/* Close. May be called twice; does not flush: who closes orderly has flushed before. */
+void storage_close(struct storage *storage) __attribute__((nonnull));
+
+#endif

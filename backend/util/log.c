@@ -1,0 +1,75 @@
+#include "backend/util/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "backend/util/limits.h"
+
+static const char *program = "";
+static const char *context = "";
+static bool use_stderr = true;
+static int highest = LOG_INFO;
+
+void log_init(const char *the_program, const char *the_context, bool to_stderr)
+{
+	program = the_program;
+	context = the_context;
+	use_stderr = to_stderr;
+	if (!to_stderr)
+		log_to_syslog();
+}
+
+void log_to_syslog(void)
+{
+	use_stderr = false;
+	openlog(program, LOG_PID | LOG_NDELAY, LOG_DAEMON);
+}
+
+void log_set_debug(bool on)
+{
+	highest = on ? LOG_DEBUG : LOG_INFO;
+}
+
+static const char *level_name(int level)
+{
+	switch (level) {
+	case LOG_ERR:
+		return "error: ";
+	case LOG_WARNING:
+		return "warning: ";
+	case LOG_DEBUG:
+		return "debug: ";
+	default:
+		return "";
+	}
+}
+
+void log_line(int level, const char *fmt, ...)
+{
+	char text[1024];
+	const char *colon = context[0] ? ": " : "";
+	va_list args;
+
+	if (level > highest)
+		return;
+	va_start(args, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	if (use_stderr)
+		(void)fprintf(
+			stderr, "%s: %s%s%s%s\n", program, context, colon, level_name(level), text);
+	else
+		syslog(level, "%s%s%s%s", context, colon, level_name(level), text);
+}
+
+bool log_limit_pass(struct log_limit *limit, uint64_t now_ms, unsigned lines)
+{
+	if (limit->lines == 0 || now_ms - limit->since_ms >= LIMIT_LOG_INTERVAL_MS) {
+		limit->since_ms = now_ms;
+		limit->lines = 0;
+	}
+	if (limit->lines >= lines)
+		return false;
+	limit->lines++;
+	return true;
+}

@@ -1,0 +1,27 @@
+/*
+ * A file that says who serves a disk, locked for as long as somebody does.
+ *
+ * Control thread only; never logs. The lock (flock) is the truth, the number in it is for people
+ * and scripts. A killed process leaves the file behind unlocked, and the next one takes it over.
+ */
+#ifndef BACKEND_UTIL_PIDFILE_H
+#define BACKEND_UTIL_PIDFILE_H
+
+#include "backend/util/problem.h"
+
+struct pidfile {
+	int fd; /* -1 when not held */
+	char path[256];
+};
+
+/*
+ * Lock @dir/@name.pid for this process, making @dir if it is missing. -EBUSY when another process
+ * holds it; -errno otherwise; with a sentence.
+ */
+int pidfile_take(const char *dir, const char *name, struct pidfile *ret_pidfile,
+	struct problem *ret_problem) __attribute__((nonnull, warn_unused_result));
+
+/* Remove and unlock. May be called twice. */
+void pidfile_release(struct pidfile *pidfile) __attribute__((nonnull));
+
+#endif

@@ -1,0 +1,235 @@
+/*
+ * blkback-vbd: one process that serves one virtual disk. Arguments, the background, the pid file;
+ * the rest is control/worker.c.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backend/control/worker.h"
+#include "backend/data/storage.h"
+#include "backend/util/log.h"
+#include "backend/util/pidfile.h"
+#include "xenstore/path.h"
+
+#define PROGRAM     "blkback-vbd"
+#define RUN_DIR     "/run/blkback"
+#define RUN_DIR_ENV "BLKBACK_RUNDIR"
+
+static const char usage[] =
+	"Usage: " PROGRAM " [-f] [-d] BACKEND_PATH\n"
+	"       " PROGRAM " --check PATH [--read-only]\n"
+	"Serve one virtual disk of a Xen guest. BACKEND_PATH is its directory in xenstore, for\n"
+	"example backend/vbd/5/51712. Goes into the background when the disk is in InitWait.\n"
+	"\n"
+	"  -f, --foreground   stay in the foreground and log to standard error\n"
+	"  -d, --debug        log more\n"
+	"      --check PATH   only say whether the file or block device can be served\n"
+	"      --read-only    with --check: without write access\n"
+	"  -h, --help         show this text\n"
+	"  -V, --version      show the version\n"
+	"\n" RUN_DIR_ENV " names the directory of the pid file (" RUN_DIR ").\n"
+	"Exit codes: 0 the disk was taken away or stopped, 1 failure, 2 usage, 3 no such disk,\n"
+	"4 no xenstored, 5 storage cannot be served, 6 the disk is served already.\n";
+
+struct options {
+	bool foreground;
+	bool debug;
+	bool read_only;
+	const char *check;
+	const char *backend;
+};
+
+static enum worker_exit misuse(const char *complaint, const char *object)
+{
+	(void)fprintf(stderr, "%s: %s%s; see %s --help\n", PROGRAM, complaint, object, PROGRAM);
+	return WORKER_USAGE;
+}
+
+/* Returns -1 to go on, or the exit code. */
+static int parse(int argc, char **argv, struct options *ret_options)
+{
+	enum {
+		OPT_CHECK = 256,
+		OPT_READ_ONLY
+	};
+	static const struct option longs[] = {
+		{"foreground", no_argument, NULL, 'f'},
+		{"debug", no_argument, NULL, 'd'},
+		{"check", required_argument, NULL, OPT_CHECK},
+		{"read-only", no_argument, NULL, OPT_READ_ONLY},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
+		{NULL, 0, NULL, 0},
+	};
+	struct options o = {0};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "fdhV", longs, NULL)) != -1) {
+		switch (c) {
+		case 'f':
+			o.foreground = true;
+			break;
+		case 'd':
+			o.debug = true;
+			break;
+		case OPT_CHECK:
+			o.check = optarg;
+			break;
+		case OPT_READ_ONLY:
+			o.read_only = true;
+			break;
+		case 'h':
+			(void)fputs(usage, stdout);
+			return WORKER_OK;
+		case 'V':
+			(void)puts(PROGRAM " " BLKBACK_VERSION);
+			return WORKER_OK;
+		default:
+			return misuse("that is not an option", "");
+		}
+	}
+	if (argc - optind != (o.check ? 0 : 1))
+		return misuse(
+			o.check ? "--check takes no backend path" : "one backend path is needed",
+			"");
+	o.backend = argv[optind];
+	*ret_options = o;
+	return -1;
+}
+
+static enum worker_exit check_storage(const struct options *o)
+{
+	struct storage storage;
+	struct problem problem;
+
+	if (storage_open(o->check, o->read_only, &storage, &problem)) {
+		(void)fprintf(stderr, "%s\n", problem.text);
+		return WORKER_STORAGE;
+	}
+	(void)printf("sectors=%llu physical-sector-size=%u memory-align=%u type=%s\n",
+		(unsigned long long)storage.nr_sectors, storage.physical_sector_size,
+		storage.memory_align, storage.is_block_device ? "block" : "file");
+	storage_close(&storage);
+	return WORKER_OK;
+}
+
+/* ---- going into the background ---- */
+
+/* The parent: pass on what becomes of the child until it is ready. */
+static int wait_until_ready(pid_t child, int ready_fd)
+{
+	char byte;
+	int status;
+
+	if (read(ready_fd, &byte, 1) == 1)
+		return WORKER_OK;
+	while (waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			return WORKER_FAILED;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : WORKER_FAILED;
+}
+
+/*
+ * Fork before anything is open: Xen's libraries must not be used across a fork. Returns in the
+ * child with the descriptor that tells the parent; the parent exits.
+ */
+static int go_to_background(void)
+{
+	int pipe_fd[2];
+	pid_t child;
+
+	if (pipe2(pipe_fd, O_CLOEXEC) < 0)
+		return -errno;
+	child = fork();
+	if (child < 0)
+		return -errno;
+	if (child > 0) {
+		(void)close(pipe_fd[1]);
+		exit(wait_until_ready(child, pipe_fd[0]));
+	}
+	(void)close(pipe_fd[0]);
+	(void)setsid();
+	(void)!chdir("/");
+	return pipe_fd[1];
+}
+
+/* Ready: errors have been shown to whoever started us, from now on they go to syslog. */
+static void tell_parent(void *ctx)
+{
+	int *ready_fd = ctx;
+	int null_fd;
+
+	if (*ready_fd < 0)
+		return;
+	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null_fd >= 0) {
+		(void)dup2(null_fd, STDIN_FILENO);
+		(void)dup2(null_fd, STDOUT_FILENO);
+		(void)dup2(null_fd, STDERR_FILENO);
+		(void)close(null_fd);
+	}
+	log_to_syslog();
+	(void)!write(*ready_fd, "", 1);
+	(void)close(*ready_fd);
+	*ready_fd = -1;
+}
+
+/* ---- serving ---- */
+
+static enum worker_exit serve(const struct options *o, int *ready_fd)
+{
+	const char *run_dir = getenv(RUN_DIR_ENV);
+	char name[VBD_PATH_MAX];
+	struct pidfile pidfile;
+	struct problem problem;
+	struct vbd_path path;
+	enum worker_exit result;
+	int r;
+
+	if (vbd_path_parse(o->backend, &path))
+		return misuse("not a backend path such as backend/vbd/5/51712: ", o->backend);
+	(void)snprintf(name, sizeof(name), "%s-%u-%u", path.kind, path.domid, path.devid);
+	log_init(PROGRAM, name, true);
+	log_set_debug(o->debug);
+	r = pidfile_take(run_dir && run_dir[0] ? run_dir : RUN_DIR, name, &pidfile, &problem);
+	if (r) {
+		log_err("%s", problem.text);
+		return r == -EBUSY ? WORKER_BUSY : WORKER_FAILED;
+	}
+	result = worker_run(o->backend, tell_parent, ready_fd);
+	pidfile_release(&pidfile);
+	return result;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = {0};
+	sigset_t signals;
+	int ready_fd = -1;
+	int result = parse(argc, argv, &options);
+
+	if (result >= 0)
+		return result;
+	if (options.check)
+		return check_storage(&options);
+	(void)signal(SIGPIPE, SIG_IGN);
+	worker_signals(&signals);
+	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
+	if (!options.foreground) {
+		ready_fd = go_to_background();
+		if (ready_fd < 0) {
+			(void)fprintf(stderr, "%s: cannot go into the background: %s\n", PROGRAM,
+				strerror(-ready_fd));
+			return WORKER_FAILED;
+		}
+	}
+	return (int)serve(&options, &ready_fd);
+}

@@ -1,0 +1,415 @@
+#include "frontend-shim/blkfront.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xenevtchn.h>
+#include <xengnttab.h>
+
+#include <xen/io/protocols.h>
+
+#include "frontend-shim/blkfront_impl.h"
+
+#define STATE(name)   (1u << XenbusState##name)
+#define STATE_IS_OVER (STATE(Closed) | STATE(Unknown))
+
+int blkfront_fail(struct blkfront *front, int error, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(front->error, sizeof(front->error), format, args);
+	va_end(args);
+	return error;
+}
+
+const char *blkfront_error(const struct blkfront *front)
+{
+	return front->error[0] ? front->error : "no error";
+}
+
+/* ---- create ----------------------------------------------------------------------------------- */
+
+static int open_libraries(struct blkfront *front)
+{
+	int flags;
+
+	front->gntshr = xengntshr_open(NULL, 0);
+	if (!front->gntshr)
+		return blkfront_fail(front, -errno, "cannot open gntshr: %s", strerror(errno));
+	front->evtchn = xenevtchn_open(NULL, 0);
+	if (!front->evtchn)
+		return blkfront_fail(
+			front, -errno, "cannot open event channels: %s", strerror(errno));
+	flags = fcntl(xenevtchn_fd(front->evtchn), F_GETFL);
+	if (flags < 0 || fcntl(xenevtchn_fd(front->evtchn), F_SETFL, flags | O_NONBLOCK))
+		return blkfront_fail(
+			front, -errno, "cannot set up event channels: %s", strerror(errno));
+	return 0;
+}
+
+static int start(struct blkfront *front)
+{
+	const struct blkfront_options *options = &front->options;
+	int r;
+
+	if (options->persistent && options->grant_per_request)
+		return blkfront_fail(front, -EINVAL,
+			"grants for one request only cannot be persistent: set persistent=0");
+	if (options->first_sect >= WIRE_PAGE_SECTORS)
+		return blkfront_fail(front, -EINVAL, "first-sect is beyond the page");
+	r = blkfront_xenbus_init(&front->xenbus, options->frontend);
+	if (r)
+		return blkfront_fail(front, r, "cannot find the backend of \"%s\" in the store: %s",
+			options->frontend, strerror(-r));
+	return open_libraries(front);
+}
+
+int blkfront_create(
+	const struct blkfront_options *options, struct blkfront **ret_front, char **ret_error)
+{
+	struct blkfront *front = calloc(1, sizeof(*front));
+	int r;
+
+	if (ret_error)
+		*ret_error = NULL;
+	if (!front)
+		return -ENOMEM;
+	front->options = *options;
+	front->port = -1;
+	r = start(front);
+	if (r) {
+		if (ret_error)
+			*ret_error = strdup(front->error);
+		blkfront_destroy(front);
+		return r;
+	}
+	*ret_front = front;
+	return 0;
+}
+
+/* ---- what is shared --------------------------------------------------------------------------- */
+
+static void unshare(struct blkfront *front)
+{
+	front->connected = false;
+	if (front->port >= 0)
+		(void)xenevtchn_unbind(front->evtchn, (evtchn_port_t)front->port);
+	front->port = -1;
+	blkfront_shadow_fini(&front->shadow);
+	blkfront_pages_fini(&front->pages);
+	if (front->ring_page)
+		blkfront_pages_unshare(&front->pages,
+			&(struct blkfront_page){front->ring_page, front->ring_gref}, 1);
+	front->ring_page = NULL;
+}
+
+static int share_ring(struct blkfront *front)
+{
+	enum wire_abi abi =
+		front->options.protocol == BLKFRONT_PROTOCOL_64 ? WIRE_ABI_64 : WIRE_ABI_32;
+	struct blkfront_page page;
+	int r = blkfront_pages_share(&front->pages, 1, true, &page);
+
+	if (r)
+		return blkfront_fail(front, r, "cannot grant the ring: %s", strerror(-r));
+	front->ring_page = page.address;
+	front->ring_gref = page.gref;
+	frontring_init(&front->ring, abi, page.address, 1);
+	return 0;
+}
+
+static int share(struct blkfront *front)
+{
+	unsigned backend_id = front->xenbus.backend_id;
+	unsigned nr_slots = wire_nr_slots(WIRE_ABI_64, 1);
+	unsigned nr_pages = front->options.nr_pages;
+	int r;
+
+	if (nr_pages == 0)
+		nr_pages = nr_slots * WIRE_SEGMENTS_MAX;
+	if (front->options.grant_per_request)
+		nr_pages = 0;
+	r = blkfront_pages_init(&front->pages, front->gntshr, backend_id, nr_pages);
+	if (r)
+		return blkfront_fail(front, r, "cannot grant %u pages to domain %u: %s", nr_pages,
+			backend_id, strerror(-r));
+	r = share_ring(front);
+	if (r)
+		return r;
+	r = blkfront_shadow_init(&front->shadow, nr_slots);
+	if (r)
+		return blkfront_fail(front, r, "out of memory");
+	front->port = xenevtchn_bind_unbound_port(front->evtchn, backend_id);
+	if (front->port < 0)
+		return blkfront_fail(front, -errno, "cannot get an event channel to domain %u: %s",
+			backend_id, strerror(errno));
+	return 0;
+}
+
+/* ---- connect ---------------------------------------------------------------------------------- */
+
+static int switch_to(struct blkfront *front, enum xenbus_state state)
+{
+	int r = blkfront_xenbus_switch(&front->xenbus, state);
+
+	if (r)
+		return blkfront_fail(front, r, "cannot write \"%s/state\" to the store: %s",
+			front->xenbus.frontend, strerror(-r));
+	return 0;
+}
+
+int blkfront_wait_backend(struct blkfront *front, unsigned mask)
+{
+	unsigned timeout_ms = front->options.timeout_ms;
+	int r = blkfront_xenbus_wait(&front->xenbus, mask, timeout_ms);
+
+	if (r)
+		return blkfront_fail(front, r, "backend \"%s\" is %s and stays so: %s (%u s)",
+			front->xenbus.backend,
+			blkfront_xenbus_state_name(front->xenbus.backend_state), strerror(-r),
+			timeout_ms / 1000);
+	return 0;
+}
+
+static int switch_and_wait(struct blkfront *front, enum xenbus_state state, unsigned mask)
+{
+	int r = switch_to(front, state);
+
+	return r ? r : blkfront_wait_backend(front, mask);
+}
+
+/*
+ * Somebody was here before: a boot loader, a killed guest, ourselves. Walk the backend from where
+ * it is through Closing and Closed, so that our Initialising is news to it.
+ */
+static int reset_predecessor(struct blkfront *front)
+{
+	int r = 0;
+
+	if (blkfront_xenbus_own_state(&front->xenbus) == XenbusStateInitialising)
+		return 0;
+	blkfront_xenbus_refresh(&front->xenbus);
+	switch (front->xenbus.backend_state) {
+	case XenbusStateInitialised:
+	case XenbusStateConnected:
+		r = switch_and_wait(front, XenbusStateClosing, STATE(Closing) | STATE_IS_OVER);
+		if (r)
+			return r;
+		__attribute__((fallthrough));
+	case XenbusStateClosing:
+		r = switch_and_wait(front, XenbusStateClosed, STATE_IS_OVER);
+		if (r)
+			return r;
+		break;
+	default:
+		break;
+	}
+	return switch_to(front, XenbusStateInitialising);
+}
+
+static const char *protocol_name(enum blkfront_protocol protocol)
+{
+	switch (protocol) {
+	case BLKFRONT_PROTOCOL_64:
+		return XEN_IO_PROTO_ABI_X86_64;
+	case BLKFRONT_PROTOCOL_32:
+		return XEN_IO_PROTO_ABI_X86_32;
+	case BLKFRONT_PROTOCOL_ABSENT:
+		break;
+	}
+	return NULL;
+}
+
+static int announce(struct blkfront *front)
+{
+	char ring_ref[16], event_channel[16];
+	const struct blkfront_node nodes[] = {
+		{"ring-ref", ring_ref},
+		{"event-channel", event_channel},
+		{"protocol", protocol_name(front->options.protocol)},
+		{"feature-persistent", front->options.persistent ? "1" : "0"},
+		/* A predecessor's multi-page ring would be taken for ours. */
+		{"ring-page-order", NULL},
+		{"multi-queue-num-queues", NULL},
+	};
+	int r;
+
+	snprintf(ring_ref, sizeof(ring_ref), "%u", front->ring_gref);
+	snprintf(event_channel, sizeof(event_channel), "%d", front->port);
+	r = blkfront_xenbus_publish(&front->xenbus, nodes, sizeof(nodes) / sizeof(nodes[0]));
+	if (r)
+		return blkfront_fail(front, r, "cannot write to \"%s\" in the store: %s",
+			front->xenbus.frontend, strerror(-r));
+	return switch_to(front, XenbusStateInitialised);
+}
+
+static int read_node(struct blkfront *front, const char *key, uint64_t *ret_value)
+{
+	int r = blkfront_xenbus_read(&front->xenbus, key, ret_value);
+
+	if (r)
+		return blkfront_fail(front, r, "cannot read \"%s/%s\" from the store: %s",
+			front->xenbus.backend, key, strerror(-r));
+	return 0;
+}
+
+/* What may be absent: @absent is its value then, or if it is malformed. */
+static uint64_t read_optional(struct blkfront *front, const char *key, uint64_t absent)
+{
+	uint64_t value;
+
+	return blkfront_xenbus_read(&front->xenbus, key, &value) ? absent : value;
+}
+
+/* As Linux: three nodes are required, features default to absent. */
+static int read_disk(struct blkfront *front)
+{
+	uint64_t nr_sectors, sector_size, info;
+	int r = read_node(front, "sectors", &nr_sectors);
+
+	if (r == 0)
+		r = read_node(front, "info", &info);
+	if (r == 0)
+		r = read_node(front, "sector-size", &sector_size);
+	if (r)
+		return r;
+	if (sector_size < WIRE_SECTOR_SIZE || sector_size > 1u << 20 ||
+		(sector_size & (sector_size - 1)) != 0)
+		return blkfront_fail(front, -EINVAL,
+			"\"%s/sector-size\" is %llu, not a power of two", front->xenbus.backend,
+			(unsigned long long)sector_size);
+	front->disk = (struct blkfront_disk){
+		.nr_sectors = nr_sectors,
+		.sector_size = (unsigned)sector_size,
+		.physical_sector_size =
+			(unsigned)read_optional(front, "physical-sector-size", sector_size),
+		.info = (unsigned)info,
+		.flush = read_optional(front, "feature-flush-cache", 0) == 1,
+		.barrier = read_optional(front, "feature-barrier", 0) == 1,
+		.discard = read_optional(front, "feature-discard", 0) == 1,
+		.persistent = front->options.persistent &&
+			      read_optional(front, "feature-persistent", 0) == 1,
+	};
+	return 0;
+}
+
+/* From the backend's InitWait to both Connected. */
+static int shake_hands(struct blkfront *front)
+{
+	int r = share(front);
+
+	if (r == 0)
+		r = announce(front);
+	if (r == 0)
+		r = blkfront_wait_backend(front, STATE(Connected) | STATE(Closing) | STATE_IS_OVER);
+	if (r)
+		return r;
+	if (front->xenbus.backend_state != XenbusStateConnected)
+		return blkfront_fail(front, -ECONNREFUSED, "backend \"%s\" refused: it is %s",
+			front->xenbus.backend,
+			blkfront_xenbus_state_name(front->xenbus.backend_state));
+	r = read_disk(front);
+	return r ? r : switch_to(front, XenbusStateConnected);
+}
+
+int blkfront_connect(struct blkfront *front)
+{
+	int r;
+
+	if (front->connected)
+		return blkfront_fail(front, -EISCONN, "already connected");
+	r = reset_predecessor(front);
+	if (r == 0)
+		r = blkfront_wait_backend(front, STATE(InitWait));
+	if (r)
+		return r;
+	r = shake_hands(front);
+	if (r) {
+		/* Keep the first error's sentence, whatever becomes of the farewell. */
+		(void)blkfront_xenbus_switch(&front->xenbus, XenbusStateClosed);
+		unshare(front);
+		return r;
+	}
+	front->connected = true;
+	front->closing = false;
+	front->gone = false;
+	front->misbehaved = false;
+	return 0;
+}
+
+/* ---- close ------------------------------------------------------------------------------------ */
+
+int blkfront_close(struct blkfront *front)
+{
+	int first, second, last;
+
+	first = switch_and_wait(front, XenbusStateClosing, STATE(Closing) | STATE_IS_OVER);
+	second = switch_and_wait(front, XenbusStateClosed, STATE_IS_OVER);
+	/* The backend may have answered until it was Closed. */
+	last = blkfront_reap(front);
+	front->gone = true;
+	blkfront_fail_all(front, -ESHUTDOWN);
+	unshare(front);
+	return first ? first : second ? second : last;
+}
+
+void blkfront_destroy(struct blkfront *front)
+{
+	if (!front)
+		return;
+	unshare(front);
+	if (front->evtchn)
+		(void)xenevtchn_close(front->evtchn);
+	if (front->gntshr)
+		(void)xengntshr_close(front->gntshr);
+	blkfront_xenbus_fini(&front->xenbus);
+	free(front);
+}
+
+/* ---- looking at it ---------------------------------------------------------------------------- */
+
+const struct blkfront_disk *blkfront_disk(const struct blkfront *front)
+{
+	return &front->disk;
+}
+
+struct blkfront_stats blkfront_stats(const struct blkfront *front)
+{
+	struct blkfront_stats stats = front->stats;
+
+	stats.grants_shared = front->pages.nr_shared;
+	stats.grants_revoked = front->pages.nr_revoked;
+	stats.still_mapped = front->pages.nr_still_mapped;
+	return stats;
+}
+
+bool blkfront_is_connected(const struct blkfront *front)
+{
+	return front->connected;
+}
+
+bool blkfront_is_closing(const struct blkfront *front)
+{
+	return front->closing || front->gone;
+}
+
+unsigned blkfront_max_sectors(const struct blkfront *front)
+{
+	return BLKFRONT_MAX_SECTORS - front->options.first_sect;
+}
+
+unsigned blkfront_backend_state(const struct blkfront *front)
+{
+	return front->xenbus.backend_state;
+}
+
+int blkfront_write_node(struct blkfront *front, const char *key, const char *value)
+{
+	struct blkfront_node node = {key, value};
+
+	return blkfront_xenbus_publish(&front->xenbus, &node, 1);
+}

@@ -1,0 +1,47 @@
+/*
+ * What blkfront.c (life cycle) and blkfront_request.c (requests) share. Nobody else includes this.
+ *
+ * One thread at a time, as blkfront.h says.
+ */
+#ifndef FRONTEND_SHIM_BLKFRONT_IMPL_H
+#define FRONTEND_SHIM_BLKFRONT_IMPL_H
+
+#include "frontend-shim/blkfront.h"
+#include "frontend-shim/blkfront_shadow.h"
+#include "frontend-shim/blkfront_xenbus.h"
+
+struct xenevtchn_handle;
+
+struct blkfront {
+	struct blkfront_options options;
+	struct blkfront_xenbus xenbus;
+	struct xengntdev_handle *gntshr;
+	struct xenevtchn_handle *evtchn;
+
+	/* From share() to unshare(). */
+	void *ring_page;
+	uint32_t ring_gref;
+	int port; /* -1: none */
+	struct frontring ring;
+	struct blkfront_pages pages;
+	struct blkfront_shadow shadow;
+
+	bool connected;  /* requests can be made, if nothing below is set */
+	bool closing;    /* the backend wants to close: no new requests */
+	bool gone;       /* the backend closed or vanished */
+	bool misbehaved; /* the backend broke the protocol */
+
+	struct blkfront_disk disk;
+	struct blkfront_stats stats;
+	struct blkfront_request *done_first, *done_last;
+	char error[256];
+};
+
+/* Remember the sentence and return @error. */
+int blkfront_fail(struct blkfront *front, int error, const char *format, ...)
+	__attribute__((nonnull, format(printf, 3, 4)));
+
+/* Complete every outstanding request with @error. */
+void blkfront_fail_all(struct blkfront *front, int error) __attribute__((nonnull));
+
+#endif

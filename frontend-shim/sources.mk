@@ -1,0 +1,48 @@
+# The other side of the backend: a Xen without Xen. See SIMULATOR.md.
+
+SHIM_MACHINE := frontend-shim/machine/client.c frontend-shim/machine/fdpass.c \
+	frontend-shim/machine/eventfd.c frontend-shim/machine/port.c frontend-shim/machine/events.c
+
+PROGRAMS += xensimd
+xensimd_SRCS := $(patsubst %,frontend-shim/hypervisor/%.c,main source op handle guest frames channel \
+	grant map child counters) $(filter-out %/client.c %/events.c,$(SHIM_MACHINE))
+
+SHLIBS += libxenshim.so
+libxenshim.so_SRCS := $(patsubst %,frontend-shim/preload/%.c,shim evtchn region gnt gnttab copy gntshr \
+	ctrl procxen) $(SHIM_MACHINE)
+libxenshim.so_LIBS := dl
+
+# The domU kernel's xenbus device.
+PROGRAMS += xensim-xenbus
+xensim-xenbus_SRCS := $(patsubst %,frontend-shim/xenbus/%.c,main bus client request ring buffer) \
+	$(SHIM_MACHINE)
+
+# ---- The block frontend: a library, and the clients built on it --------------------------------
+BLKFRONT_SRCS = $(patsubst %,frontend-shim/blkfront%.c,_options _layout _shadow _pages _xenbus _request) \
+	frontend-shim/blkfront.c \
+	$(RING_SRCS) $(FRONTRING_SRCS)
+BLKFRONT_LIBS := xengnttab xenevtchn xenstore
+
+PROGRAMS += blkfront-bench blkfront-io
+blkfront-bench_SRCS = frontend-shim/blkfront-bench.c $(BLKFRONT_SRCS)
+blkfront-bench_LIBS := $(BLKFRONT_LIBS)
+blkfront-io_SRCS = $(patsubst %,frontend-shim/%.c,blkfront-io blkfront_words blkfront_pattern) \
+	$(BLKFRONT_SRCS)
+blkfront-io_LIBS := $(BLKFRONT_LIBS)
+
+SHLIBS += nbdkit-blkfront-plugin.so
+nbdkit-blkfront-plugin.so_SRCS = $(patsubst %,frontend-shim/%.c,nbdkit-blkfront-plugin blkfront_sync) \
+	$(BLKFRONT_SRCS)
+nbdkit-blkfront-plugin.so_LIBS := $(BLKFRONT_LIBS)
+
+TESTS += blkfront-options-t blkfront-layout-t blkfront-shadow-t blkfront-pattern-t
+blkfront-options-t_SRCS := tests/unit/blkfront-options-t.c frontend-shim/blkfront_options.c
+blkfront-layout-t_SRCS := tests/unit/blkfront-layout-t.c frontend-shim/blkfront_layout.c
+blkfront-shadow-t_SRCS := tests/unit/blkfront-shadow-t.c frontend-shim/blkfront_shadow.c
+blkfront-pattern-t_SRCS := tests/unit/blkfront-pattern-t.c frontend-shim/blkfront_pattern.c
+
+# The toolstack and the tester's tool.
+PROGRAMS += xensim
+xensim_SRCS := $(patsubst %,frontend-shim/toolstack/%.c,main tool store device script spawn vdev host \
+	domain vbd counters) $(filter-out %/port.c %/events.c,$(SHIM_MACHINE))
+xensim_LIBS := xenstore

@@ -1,0 +1,117 @@
+#include "ring/request.h"
+
+#include <string.h>
+
+#include "ring/checked.h"
+
+static void decode_segments(const struct wire_segment *wire, struct blk_segment *seg)
+{
+	for (unsigned i = 0; i < WIRE_SEGMENTS_MAX; i++) {
+		seg[i].gref = wire[i].gref;
+		seg[i].first_sect = wire[i].first_sect;
+		seg[i].last_sect = wire[i].last_sect;
+	}
+}
+
+void blk_request_decode(
+	enum wire_abi abi, const struct wire_slot *slot, struct blk_request *ret_req)
+{
+	*ret_req = (struct blk_request){0};
+	if (abi == WIRE_ABI_32) {
+		ret_req->op = slot->r32.operation;
+		ret_req->nr_segments = slot->r32.nr_segments;
+		ret_req->handle = slot->r32.handle;
+		ret_req->id = slot->r32.id;
+		ret_req->sector = slot->r32.sector_number;
+		decode_segments(slot->r32.seg, ret_req->seg);
+		return;
+	}
+	ret_req->op = slot->r64.operation;
+	ret_req->nr_segments = slot->r64.nr_segments;
+	ret_req->handle = slot->r64.handle;
+	ret_req->id = slot->r64.id;
+	ret_req->sector = slot->r64.sector_number;
+	decode_segments(slot->r64.seg, ret_req->seg);
+}
+
+static bool op_is_offered(uint8_t op, const struct blk_limits *limits)
+{
+	switch (op) {
+	case BLKIF_OP_READ:
+	case BLKIF_OP_WRITE:
+		return true;
+	case BLKIF_OP_WRITE_BARRIER:
+		return limits->barrier;
+	case BLKIF_OP_FLUSH_DISKCACHE:
+		return limits->flush;
+	default:
+		return false;
+	}
+}
+
+/* R10. Adds the segments' lengths: at most 11 * 8, so the sum cannot overflow. */
+static bool segments_are_inside_pages(struct blk_request *req)
+{
+	uint32_t nr_sectors = 0;
+
+	for (unsigned i = 0; i < req->nr_segments; i++) {
+		const struct blk_segment *seg = &req->seg[i];
+
+		if (seg->last_sect >= WIRE_PAGE_SECTORS || seg->first_sect > seg->last_sect)
+			return false;
+		nr_sectors += (uint32_t)(seg->last_sect - seg->first_sect) + 1;
+	}
+	req->nr_sectors = nr_sectors;
+	return true;
+}
+
+enum blk_reason blk_request_check(struct blk_request *req, const struct blk_limits *limits)
+{
+	req->nr_sectors = 0;
+	if (!op_is_offered(req->op, limits))
+		return BLK_BAD_OP;
+	if (req->nr_segments > WIRE_SEGMENTS_MAX)
+		return BLK_BAD_SEGMENT_COUNT;
+	if (req->nr_segments == 0) {
+		/* Old frontends leave -1 in the sector of an empty barrier: nothing to check (R9). */
+		return blk_op_may_be_empty(req->op) ? BLK_REQUEST_OK : BLK_BAD_SEGMENT_COUNT;
+	}
+	if (!segments_are_inside_pages(req))
+		return BLK_BAD_SEGMENT_RANGE;
+	if (blk_op_writes(req->op) && limits->read_only)
+		return BLK_READ_ONLY;
+	if (!checked_range_u64(req->sector, req->nr_sectors, limits->nr_sectors))
+		return BLK_BEYOND_END;
+	return BLK_REQUEST_OK;
+}
+
+int16_t blk_reason_status(enum blk_reason reason)
+{
+	switch (reason) {
+	case BLK_REQUEST_OK:
+		return BLKIF_RSP_OKAY;
+	case BLK_BAD_OP:
+		return BLKIF_RSP_EOPNOTSUPP;
+	case BLK_BAD_SEGMENT_COUNT:
+	case BLK_BAD_SEGMENT_RANGE:
+	case BLK_BEYOND_END:
+	case BLK_READ_ONLY:
+	case BLK_REASON_COUNT:
+		break;
+	}
+	return BLKIF_RSP_ERROR;
+}
+
+const char *blk_reason_text(enum blk_reason reason)
+{
+	static const char *const text[BLK_REASON_COUNT] = {
+		[BLK_REQUEST_OK] = "no error",
+		[BLK_BAD_OP] = "operation unknown or not offered",
+		[BLK_BAD_SEGMENT_COUNT] = "number of segments out of range",
+		[BLK_BAD_SEGMENT_RANGE] = "segment outside its page",
+		[BLK_BEYOND_END] = "beyond the end of the disk",
+		[BLK_READ_ONLY] = "write to a read-only disk",
+	};
+
+	return reason < BLK_REASON_COUNT ? text[reason] : "unknown reason";
+}

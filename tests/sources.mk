@@ -1,0 +1,10 @@
+# Tests of whole programs, as
+#   TESTS += name-t
+#   name-t_SRCS := tests/<kind>/name-t.c
+#   name-t_LIBS := xenstore
+# or, scripts, as
+#   SCRIPT_TESTS += tests/<kind>/name-t.sh
+# Tests of one folder's code are listed in that folder's sources.mk, with the code they link.
+
+# What the thread sanitizer should see: the two sides of a ring in two threads.
+TSAN_TESTS += $(RING_TESTS)
