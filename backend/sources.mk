@@ -1,10 +1,11 @@
 # The backend proper: util/ (leaf helpers), data/ (queue threads), control/ (main thread).
 UTIL_SRCS    := backend/util/log.c backend/util/problem.c backend/util/pidfile.c
-DATA_SRCS    := backend/data/storage.c backend/data/engine_aio.c backend/data/guest.c \
-	backend/data/pcache.c backend/data/order.c backend/data/disk.c backend/data/move.c \
-	backend/data/pass.c backend/data/queue.c
+DATA_SRCS    := backend/data/storage.c backend/data/engine_aio.c backend/data/channel.c \
+	backend/data/guest.c backend/data/pcache.c backend/data/order.c backend/data/disk.c \
+	backend/data/move.c backend/data/pass.c backend/data/queue.c
 CONTROL_SRCS := backend/control/handshake.c backend/control/publish.c backend/control/backing.c \
-	backend/control/report.c backend/control/vbd.c backend/control/worker.c
+	backend/control/report.c backend/control/vbd.c backend/control/worker.c \
+	backend/control/check.c
 
 PROGRAMS += blkback-vbd
 SHIPPED  += blkback-vbd

@@ -13,11 +13,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "backend/control/check.h"
 #include "backend/control/worker.h"
-#include "backend/data/storage.h"
 #include "backend/util/log.h"
 #include "backend/util/pidfile.h"
-#include "xenstore/path.h"
 
 #define PROGRAM     "blkback-vbd"
 #define RUN_DIR     "/run/blkback"
@@ -105,22 +104,6 @@ static int parse(int argc, char **argv, struct options *ret_options)
 	return -1;
 }
 
-static enum worker_exit check_storage(const struct options *o)
-{
-	struct storage storage;
-	struct problem problem;
-
-	if (storage_open(o->check, o->read_only, &storage, &problem)) {
-		(void)fprintf(stderr, "%s\n", problem.text);
-		return WORKER_STORAGE;
-	}
-	(void)printf("sectors=%llu physical-sector-size=%u memory-align=%u type=%s\n",
-		(unsigned long long)storage.nr_sectors, storage.physical_sector_size,
-		storage.memory_align, storage.is_block_device ? "block" : "file");
-	storage_close(&storage);
-	return WORKER_OK;
-}
-
 /* ---- going into the background ---- */
 
 /* The parent: pass on what becomes of the child until it is ready. */
@@ -187,16 +170,14 @@ static void tell_parent(void *ctx)
 static enum worker_exit serve(const struct options *o, int *ready_fd)
 {
 	const char *run_dir = getenv(RUN_DIR_ENV);
-	char name[VBD_PATH_MAX];
+	char name[WORKER_NAME_MAX];
 	struct pidfile pidfile;
 	struct problem problem;
-	struct vbd_path path;
 	enum worker_exit result;
 	int r;
 
-	if (vbd_path_parse(o->backend, &path))
+	if (!worker_name(o->backend, name))
 		return misuse("not a backend path such as backend/vbd/5/51712: ", o->backend);
-	(void)snprintf(name, sizeof(name), "%s-%u-%u", path.kind, path.domid, path.devid);
 	log_init(PROGRAM, name, true);
 	log_set_debug(o->debug);
 	r = pidfile_take(run_dir && run_dir[0] ? run_dir : RUN_DIR, name, &pidfile, &problem);
@@ -219,7 +200,7 @@ int main(int argc, char **argv)
 	if (result >= 0)
 		return result;
 	if (options.check)
-		return check_storage(&options);
+		return check_image(options.check, options.read_only);
 	(void)signal(SIGPIPE, SIG_IGN);
 	worker_signals(&signals);
 	(void)sigprocmask(SIG_BLOCK, &signals, NULL);

@@ -37,6 +37,7 @@ struct bench {
 	unsigned nr_sectors, depth;
 	uint64_t count; /* requests to make; 0: until the time is up */
 	unsigned seconds;
+	unsigned spin_us; /* look for responses so long before sleeping */
 
 	struct blkfront *front;
 	struct blkfront_request req[MAX_DEPTH];
@@ -163,6 +164,33 @@ static double cpu_seconds(void)
 	       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
+/* Complete what has arrived and push what took its place. */
+static int turn(struct bench *b)
+{
+	int r;
+
+	b->now_ns = clock_ns();
+	r = blkfront_reap(b->front);
+	return r ? r : blkfront_push(b->front);
+}
+
+/* Look for responses for a while, as long as some arrive. No threshold is set, so no events come. */
+static int spin(struct bench *b)
+{
+	uint64_t seen = b->completed, until;
+	int r = 0;
+
+	b->now_ns = clock_ns();
+	until = b->now_ns + b->spin_us * 1000ull;
+	while (r == 0 && b->now_ns < until && blkfront_outstanding(b->front) > 0) {
+		r = turn(b);
+		if (b->completed != seen)
+			until = b->now_ns + b->spin_us * 1000ull;
+		seen = b->completed;
+	}
+	return r;
+}
+
 static int run(struct bench *b)
 {
 	int r = 0;
@@ -178,13 +206,12 @@ static int run(struct bench *b)
 	if (r == 0)
 		r = blkfront_push(b->front);
 	while (r == 0 && blkfront_outstanding(b->front) > 0) {
-		r = blkfront_wait(b->front, (int)b->options.timeout_ms);
-		if (r)
-			break;
-		b->now_ns = clock_ns();
-		r = blkfront_reap(b->front);
+		if (b->spin_us)
+			r = spin(b);
+		if (r == 0 && blkfront_outstanding(b->front) > 0)
+			r = blkfront_wait(b->front, (int)b->options.timeout_ms);
 		if (r == 0)
-			r = blkfront_push(b->front);
+			r = turn(b);
 	}
 	return r;
 }
@@ -257,6 +284,7 @@ static void usage(FILE *out)
 	      "  iodepth=N              requests in flight, 1..32 (default 32)\n"
 	      "  seconds=N              how long (default 2)\n"
 	      "  count=N                how many requests, instead of how long\n"
+	      "  spin=US                look for responses so long before sleeping (default 0)\n"
 	      "  json                   one line of JSON\n"
 	      "The guest:\n" BLKFRONT_OPTIONS_HELP,
 		out);
@@ -308,7 +336,8 @@ static int set_option(struct bench *b, const char *key, const char *value)
 	if (strcmp(key, "op") == 0)
 		return set_op(b, value);
 	if (strcmp(key, "bs") == 0) {
-		r = set_number(value, 512, BLKFRONT_MAX_SECTORS * WIRE_SECTOR_SIZE, &number);
+		r = set_number(
+			value, 512, (uint64_t)BLKFRONT_MAX_SECTORS * WIRE_SECTOR_SIZE, &number);
 		b->nr_sectors = (unsigned)number / WIRE_SECTOR_SIZE;
 		return r ? r : number % WIRE_SECTOR_SIZE ? -EINVAL : 0;
 	}
@@ -320,6 +349,11 @@ static int set_option(struct bench *b, const char *key, const char *value)
 	if (strcmp(key, "seconds") == 0) {
 		r = set_number(value, 1, 86400, &number);
 		b->seconds = (unsigned)number;
+		return r;
+	}
+	if (strcmp(key, "spin") == 0) {
+		r = set_number(value, 0, 1000000, &number);
+		b->spin_us = (unsigned)number;
 		return r;
 	}
 	if (strcmp(key, "count") == 0)

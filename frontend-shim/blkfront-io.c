@@ -10,6 +10,7 @@
  * Exit status: 0 all as expected; 1 something was not; 2 a command nobody understands.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,9 +60,9 @@ static bool data_is_right(const struct job *job)
 		printf(" data ok");
 		return true;
 	}
-	printf(" data WRONG at sector %llu byte %zu: 0x%02x",
-		(unsigned long long)(job->req.sector + wrong / WIRE_SECTOR_SIZE),
-		wrong % WIRE_SECTOR_SIZE, job->data[wrong]);
+	printf(" data WRONG at sector %" PRIu64 " byte %zu: 0x%02x",
+		job->req.sector + wrong / WIRE_SECTOR_SIZE, wrong % WIRE_SECTOR_SIZE,
+		job->data[wrong]);
 	return false;
 }
 

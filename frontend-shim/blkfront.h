@@ -50,25 +50,24 @@ struct blkfront_stats {
 
 struct blkfront_request {
 	/* The caller's. */
-	uint8_t op;
 	uint64_t sector;
-	unsigned
-		nr_sectors; /* of data; laid out from options.first_sect on unless nr_segments says */
-	void *data;         /* nr_sectors * 512 bytes; NULL leaves the pages as they are */
-	unsigned nr_segments;                       /* not 0: the caller's own layout, any values */
-	struct blk_segment seg[WIRE_SEGMENTS_MAX];  /* the grefs are filled in */
+	void *data; /* nr_sectors * 512 bytes; NULL leaves the pages as they are */
 	void (*done)(struct blkfront_request *req); /* NULL: wait for blkfront_next_done() */
 	void *opaque;
+	unsigned nr_sectors;  /* of data; laid out from options.first_sect on, unless */
+	unsigned nr_segments; /* this is not 0: then the caller's own layout, of any values */
+	struct blk_segment seg[WIRE_SEGMENTS_MAX]; /* the grefs are filled in */
+	uint8_t op;
 
 	/* The result. */
-	int error;      /* 0, or why there is no status: -ESHUTDOWN, -EPROTO */
-	int16_t status; /* as on the wire */
 	bool padding_is_zero;
+	int16_t status; /* as on the wire */
+	int error;      /* 0, or why there is no status: -ESHUTDOWN, -EPROTO */
 
 	/* Private. */
-	unsigned nr_pages;
 	struct blkfront_page page[WIRE_SEGMENTS_MAX];
 	struct blkfront_request *next;
+	unsigned nr_pages;
 };
 
 /* The largest request: eleven pages less what the first does not use. */

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "ring/wire.h"
+#include "backend/data/storage.h"
 #include "xenstore/node.h"
 #include "xenstore/state.h"
 #include "xenstore/store.h"
@@ -33,7 +33,7 @@ static int write_disk_features(const struct node_dir *dir, const struct disk_fea
 	if (r == 0)
 		r = node_printf(dir, "info", "%u", f->info);
 	if (r == 0)
-		r = node_printf(dir, "sector-size", "%u", WIRE_SECTOR_SIZE);
+		r = node_printf(dir, "sector-size", "%u", STORAGE_SECTOR_SIZE);
 	if (r == 0)
 		r = node_printf(dir, "physical-sector-size", "%u", f->physical_sector_size);
 	return r;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
@@ -12,6 +13,7 @@
 
 #include "backend/control/vbd.h"
 #include "backend/util/log.h"
+#include "xenstore/path.h"
 #include "xenstore/store.h"
 
 /* libxenstore's descriptor stays silent when xenstored dies: ask now and then. */
@@ -28,6 +30,16 @@ struct worker {
 	void (*ready)(void *ctx);
 	void *ctx;
 };
+
+bool worker_name(const char *backend, char ret_name[WORKER_NAME_MAX])
+{
+	struct vbd_path path;
+
+	if (vbd_path_parse(backend, &path))
+		return false;
+	(void)snprintf(ret_name, WORKER_NAME_MAX, "%s-%u-%u", path.kind, path.domid, path.devid);
+	return true;
+}
 
 void worker_signals(sigset_t *ret_signals)
 {

@@ -8,6 +8,7 @@
 #define BACKEND_CONTROL_WORKER_H
 
 #include <signal.h>
+#include <stdbool.h>
 
 /* Exit codes of blkback-vbd; see its manual. */
 enum worker_exit {
@@ -19,6 +20,14 @@ enum worker_exit {
 	WORKER_STORAGE = 5,  /* --check: the storage cannot be served */
 	WORKER_BUSY = 6,     /* another process serves this disk */
 };
+
+/* Holds every name worker_name() writes, terminator included. */
+#define WORKER_NAME_MAX 64
+
+/* What the disk of a backend path is called in logs and file names: "vbd-5-51712". False when it is
+ * not such a path. */
+bool worker_name(const char *backend, char ret_name[WORKER_NAME_MAX])
+	__attribute__((nonnull, warn_unused_result));
 
 /* Fills @ret_signals with what the worker waits for. */
 void worker_signals(sigset_t *ret_signals) __attribute__((nonnull));

@@ -5,8 +5,6 @@
  */
 #include <unistd.h>
 
-#include <xenevtchn.h>
-
 #include "backend/data/queue_impl.h"
 
 static void list_add(struct slot_list *list, unsigned slot)
@@ -314,7 +312,7 @@ static void respond(struct queue *q)
 	}
 	if (q->done.n == 0 || !backring_push(&q->ring))
 		return;
-	if (xenevtchn_notify(q->evtchn, q->port) == 0)
+	if (channel_notify(&q->channel))
 		stat_add(&q->stats.notifications, 1);
 }
 

@@ -63,7 +63,6 @@ static void forget(struct pcache *cache, uint16_t index)
 	*link = page->chain;
 	lru_remove(cache, index);
 	guest_unmap(cache->guest, page->address, 1);
-	page->address = NULL;
 	page->chain = cache->free;
 	cache->free = index;
 	cache->nr_pages--;

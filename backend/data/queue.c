@@ -5,7 +5,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +12,6 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#include <xenevtchn.h>
 
 #include "backend/data/queue_impl.h"
 
@@ -41,30 +38,6 @@ static int attach_ring(struct queue *q, struct problem *ret_problem)
 			"read-write to this domain?",
 			cfg->ring_ref[0], cfg->domid, strerror(errno));
 	backring_init(&q->ring, cfg->abi, q->ring_pages, cfg->nr_ring_refs);
-	return 0;
-}
-
-static int bind_port(struct queue *q, struct problem *ret_problem)
-{
-	const struct queue_config *cfg = &q->cfg;
-	int port;
-
-	q->evtchn = xenevtchn_open(NULL, 0);
-	if (q->evtchn == NULL)
-		return problem_set(ret_problem, errno ? -errno : -ENODEV,
-			"event channels cannot be used: %s: is /dev/xen/evtchn there (module "
-			"xen-evtchn)?",
-			strerror(errno));
-	port = xenevtchn_bind_interdomain(q->evtchn, cfg->domid, cfg->event_channel);
-	if (port < 0)
-		return problem_set(ret_problem, -errno,
-			"event-channel %u of domain %u cannot be bound: %s: is it the frontend's, "
-			"and "
-			"free?",
-			cfg->event_channel, cfg->domid, strerror(errno));
-	q->port = (uint32_t)port;
-	/* A spurious wake-up must not block in the read behind xenevtchn_pending(). */
-	(void)fcntl(xenevtchn_fd(q->evtchn), F_SETFL, O_NONBLOCK);
 	return 0;
 }
 
@@ -114,7 +87,7 @@ static int create_epoll(struct queue *q, struct problem *ret_problem)
 	if (q->epoll_fd < 0 || q->wake_fd < 0)
 		r = -errno;
 	if (r == 0)
-		r = watch_fd(q, xenevtchn_fd(q->evtchn), EPOLLIN);
+		r = watch_fd(q, channel_fd(&q->channel), EPOLLIN);
 	if (r == 0)
 		r = watch_fd(q, q->wake_fd, EPOLLIN);
 	/* Edge: the counter behind it is never read, completions are looked for instead. */
@@ -139,7 +112,7 @@ int queue_create(const struct queue_config *cfg, struct disk *disk, struct queue
 	q->wake_fd = -1;
 	r = attach_ring(q, ret_problem);
 	if (r == 0)
-		r = bind_port(q, ret_problem);
+		r = channel_open(&q->channel, cfg->domid, cfg->event_channel, ret_problem);
 	if (r == 0)
 		r = create_engine(q, ret_problem);
 	if (r == 0)
@@ -166,21 +139,8 @@ static bool may_sleep(struct queue *q)
 	if (backring_final_check(&q->ring))
 		return false;
 	/* Only now, the ring being empty, may the next event come (XSA-332). */
-	if (q->masked) {
-		q->masked = false;
-		(void)xenevtchn_unmask(q->evtchn, q->port);
-	}
+	channel_unmask(&q->channel);
 	return true;
-}
-
-static void take_event(struct queue *q)
-{
-	int port = xenevtchn_pending(q->evtchn);
-
-	if (port < 0 || (uint32_t)port != q->port)
-		return;
-	q->masked = true;
-	stat_add(&q->stats.events, 1);
 }
 
 static void sleep_until_event(struct queue *q)
@@ -190,8 +150,9 @@ static void sleep_until_event(struct queue *q)
 	int n = epoll_wait(q->epoll_fd, event, 3, -1);
 
 	for (int i = 0; i < n; i++) {
-		if (event[i].data.fd == xenevtchn_fd(q->evtchn)) {
-			take_event(q);
+		if (event[i].data.fd == channel_fd(&q->channel)) {
+			if (channel_take(&q->channel))
+				stat_add(&q->stats.events, 1);
 		} else if (event[i].data.fd == q->wake_fd) {
 			(void)!read(q->wake_fd, &count, sizeof(count));
 			q->look = true;
@@ -263,8 +224,7 @@ static void release(struct queue *q)
 		if (q->ring_pages)
 			guest_unmap(&q->guest, q->ring_pages, q->cfg.nr_ring_refs);
 	}
-	if (q->evtchn)
-		(void)xenevtchn_close(q->evtchn);
+	channel_close(&q->channel);
 	guest_close(&q->guest);
 	if (q->engine)
 		q->engine->ops->destroy(q->engine);

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <sys/uio.h>
 
+#include "backend/data/channel.h"
 #include "backend/data/disk.h"
 #include "backend/data/engine.h"
 #include "backend/data/guest.h"
@@ -22,9 +23,7 @@
 /* The tag of the queue's one fdatasync; the other tags are slots. */
 #define QUEUE_SYNC_TAG LIMIT_SLOTS
 
-#define QUEUE_SLOT_BUFFER (LIMIT_SEGMENTS * WIRE_PAGE_SIZE)
-
-struct xenevtchn_handle;
+#define QUEUE_SLOT_BUFFER ((size_t) LIMIT_SEGMENTS * WIRE_PAGE_SIZE)
 
 /* Slots of one pass, in the order they came. */
 struct slot_list {
@@ -39,9 +38,7 @@ struct queue {
 	struct guest guest;
 	void *ring_pages;
 	struct backring ring;
-	struct xenevtchn_handle *evtchn;
-	uint32_t port; /* ours */
-	bool masked;   /* an event was taken and the port not unmasked yet */
+	struct channel channel;
 
 	struct engine *engine;
 	struct order_port order;
@@ -90,7 +87,7 @@ bool queue_is_idle(const struct queue *q) __attribute__((nonnull));
 
 static inline uint8_t *slot_buffer(const struct queue *q, unsigned slot)
 {
-	return q->buffers + (size_t)slot * QUEUE_SLOT_BUFFER;
+	return q->buffers + slot * QUEUE_SLOT_BUFFER;
 }
 
 #endif

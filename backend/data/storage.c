@@ -13,8 +13,6 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define SECTOR 512u
-
 /* Alignment in memory when the kernel does not say: no Linux driver asks for more. */
 #define SAFE_MEMORY_ALIGN 4096u
 
@@ -112,7 +110,7 @@ static int probe_block_device(
 		return problem_set(ret_problem, -errno,
 			"'%s': size and sector size are unknown: %s", path, strerror(errno));
 	s->is_block_device = true;
-	s->nr_sectors = size_bytes / SECTOR;
+	s->nr_sectors = size_bytes / STORAGE_SECTOR_SIZE;
 	s->physical_sector_size = physical;
 	*ret_unit = (unsigned)logical;
 	return 0;
@@ -128,14 +126,14 @@ static int probe_file(
 	if (!S_ISREG(st.st_mode))
 		return problem_set(
 			ret_problem, -ENOTBLK, "'%s' was replaced while it was opened", path);
-	if (st.st_size % SECTOR)
+	if (st.st_size % STORAGE_SECTOR_SIZE)
 		return problem_set(ret_problem, -EINVAL,
 			"'%s': its size of %lld bytes is not a multiple of 512: extend it with "
 			"truncate -s %%512",
 			path, (long long)st.st_size);
-	s->nr_sectors = (uint64_t)st.st_size / SECTOR;
-	s->physical_sector_size = SECTOR;
-	*ret_unit = SECTOR;
+	s->nr_sectors = (uint64_t)st.st_size / STORAGE_SECTOR_SIZE;
+	s->physical_sector_size = STORAGE_SECTOR_SIZE;
+	*ret_unit = STORAGE_SECTOR_SIZE;
 	return 0;
 }
 
@@ -164,7 +162,7 @@ static unsigned find_unit(const struct storage *s)
 
 	if (posix_memalign(&buffer, SAFE_MEMORY_ALIGN, SAFE_MEMORY_ALIGN))
 		return 0;
-	for (unit = SECTOR; unit <= SAFE_MEMORY_ALIGN; unit *= 2)
+	for (unit = STORAGE_SECTOR_SIZE; unit <= SAFE_MEMORY_ALIGN; unit *= 2)
 		if (pread(s->fd, buffer, unit, 0) >= 0 || errno != EINVAL)
 			break;
 	free(buffer);
@@ -186,13 +184,13 @@ static int probe_alignment(
 		unit = dio_unit;
 	if (unit > s->physical_sector_size)
 		s->physical_sector_size = unit;
-	if (unit > SECTOR)
+	if (unit > STORAGE_SECTOR_SIZE)
 		return problem_set(ret_problem, -ENOTSUP,
 			"'%s': direct I/O only in units of %u bytes, and guests write in 512: such "
 			"storage is not supported yet",
 			path, unit);
-	if (s->memory_align < SECTOR)
-		s->memory_align = SECTOR;
+	if (s->memory_align < STORAGE_SECTOR_SIZE)
+		s->memory_align = STORAGE_SECTOR_SIZE;
 	return 0;
 }
 

@@ -13,6 +13,9 @@
 
 #include "backend/util/problem.h"
 
+/* The unit of every size and position a guest sees, whatever the medium has (D1). */
+#define STORAGE_SECTOR_SIZE 512u
+
 struct storage {
 	int fd;                        /* -1 when closed; O_DIRECT, O_RDONLY if read_only */
 	uint64_t nr_sectors;           /* 512-byte units */

@@ -5,6 +5,8 @@
 #ifndef BACKEND_UTIL_LIMITS_H
 #define BACKEND_UTIL_LIMITS_H
 
+#include <stddef.h>
+
 /* Rings of one disk. */
 #define LIMIT_QUEUES 8
 
@@ -21,7 +23,7 @@
 #define LIMIT_PERSISTENT_GRANTS 1056
 
 /* Bytes of copy buffers per queue: every slot may need one page per segment. */
-#define LIMIT_COPY_BYTES (LIMIT_SLOTS * LIMIT_SEGMENTS * 4096u)
+#define LIMIT_COPY_BYTES ((size_t)LIMIT_SLOTS * LIMIT_SEGMENTS * 4096u)
 
 /* Requests one pass takes before completions are looked at again. */
 #define LIMIT_TAKE_PER_PASS LIMIT_SLOTS

@@ -92,8 +92,11 @@ int hv_op_bind_interdomain(struct hv *hv, struct hv_handle *h, struct hv_packet 
 	if (r < 0)
 		return r;
 
-	g->channels[port] = (struct hv_channel){.state = CHANNEL_INTERDOMAIN, .owner = h,
-		.remote_domid = domid, .peer = remote, .peer_port = p->req.port};
+	g->channels[port] = (struct hv_channel){.state = CHANNEL_INTERDOMAIN,
+		.owner = h,
+		.remote_domid = domid,
+		.peer = remote,
+		.peer_port = p->req.port};
 	rc->state = CHANNEL_INTERDOMAIN;
 	rc->peer = g;
 	rc->peer_port = port;
@@ -142,7 +145,8 @@ int hv_op_claim_port(struct hv *hv, struct hv_handle *h, struct hv_packet *p)
 	atomic_store(&channel_shared(hv, h->guest, p->req.port)->owner, h->id);
 	/* An event that came while nobody owned the port was taken off it and went nowhere. */
 	atomic_store(&channel_shared(hv, h->guest, p->req.port)->state, 0);
-	port_raise(hv->machine, hv->self, (struct port_at){h->guest->slot, p->req.port}, &hv->waker);
+	port_raise(
+		hv->machine, hv->self, (struct port_at){h->guest->slot, p->req.port}, &hv->waker);
 	p->reply.value = p->req.port;
 	return 0;
 }
@@ -179,8 +183,8 @@ void hv_channel_close(struct hv *hv, struct hv_guest *g, uint32_t port)
 		return;
 	if (c->state == CHANNEL_VIRQ)
 		g->virq_port[c->virq] = 0;
-	interrupted = c->owner &&
-		atomic_load(&hv->machine->handles[c->owner->index].delivering) != 0;
+	interrupted =
+		c->owner && atomic_load(&hv->machine->handles[c->owner->index].delivering) != 0;
 	if (c->state != CHANNEL_INTERDOMAIN)
 		peer = NULL;
 	memset(c, 0, sizeof(*c));

@@ -97,8 +97,8 @@ static int strings_split(char **pos, char *end, uint32_t n, char **strings)
 }
 
 /* In the child, with the signals it inherited blocked. Reports nothing: the caller sees it end. */
-static void __attribute__((noreturn)) child_exec(
-	int log_fd, int ready_fd, pid_t parent, char **argv, char **env)
+static void __attribute__((noreturn))
+child_exec(int log_fd, int ready_fd, pid_t parent, char **argv, char **env)
 {
 	sigset_t none;
 	int null;
@@ -107,7 +107,8 @@ static void __attribute__((noreturn)) child_exec(
 	if (getppid() != parent)
 		_exit(126);
 	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (null < 0 || log_fd < 0 || dup2(null, 0) < 0 || dup2(log_fd, 1) < 0 || dup2(log_fd, 2) < 0)
+	if (null < 0 || log_fd < 0 || dup2(null, 0) < 0 || dup2(log_fd, 1) < 0 ||
+		dup2(log_fd, 2) < 0)
 		_exit(126);
 	if (ready_fd == 3)
 		(void)fcntl(3, F_SETFD, 0);
@@ -136,7 +137,8 @@ int hv_op_spawn(struct hv *hv, struct hv_handle *h, struct hv_packet *p)
 		return -EINVAL;
 	if (hv->stopping)
 		return -ESHUTDOWN;
-	if (strings_split(&pos, end, 1, log) < 0 || strings_split(&pos, end, p->req.count, argv) < 0 ||
+	if (strings_split(&pos, end, 1, log) < 0 ||
+		strings_split(&pos, end, p->req.count, argv) < 0 ||
 		strings_split(&pos, end, p->req.flags, env) < 0)
 		return -EINVAL;
 	c = calloc(1, sizeof(*c));

@@ -18,7 +18,8 @@ void hv_counters_retire(struct hv *hv, struct hv_handle *h)
 
 static void guest_usage(const struct hv_guest *g, struct hv_domain_usage *u)
 {
-	*u = (struct hv_domain_usage){.domid = g->domid, .state = g->state, .nr_frames = g->nr_frames};
+	*u = (struct hv_domain_usage){
+		.domid = g->domid, .state = g->state, .nr_frames = g->nr_frames};
 	for (uint32_t port = 1; port < MACHINE_PORTS; port++) {
 		u->ports_unbound += g->channels[port].state == CHANNEL_UNBOUND;
 		u->ports_interdomain += g->channels[port].state == CHANNEL_INTERDOMAIN;

@@ -66,7 +66,8 @@ int hv_farewell_set(struct hv_handle *h, const struct hv_packet *p, struct hv_fa
 		f->offset = (uint32_t)offset;
 	}
 	if (port != HV_NO_NOTIFY) {
-		if (!port || port >= MACHINE_PORTS || h->guest->channels[port].state == CHANNEL_FREE)
+		if (!port || port >= MACHINE_PORTS ||
+			h->guest->channels[port].state == CHANNEL_FREE)
 			return -EINVAL;
 		f->port = port;
 	}
@@ -77,7 +78,8 @@ int hv_farewell_set(struct hv_handle *h, const struct hv_packet *p, struct hv_fa
 void hv_farewell_send(struct hv *hv, const struct hv_farewell *f)
 {
 	if (f->guest && f->port)
-		port_send(hv->machine, hv->self, (struct port_at){f->guest->slot, f->port}, &hv->waker);
+		port_send(hv->machine, hv->self, (struct port_at){f->guest->slot, f->port},
+			&hv->waker);
 }
 
 /* ---- sharing ----------------------------------------------------------------------------------- */

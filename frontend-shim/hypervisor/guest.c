@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include <xen/xen.h>
 #include <xen/grant_table.h>
+#include <xen/xen.h>
 
 #include "frontend-shim/hypervisor/hv.h"
 
@@ -228,8 +228,10 @@ int hv_op_domain_list(struct hv *hv, struct hv_handle *h, struct hv_packet *p)
 		if (!next)
 			break;
 		domid = next->domid;
-		out[p->reply.count++] = (struct hv_domain){.domid = domid, .state = next->state,
-			.reason = next->reason, .nr_frames = next->nr_frames};
+		out[p->reply.count++] = (struct hv_domain){.domid = domid,
+			.state = next->state,
+			.reason = next->reason,
+			.nr_frames = next->nr_frames};
 	}
 	p->out_size = p->reply.count * sizeof(*out);
 	return 0;

@@ -57,7 +57,7 @@ bool hv_handle_in_copy(struct hv *hv, uint64_t id)
 	struct machine_handle *mh = &hv->machine->handles[handle_index(id)];
 
 	return atomic_load(&mh->generation) == handle_generation(id) &&
-		atomic_load(&mh->copies_done) != atomic_load(&mh->copies_begun);
+	       atomic_load(&mh->copies_done) != atomic_load(&mh->copies_begun);
 }
 
 /* ---- letting go -------------------------------------------------------------------------------- */

@@ -39,9 +39,10 @@ enum hv_channel_state {
 
 struct hv_channel {
 	enum hv_channel_state state;
-	struct hv_handle *owner; /* NULL: the guest kernel's, not claimed yet, or of a dead process */
-	uint32_t remote_domid;   /* UNBOUND: who may bind; INTERDOMAIN: who did */
-	struct hv_guest *peer;   /* INTERDOMAIN */
+	struct hv_handle
+		*owner;        /* NULL: the guest kernel's, not claimed yet, or of a dead process */
+	uint32_t remote_domid; /* UNBOUND: who may bind; INTERDOMAIN: who did */
+	struct hv_guest *peer; /* INTERDOMAIN */
 	uint32_t peer_port;
 	uint32_t virq;
 };
@@ -101,7 +102,7 @@ struct hv_guest {
 	unsigned nr_handles; /* that were opened as this domain */
 	unsigned nr_mapped;  /* of its pages, by anybody: keeps a dying domain in the list */
 	int memory_fd;
-	uint8_t *base; /* all its memory; the grant table lies at offset 0 */
+	uint8_t *base;         /* all its memory; the grant table lies at offset 0 */
 	uint64_t *free_frames; /* bitmap, 1 = free */
 	uint32_t next_frame, nr_frames;
 	uint32_t *free_refs; /* stack */
@@ -206,8 +207,8 @@ void hv_frame_free(struct hv *hv, struct hv_guest *g, uint32_t frame);
 void hv_frames_reclaim(struct hv *hv, struct hv_guest *g);
 
 /* channel.c: event channels */
-int hv_channel_alloc(struct hv_guest *g, struct hv_handle *owner, uint32_t remote,
-	struct hv *hv, uint32_t *ret_port);
+int hv_channel_alloc(struct hv_guest *g, struct hv_handle *owner, uint32_t remote, struct hv *hv,
+	uint32_t *ret_port);
 void hv_channel_close(struct hv *hv, struct hv_guest *g, uint32_t port);
 void hv_channels_release(struct hv *hv, struct hv_handle *h);
 void hv_virq_raise(struct hv *hv, uint32_t virq);

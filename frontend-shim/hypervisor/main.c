@@ -124,7 +124,8 @@ int main(int argc, char **argv)
 	int r;
 
 	if (argc < 2 || argc > 3 || argv[1][0] == '-') {
-		fprintf(stderr, "usage: xensimd DIR [READY-FD]\nNormally started by 'xensim host-start'.\n");
+		fprintf(stderr, "usage: xensimd DIR [READY-FD]\nNormally started by 'xensim "
+				"host-start'.\n");
 		return argc == 2 && !strcmp(argv[1], "--help") ? 0 : 2;
 	}
 	(void)signal(SIGPIPE, SIG_IGN);

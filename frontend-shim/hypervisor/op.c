@@ -4,7 +4,7 @@
 #include "frontend-shim/hypervisor/hv.h"
 
 /* Who may: a set of handle kinds. `live`: only while the caller's domain executes. */
-#define ANY    (~0u)
+#define ANY     (~0u)
 #define KIND(k) (1u << HV_KIND_##k)
 
 struct hv_operation {

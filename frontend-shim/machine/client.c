@@ -65,8 +65,8 @@ static void call_close_fds(struct hv_call *call)
 
 int hv_client_call(struct hv_client *c, struct hv_call *call)
 {
-	struct iovec out[2] = {{&call->req, sizeof(call->req)},
-		{(void *)(uintptr_t)call->data, call->data_size}};
+	struct iovec out[2] = {
+		{&call->req, sizeof(call->req)}, {(void *)(uintptr_t)call->data, call->data_size}};
 	struct iovec in[2] = {{&call->reply, sizeof(call->reply)}, {call->out, call->out_room}};
 	struct fdpass_message msg = {.iov = out, .nr_iov = 2};
 	ssize_t n;
@@ -141,8 +141,8 @@ static int client_welcome(struct hv_client *c, struct hv_call *call)
 	return 0;
 }
 
-int hv_client_open(struct hv_client *c, const char *dir, uint32_t domid, enum hv_kind kind,
-	bool inherit)
+int hv_client_open(
+	struct hv_client *c, const char *dir, uint32_t domid, enum hv_kind kind, bool inherit)
 {
 	struct hv_call call = {.send_fd = -1};
 	int r;

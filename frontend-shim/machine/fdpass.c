@@ -37,7 +37,9 @@ ssize_t fdpass_send(int fd, const struct fdpass_message *msg, int flags)
 ssize_t fdpass_receive(int fd, struct fdpass_message *msg, int flags)
 {
 	union fdpass_control control;
-	struct msghdr mh = {.msg_iov = msg->iov, .msg_iovlen = msg->nr_iov, .msg_control = &control,
+	struct msghdr mh = {.msg_iov = msg->iov,
+		.msg_iovlen = msg->nr_iov,
+		.msg_control = &control,
 		.msg_controllen = sizeof(control)};
 	ssize_t n;
 

@@ -66,9 +66,9 @@ void port_unmask(struct machine *m, struct machine_handle *owner, struct port_at
 	do {
 		if (!(old & PORT_MASKED))
 			return;
-		new = old & PORT_PENDING ? PORT_MASKED : 0;
+		new = old &PORT_PENDING ? PORT_MASKED : 0;
 	} while (!atomic_compare_exchange_weak(&p->state, &old, new));
-	if (new & PORT_MASKED)
+	if (new &PORT_MASKED)
 		port_queue(m, owner, at, waker);
 }
 
@@ -121,6 +121,6 @@ bool port_owned(const struct machine *m, struct port_at at, uint64_t id)
 {
 	if (!at.port || at.port >= MACHINE_PORTS)
 		return false;
-	return atomic_load_explicit(&m->domains[at.slot].ports[at.port].owner, memory_order_acquire) ==
-		id;
+	return atomic_load_explicit(
+		       &m->domains[at.slot].ports[at.port].owner, memory_order_acquire) == id;
 }

@@ -35,7 +35,7 @@ enum hv_op {
 	/* any handle */
 	HV_HELLO, /* flags: kind, domid: who I am, value: HV_VERSION -> value: handle id, count: slot,
 		     fds: machine, eventfd (HV_KIND_EVTCHN) */
-	HV_CLOSE, /* -> all that the handle held is released before the reply */
+	HV_CLOSE,  /* -> all that the handle held is released before the reply */
 	HV_MEMORY, /* domid -> value: incarnation word as in slot_of, fd: guest memory */
 
 	/* event channels */
@@ -65,11 +65,11 @@ enum hv_op {
 	HV_DOMAIN_DESTROY,  /* domid */
 	HV_DOMAIN_LIST,     /* domid: first, count: at most -> count, payload: hv_domain[] */
 	HV_COUNTERS,        /* -> payload: hv_counters, hv_domain_usage[], hv_handle_usage[] */
-	HV_SPAWN,           /* count: argv strings, flags: env strings, domid: killed with this domain
+	HV_SPAWN,         /* count: argv strings, flags: env strings, domid: killed with this domain
 			       (0: with the host), fd: becomes the child's 3; payload: log file, argv,
 			       env, each NUL terminated -> value: pid */
-	HV_WAIT_XENSTORE,   /* -> answered once xenstored has bound dom0's port */
-	HV_STOP,            /* -> answered when all children are gone; xensimd exits */
+	HV_WAIT_XENSTORE, /* -> answered once xenstored has bound dom0's port */
+	HV_STOP,          /* -> answered when all children are gone; xensimd exits */
 	HV_OP_COUNT,
 };
 
@@ -106,8 +106,9 @@ struct hv_domain {
 struct hv_domain_usage {
 	uint32_t domid, state, nr_frames;
 	uint32_t ports_unbound, ports_interdomain, ports_virq;
-	uint32_t grants_shared;   /* entries that permit access now, deferred ones included */
-	uint32_t grants_mapped;   /* of this domain's grants, by anybody; a ref mapped twice counts 2 */
+	uint32_t grants_shared; /* entries that permit access now, deferred ones included */
+	uint32_t
+		grants_mapped; /* of this domain's grants, by anybody; a ref mapped twice counts 2 */
 	uint32_t grants_deferred; /* unshared by their owner, still mapped by somebody */
 	uint32_t reserved;
 };
@@ -126,7 +127,8 @@ struct hv_counters {
 	uint64_t maps, unmaps; /* grants, not calls */
 	uint64_t copies, copied_bytes;
 	uint64_t notifies_sent, notifies_delivered;
-	uint64_t unmapped_by_close; /* grants still mapped when a handle was closed or its process died */
+	uint64_t
+		unmapped_by_close; /* grants still mapped when a handle was closed or its process died */
 	uint64_t domains_created, domains_destroyed;
 	uint32_t nr_domains, nr_handles; /* how many of each struct follow */
 };

@@ -91,7 +91,7 @@ static bool copy_is_valid(const xengnttab_grant_copy_segment_t *seg)
 		(uint32_t)seg->source.foreign.offset + seg->len > GUEST_PAGE)
 		return false;
 	return !(seg->flags & GNTCOPY_dest_gref) ||
-		(uint32_t)seg->dest.foreign.offset + seg->len <= GUEST_PAGE;
+	       (uint32_t)seg->dest.foreign.offset + seg->len <= GUEST_PAGE;
 }
 
 int xengnttab_grant_copy(

@@ -49,17 +49,20 @@ int xc_interface_close(xc_interface *xch)
 
 static int ctrl_list(xc_interface *xch, uint32_t first, uint32_t max, struct hv_domain *list)
 {
-	struct hv_call call = {.req = {.op = HV_DOMAIN_LIST, .domid = first,
+	struct hv_call call = {.req = {.op = HV_DOMAIN_LIST,
+				       .domid = first,
 				       .count = max < CTRL_LIST_MAX ? max : CTRL_LIST_MAX},
-		.send_fd = -1, .out = list, .out_room = CTRL_LIST_MAX * sizeof(*list)};
+		.send_fd = -1,
+		.out = list,
+		.out_room = CTRL_LIST_MAX * sizeof(*list)};
 	int r;
 
 	r = hv_client_call(&xch->client, &call);
 	return r < 0 ? r : (int)call.reply.count;
 }
 
-int xc_domain_getinfolist(xc_interface *xch, uint32_t first_domain, unsigned int max_domains,
-	xc_domaininfo_t *info)
+int xc_domain_getinfolist(
+	xc_interface *xch, uint32_t first_domain, unsigned int max_domains, xc_domaininfo_t *info)
 {
 	struct hv_domain list[CTRL_LIST_MAX];
 	int n = ctrl_list(xch, first_domain, max_domains, list);
@@ -71,9 +74,13 @@ int xc_domain_getinfolist(xc_interface *xch, uint32_t first_domain, unsigned int
 
 		if (list[i].state == HV_DOMAIN_DYING)
 			flags |= XEN_DOMINF_dying;
-		flags |= list[i].state == HV_DOMAIN_RUNNING ? XEN_DOMINF_running : XEN_DOMINF_shutdown;
-		info[i] = (xc_domaininfo_t){.domain = (domid_t)list[i].domid, .flags = flags,
-			.tot_pages = list[i].nr_frames, .max_pages = GUEST_FRAMES, .nr_online_vcpus = 1};
+		flags |= list[i].state == HV_DOMAIN_RUNNING ? XEN_DOMINF_running
+							    : XEN_DOMINF_shutdown;
+		info[i] = (xc_domaininfo_t){.domain = (domid_t)list[i].domid,
+			.flags = flags,
+			.tot_pages = list[i].nr_frames,
+			.max_pages = GUEST_FRAMES,
+			.nr_online_vcpus = 1};
 	}
 	return n;
 }
@@ -90,9 +97,13 @@ int xc_domain_getinfo(
 		bool down = list[i].state != HV_DOMAIN_RUNNING;
 		bool crashed = down && list[i].reason == SHUTDOWN_crash;
 
-		info[i] = (xc_dominfo_t){.domid = list[i].domid, .nr_pages = list[i].nr_frames,
-			.dying = list[i].state == HV_DOMAIN_DYING, .shutdown = down && !crashed,
-			.crashed = crashed, .running = !down, .shutdown_reason = list[i].reason,
+		info[i] = (xc_dominfo_t){.domid = list[i].domid,
+			.nr_pages = list[i].nr_frames,
+			.dying = list[i].state == HV_DOMAIN_DYING,
+			.shutdown = down && !crashed,
+			.crashed = crashed,
+			.running = !down,
+			.shutdown_reason = list[i].reason,
 			.nr_online_vcpus = 1};
 	}
 	return n;

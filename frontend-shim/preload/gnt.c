@@ -66,8 +66,8 @@ static struct gnt_memory *memory_fetch(struct xengntdev_handle *h, uint32_t domi
 	if (hv_client_call(&h->client, &call) < 0)
 		return NULL;
 	m = calloc(1, sizeof(*m));
-	base = mmap(NULL, GUEST_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, call.fds[0],
-		0);
+	base = mmap(NULL, GUEST_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+		call.fds[0], 0);
 	if (!m || base == MAP_FAILED) {
 		if (base != MAP_FAILED)
 			(void)munmap(base, GUEST_BYTES);
@@ -76,7 +76,8 @@ static struct gnt_memory *memory_fetch(struct xengntdev_handle *h, uint32_t domi
 		return NULL;
 	}
 	(void)madvise(base, GUEST_BYTES, MADV_DONTDUMP); /* only an economy */
-	*m = (struct gnt_memory){.word = (uint32_t)call.reply.value, .fd = call.fds[0], .base = base};
+	*m = (struct gnt_memory){
+		.word = (uint32_t)call.reply.value, .fd = call.fds[0], .base = base};
 	return m;
 }
 

@@ -26,7 +26,8 @@ struct xengntdev_handle {
 	pthread_mutex_t lock;
 	struct regions regions;
 	struct gnt_memory *_Atomic memories[MACHINE_DOMAINS]; /* by slot */
-	struct gnt_memory *retired; /* of earlier domains, perhaps in use by another thread's copy */
+	struct gnt_memory
+		*retired; /* of earlier domains, perhaps in use by another thread's copy */
 };
 
 /* Both open functions. Logs. NULL with errno set on failure. */

@@ -51,8 +51,8 @@ static int gntshr_map(xengntshr_handle *xgs, const struct hv_call *call, void **
 	return 0;
 }
 
-static int gntshr_share(xengntshr_handle *xgs, const struct hv_request *req, uint32_t *refs,
-	void **ret_addr)
+static int gntshr_share(
+	xengntshr_handle *xgs, const struct hv_request *req, uint32_t *refs, void **ret_addr)
 {
 	struct hv_call call = {.req = *req, .send_fd = -1};
 	struct hv_request undo = {.op = HV_UNSHARE};
@@ -86,8 +86,12 @@ out:
 void *xengntshr_share_pages(
 	xengntshr_handle *xgs, uint32_t domid, int count, uint32_t *refs, int writable)
 {
-	struct hv_request req = {.op = HV_SHARE, .domid = domid, .count = (uint32_t)count,
-		.flags = !!writable, .port = HV_NO_NOTIFY, .value = HV_NO_NOTIFY};
+	struct hv_request req = {.op = HV_SHARE,
+		.domid = domid,
+		.count = (uint32_t)count,
+		.flags = !!writable,
+		.port = HV_NO_NOTIFY,
+		.value = HV_NO_NOTIFY};
 	void *addr = NULL;
 
 	if (shim_result(gntshr_share(xgs, &req, refs, &addr)) < 0)
@@ -95,11 +99,15 @@ void *xengntshr_share_pages(
 	return addr;
 }
 
-void *xengntshr_share_page_notify(xengntshr_handle *xgs, uint32_t domid, uint32_t *ref, int writable,
-	uint32_t notify_offset, evtchn_port_t notify_port)
+void *xengntshr_share_page_notify(xengntshr_handle *xgs, uint32_t domid, uint32_t *ref,
+	int writable, uint32_t notify_offset, evtchn_port_t notify_port)
 {
-	struct hv_request req = {.op = HV_SHARE, .domid = domid, .count = 1, .flags = !!writable,
-		.port = notify_port, .value = notify_offset};
+	struct hv_request req = {.op = HV_SHARE,
+		.domid = domid,
+		.count = 1,
+		.flags = !!writable,
+		.port = notify_port,
+		.value = notify_offset};
 	void *addr = NULL;
 
 	if (shim_result(gntshr_share(xgs, &req, ref, &addr)) < 0)

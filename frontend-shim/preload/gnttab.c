@@ -59,7 +59,9 @@ static int gnttab_place(xengnttab_handle *xgt, uint8_t *at, const uint32_t *domi
 static int gnttab_request(xengnttab_handle *xgt, const struct hv_request *req,
 	const uint32_t *domids, const uint32_t *refs, struct hv_mapped *mapped, uint64_t *ret_id)
 {
-	struct hv_call call = {.req = *req, .send_fd = -1, .out = mapped,
+	struct hv_call call = {.req = *req,
+		.send_fd = -1,
+		.out = mapped,
 		.out_room = req->count * sizeof(*mapped)};
 	struct hv_ref *list;
 	int r;
@@ -129,9 +131,10 @@ static void *gnttab_map_logged(xengnttab_handle *xgt, uint32_t count, const uint
 	req.count = count;
 	r = gnttab_map(xgt, &req, domids, refs, &addr);
 	if (r < 0) {
-		shim_log_error(xgt->logger, xgt->context, -r, "cannot map %u grant(s), the first "
-			"being reference %u of domain %u", count, count ? refs[0] : 0,
-			count ? domids[0] : 0);
+		shim_log_error(xgt->logger, xgt->context, -r,
+			"cannot map %u grant(s), the first "
+			"being reference %u of domain %u",
+			count, count ? refs[0] : 0, count ? domids[0] : 0);
 		errno = -r;
 		return NULL;
 	}

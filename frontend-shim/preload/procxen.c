@@ -27,7 +27,7 @@ int __open64_2(const char *path, int flags);
 static bool procxen_is(const char *path)
 {
 	return path && !strncmp(path, "/proc/xen/", 10) &&
-		(!strcmp(path, XSD_PORT) || !strcmp(path, XSD_KVA));
+	       (!strcmp(path, XSD_PORT) || !strcmp(path, XSD_KVA));
 }
 
 static int procxen_open_port(uint64_t port)
@@ -74,16 +74,16 @@ static void *procxen_next(const char *name)
 }
 
 /* `mode` is there only with flags that may create; reading it always is what libc does not do. */
-#define PROCXEN_MODE(flags, last) \
-	__extension__({ \
-		mode_t mode_ = 0; \
-		if ((flags) & (O_CREAT | __O_TMPFILE)) { \
-			va_list ap_; \
-			va_start(ap_, last); \
-			mode_ = va_arg(ap_, mode_t); \
-			va_end(ap_); \
-		} \
-		mode_; \
+#define PROCXEN_MODE(flags, last)                                                                  \
+	__extension__({                                                                            \
+		mode_t mode_ = 0;                                                                  \
+		if ((flags) & (O_CREAT | __O_TMPFILE)) {                                           \
+			va_list ap_;                                                               \
+			va_start(ap_, last);                                                       \
+			mode_ = va_arg(ap_, mode_t);                                               \
+			va_end(ap_);                                                               \
+		}                                                                                  \
+		mode_;                                                                             \
 	})
 
 static int procxen_pass(const char *name, const char *path, int flags, mode_t mode)

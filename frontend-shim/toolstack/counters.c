@@ -75,21 +75,23 @@ static void counters_print_json(const struct counters *c)
 	for (uint32_t i = 0; i < c->sum.nr_domains; i++) {
 		const struct hv_domain_usage *d = &c->domains[i];
 
-		printf("%s{\"domid\": %u, \"state\": \"%s\", \"frames\": %u, \"ports_unbound\": %u, "
+		printf("%s{\"domid\": %u, \"state\": \"%s\", \"frames\": %u, \"ports_unbound\": "
+		       "%u, "
 		       "\"ports_interdomain\": %u, \"ports_virq\": %u, \"grants_shared\": %u, "
 		       "\"grants_mapped\": %u, \"grants_deferred\": %u}",
-			i ? ", " : "", d->domid, state_names[d->state], d->nr_frames, d->ports_unbound,
-			d->ports_interdomain, d->ports_virq, d->grants_shared, d->grants_mapped,
-			d->grants_deferred);
+			i ? ", " : "", d->domid, state_names[d->state], d->nr_frames,
+			d->ports_unbound, d->ports_interdomain, d->ports_virq, d->grants_shared,
+			d->grants_mapped, d->grants_deferred);
 	}
 	printf("], \"handles\": [");
 	for (uint32_t i = 0; i < c->sum.nr_handles; i++) {
 		const struct hv_handle_usage *h = &c->handles[i];
 
-		printf("%s{\"kind\": \"%s\", \"domid\": %u, \"pid\": %d, \"own\": %s, \"ports\": %u, "
+		printf("%s{\"kind\": \"%s\", \"domid\": %u, \"pid\": %d, \"own\": %s, \"ports\": "
+		       "%u, "
 		       "\"maps\": %u, \"shared\": %u}",
-			i ? ", " : "", kind_names[h->kind], h->domid, h->pid, h->own ? "true" : "false",
-			h->ports, h->maps, h->shared);
+			i ? ", " : "", kind_names[h->kind], h->domid, h->pid,
+			h->own ? "true" : "false", h->ports, h->maps, h->shared);
 	}
 	printf("]}\n");
 }
@@ -114,8 +116,8 @@ static void counters_print_text(const struct counters *c)
 		const struct hv_handle_usage *h = &c->handles[i];
 
 		printf("handle %s: domain %u, pid %d%s, %u ports, %u mapped, %u shared\n",
-			kind_names[h->kind], h->domid, h->pid, h->own ? " (the host's own)" : "", h->ports,
-			h->maps, h->shared);
+			kind_names[h->kind], h->domid, h->pid, h->own ? " (the host's own)" : "",
+			h->ports, h->maps, h->shared);
 	}
 }
 
@@ -133,7 +135,8 @@ static int counters_check(const struct counters *c)
 		if (h->own || h->kind == HV_KIND_CTRL)
 			continue;
 		leaks++;
-		tool_error("leaked: %s handle of domain %u, process %d, %u ports, %u mapped, %u shared",
+		tool_error("leaked: %s handle of domain %u, process %d, %u ports, %u mapped, %u "
+			   "shared",
 			kind_names[h->kind], h->domid, h->pid, h->ports, h->maps, h->shared);
 	}
 	for (uint32_t i = 0; i < c->sum.nr_domains; i++) {
@@ -150,14 +153,16 @@ static int counters_check(const struct counters *c)
 
 static int counters_usage(FILE *to, int code)
 {
-	fprintf(to,
-		"usage: xensim counters [--json | --check]\n"
-		"What the hypervisor holds (domains, ports, grants, handles) and has counted so far.\n"
-		"unmapped_by_close: grants still mapped when a handle was closed or its process died.\n"
-		"  --json   one line of JSON\n"
-		"  --check  only say what is left over: handles of processes that are not the host's own,\n"
-		"           pages that are still mapped, dead domains\n"
-		"Exit: 0 done, 1 failed or something is left over, 2 usage.\n");
+	fprintf(to, "usage: xensim counters [--json | --check]\n"
+		    "What the hypervisor holds (domains, ports, grants, handles) and has counted "
+		    "so far.\n"
+		    "unmapped_by_close: grants still mapped when a handle was closed or its "
+		    "process died.\n"
+		    "  --json   one line of JSON\n"
+		    "  --check  only say what is left over: handles of processes that are not the "
+		    "host's own,\n"
+		    "           pages that are still mapped, dead domains\n"
+		    "Exit: 0 done, 1 failed or something is left over, 2 usage.\n");
 	return code;
 }
 

@@ -29,8 +29,9 @@ static int domain_uuid(char *ret_uuid, size_t room)
 	b[6] = (b[6] & 0x0f) | 0x40;
 	b[8] = (b[8] & 0x3f) | 0x80;
 	(void)snprintf(ret_uuid, room,
-		"%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2],
-		b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+		"%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
+		b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
+		b[15]);
 	return 0;
 }
 
@@ -78,13 +79,14 @@ static void domain_put(struct store_tx *tx, void *arg)
 	store_put(tx, same, d->uuid, "%s/uuid", vm);
 	store_put(tx, store_acl_owner(0), "", "/libxl/%u", d->domid);
 	store_put(tx, same, "pv", "/libxl/%u/type", d->domid);
+	store_put(tx, same, "qemu_xen", "/libxl/%u/dm-version", d->domid);
 	store_put(tx, same, vm, "%s/vm", base);
 	store_put(tx, same, d->name, "%s/name", base);
 	for (size_t i = 0; i < sizeof(domain_nodes) / sizeof(domain_nodes[0]); i++) {
 		const struct domain_node *n = &domain_nodes[i];
 
-		store_put(tx, n->acl == 'w' ? store_acl_owner(d->domid) : read, n->value, "%s/%s", base,
-			n->path);
+		store_put(tx, n->acl == 'w' ? store_acl_owner(d->domid) : read, n->value, "%s/%s",
+			base, n->path);
 	}
 	(void)snprintf(text, sizeof(text), "%u", d->domid);
 	store_put(tx, same, text, "%s/domid", base);
@@ -97,7 +99,8 @@ static void domain_put(struct store_tx *tx, void *arg)
 /* The guest boots: the only part of it the simulator brings is its xenbus. */
 static int domain_start(struct domain *d, struct hv_client *c, const char *host)
 {
-	char exe[PATH_MAX], domid[16], port[16], frame[16], log[PATH_MAX + 32], preload[] = "LD_PRELOAD=";
+	char exe[PATH_MAX], domid[16], port[16], frame[16], log[PATH_MAX + 32],
+		preload[] = "LD_PRELOAD=";
 	int pipe_fds[2], r;
 
 	r = tool_path(exe, sizeof(exe), "xensim-xenbus");
@@ -109,8 +112,11 @@ static int domain_start(struct domain *d, struct hv_client *c, const char *host)
 	(void)snprintf(port, sizeof(port), "%u", d->port);
 	(void)snprintf(frame, sizeof(frame), "%u", d->frame);
 	(void)snprintf(log, sizeof(log), "%s/log/xenbus-%u.log", host, d->domid);
-	r = spawn_child(c, &(struct spawn){.log = log, .domid = d->domid, .env = {preload},
-				   .argv = {exe, (char *)(uintptr_t)host, domid, port, frame}},
+	r = spawn_child(c,
+		&(struct spawn){.log = log,
+			.domid = d->domid,
+			.env = {preload},
+			.argv = {exe, (char *)(uintptr_t)host, domid, port, frame}},
 		pipe_fds[1]);
 	if (!r)
 		r = spawn_wait_ready(pipe_fds[0], TOOL_START_MS);
@@ -144,7 +150,8 @@ static void domain_rmdir(const struct domain *d)
 	(void)rmdir(d->dir);
 }
 
-static int domain_create(struct domain *d, struct hv_client *c, struct xs_handle *xs, const char *host)
+static int domain_create(
+	struct domain *d, struct hv_client *c, struct xs_handle *xs, const char *host)
 {
 	struct hv_reply reply;
 	int r;
@@ -201,8 +208,8 @@ static int domain_remove_devices(const struct domain *d, struct xs_handle *xs, b
 	return worst;
 }
 
-static int domain_destroy(
-	struct domain *d, struct hv_client *c, struct xs_handle *xs, const char *host, bool run_script)
+static int domain_destroy(struct domain *d, struct hv_client *c, struct xs_handle *xs,
+	const char *host, bool run_script)
 {
 	struct hv_request req = {
 		.op = HV_DOMAIN_SHUTDOWN, .domid = d->domid, .flags = SHUTDOWN_poweroff};
@@ -227,14 +234,16 @@ static int domain_destroy(
 
 static int domain_usage(FILE *to, const char *verb, int code)
 {
-	fprintf(to, "usage: xensim %s DOMID%s\n", verb, strcmp(verb, "domain-create") ? "" : " [NAME]");
+	fprintf(to, "usage: xensim %s DOMID%s\n", verb,
+		strcmp(verb, "domain-create") ? "" : " [NAME]");
 	fputs(!strcmp(verb, "domain-create")
 			? "Creates a domain as libxl does and starts its xenbus; its programs use\n"
 			  "XENSIM_DOMID=DOMID XENSTORED_PATH=$XENSIM_DIR/domDOMID/xenstored.\n"
-			: !strcmp(verb, "domain-kill")
-			? "Crashes the guest: it stops, dom0 is told, the toolstack cleans up nothing.\n"
-			: "Shuts the guest down and removes it with all its devices, as libxl does.\n"
-			  "  --no-script  do not run hotplug scripts\n",
+		: !strcmp(verb, "domain-kill") ? "Crashes the guest: it stops, dom0 is told, the "
+						 "toolstack cleans up nothing.\n"
+					       : "Shuts the guest down and removes it with all its "
+						 "devices, as libxl does.\n"
+						 "  --no-script  do not run hotplug scripts\n",
 		to);
 	fputs("Exit: 0 done, 1 failed, 2 usage.\n", to);
 	return code;

@@ -55,12 +55,14 @@ static int host_find_xenstored(struct host *h)
 		(void)strcpy(h->xenstored, s);
 		return 0;
 	}
-	if (tool_path(pattern, sizeof(pattern), "../../xen-tools/usr/lib/xen-*/bin/xenstored") == 0 &&
+	if (tool_path(pattern, sizeof(pattern), "../../xen-tools/usr/lib/xen-*/bin/xenstored") ==
+			0 &&
 		glob_one(pattern, h->xenstored, sizeof(h->xenstored)) == 0)
 		return 0;
 	if (glob_one("/usr/lib/xen-*/bin/xenstored", h->xenstored, sizeof(h->xenstored)) == 0)
 		return 0;
-	tool_error("no xenstored found: set XENSIM_XENSTORED, or install or unpack package xen-utils");
+	tool_error(
+		"no xenstored found: set XENSIM_XENSTORED, or install or unpack package xen-utils");
 	return -ENOENT;
 }
 
@@ -152,7 +154,8 @@ static int hypervisor_start(const struct host *h)
 		r = spawn_wait_ready(fds[0], TOOL_START_MS);
 	(void)close(fds[0]);
 	if (r < 0)
-		tool_error("xensimd did not start (%s); see '%s/log/xensimd.log'", strerror(-r), h->dir);
+		tool_error("xensimd did not start (%s); see '%s/log/xensimd.log'", strerror(-r),
+			h->dir);
 	return r;
 }
 
@@ -160,7 +163,7 @@ static int hypervisor_start(const struct host *h)
 static int xenstored_start(struct host *h, struct hv_client *c)
 {
 	char log[PATH_MAX + 32], pid[PATH_MAX + 32];
-	char env[3][PATH_MAX + 32], no_fork[] = "-N", pid_option[] = "-F";
+	char env[5][PATH_MAX + 32], no_fork[] = "-N", pid_option[] = "-F";
 	struct pollfd pfd = {.events = POLLIN};
 	int fds[2], r;
 
@@ -169,10 +172,15 @@ static int xenstored_start(struct host *h, struct hv_client *c)
 	(void)snprintf(env[0], sizeof(env[0]), "LD_PRELOAD=%s", h->preload);
 	(void)snprintf(env[1], sizeof(env[1]), "XENSIM_DIR=%s", h->dir);
 	(void)snprintf(env[2], sizeof(env[2]), "XENSTORED_RUNDIR=%s/xenstored", h->dir);
+	/* The caller may live in another host: nothing of that one may shine through. */
+	(void)snprintf(env[3], sizeof(env[3]), "XENSTORED_PATH=%s/xenstored/socket", h->dir);
+	(void)snprintf(env[4], sizeof(env[4]), "XENSIM_DOMID=0");
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
-	r = spawn_child(c, &(struct spawn){.log = log, .env = {env[0], env[1], env[2]},
-				   .argv = {h->xenstored, no_fork, pid_option, pid}},
+	r = spawn_child(c,
+		&(struct spawn){.log = log,
+			.env = {env[0], env[1], env[2], env[3], env[4]},
+			.argv = {h->xenstored, no_fork, pid_option, pid}},
 		fds[1]);
 	if (!r) {
 		struct hv_request req = {.op = HV_WAIT_XENSTORE};
@@ -261,9 +269,12 @@ static int start_usage(FILE *to, int code)
 {
 	fprintf(to,
 		"usage: xensim host-start [DIR]\n"
-		"Starts a simulated Xen host (xensimd and the real xenstored) in DIR, or in a new temporary\n"
-		"directory, and prints what a shell needs to use it: eval \"$(xensim host-start)\".\n"
-		"Programs live in it with LD_PRELOAD=$XENSIM_PRELOAD; XENSIM_DOMID says as which domain.\n"
+		"Starts a simulated Xen host (xensimd and the real xenstored) in DIR, or in a new "
+		"temporary\n"
+		"directory, and prints what a shell needs to use it: eval \"$(xensim "
+		"host-start)\".\n"
+		"Programs live in it with LD_PRELOAD=$XENSIM_PRELOAD; XENSIM_DOMID says as which "
+		"domain.\n"
 		"Exit: 0 started and answering, 1 failed (nothing is left running), 2 usage.\n");
 	return code;
 }
@@ -325,9 +336,10 @@ static int host_stop(const char *dir)
 
 static int stop_usage(FILE *to, int code)
 {
-	fprintf(to, "usage: xensim host-stop [DIR]\n"
-		    "Ends the host in DIR (default $XENSIM_DIR) with all its daemons and removes DIR.\n"
-		    "Exit: 0 nothing is left (also if nothing was there), 1 failed, 2 usage.\n");
+	fprintf(to,
+		"usage: xensim host-stop [DIR]\n"
+		"Ends the host in DIR (default $XENSIM_DIR) with all its daemons and removes DIR.\n"
+		"Exit: 0 nothing is left (also if nothing was there), 1 failed, 2 usage.\n");
 	return code;
 }
 

@@ -23,12 +23,13 @@ static void script_environment(const struct device *d, const char *script)
 	(void)setenv("XENBUS_PATH", path, 1);
 	(void)setenv("XENBUS_BASE_PATH", "backend", 1);
 	/* What the script starts shall live in the simulated host, too. */
-	if (!getenv("LD_PRELOAD") && tool_path(preload, sizeof(preload), "../lib/libxenshim.so") == 0)
+	if (!getenv("LD_PRELOAD") &&
+		tool_path(preload, sizeof(preload), "../lib/libxenshim.so") == 0)
 		(void)setenv("LD_PRELOAD", preload, 1);
 }
 
-static void __attribute__((noreturn)) script_exec(
-	const struct device *d, const char *script, const char *action)
+static void __attribute__((noreturn))
+script_exec(const struct device *d, const char *script, const char *action)
 {
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 

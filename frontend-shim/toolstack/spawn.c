@@ -31,8 +31,7 @@ static size_t spawn_pack(const struct spawn *s, char *at, struct hv_request *req
 
 int spawn_child(struct hv_client *c, const struct spawn *s, int child_fd)
 {
-	struct hv_call call = {
-		.req = {.op = HV_SPAWN, .domid = s->domid}, .send_fd = child_fd};
+	struct hv_call call = {.req = {.op = HV_SPAWN, .domid = s->domid}, .send_fd = child_fd};
 	char *data;
 	int r;
 

@@ -20,8 +20,7 @@ struct store_acl store_acl_reader(uint32_t owner, uint32_t reader)
 		.nr = 2};
 }
 
-int store_transact(
-	struct xs_handle *xs, void (*body)(struct store_tx *tx, void *arg), void *arg)
+int store_transact(struct xs_handle *xs, void (*body)(struct store_tx *tx, void *arg), void *arg)
 {
 	for (;;) {
 		struct store_tx tx = {.xs = xs};
@@ -131,8 +130,8 @@ static int watch_wait(struct xs_handle *xs, int64_t deadline)
 	return errno == EAGAIN ? 0 : -errno;
 }
 
-int store_wait_state(struct xs_handle *xs, const char *path, unsigned wanted, bool gone,
-	int timeout_ms)
+int store_wait_state(
+	struct xs_handle *xs, const char *path, unsigned wanted, bool gone, int timeout_ms)
 {
 	int64_t deadline = tool_now_ms() + timeout_ms;
 	int r = 0;
@@ -147,8 +146,8 @@ int store_wait_state(struct xs_handle *xs, const char *path, unsigned wanted, bo
 			r = gone ? 1 : 0;
 		} else if (value) {
 			state = value[0] >= '0' && value[0] <= '9' && !value[1]
-				? (unsigned)(value[0] - '0')
-				: 31;
+					? (unsigned)(value[0] - '0')
+					: 31;
 			r = wanted >> state & 1;
 		}
 		free(value);

@@ -65,8 +65,7 @@ struct store_acl store_acl_owner(uint32_t owner);                   /* n<owner> 
 struct store_acl store_acl_reader(uint32_t owner, uint32_t reader); /* n<owner>,r<reader> */
 
 /* Runs `body` in a transaction, again as long as it conflicts with others'. */
-int store_transact(
-	struct xs_handle *xs, void (*body)(struct store_tx *tx, void *arg), void *arg);
+int store_transact(struct xs_handle *xs, void (*body)(struct store_tx *tx, void *arg), void *arg);
 
 void store_put(struct store_tx *tx, struct store_acl acl, const char *value, const char *path, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -76,13 +75,12 @@ void store_remove(struct store_tx *tx, const char *path);
 void store_remove_upwards(struct store_tx *tx, const char *path);
 
 /* A value, NULL if absent or unreadable. The caller frees. */
-char *store_read(struct xs_handle *xs, const char *path, ...)
-	__attribute__((format(printf, 2, 3)));
+char *store_read(struct xs_handle *xs, const char *path, ...) __attribute__((format(printf, 2, 3)));
 
 /* Waits for `path` to have a value in `wanted` (bit per state), or with `gone` to be absent.
  * -ETIMEDOUT after timeout_ms. */
-int store_wait_state(struct xs_handle *xs, const char *path, unsigned wanted, bool gone,
-	int timeout_ms);
+int store_wait_state(
+	struct xs_handle *xs, const char *path, unsigned wanted, bool gone, int timeout_ms);
 
 /* ---- device.c: one device of a domain ---------------------------------------------------------- */
 

@@ -104,8 +104,8 @@ static int vbd_plug(const struct vbd *v, struct xs_handle *xs)
 		/* Exactly 2, as libxl: a backend that runs on to 4 at once is missed. */
 		r = store_wait_state(xs, path, 1u << STATE_INIT_WAIT, false, TOOL_STATE_MS);
 		if (r < 0) {
-			tool_error("the backend of '%s' did not reach InitWait: %s", v->device.backend,
-				strerror(-r));
+			tool_error("the backend of '%s' did not reach InitWait: %s",
+				v->device.backend, strerror(-r));
 			return r == -ETIMEDOUT ? EXIT_TIMEOUT : EXIT_FAILED;
 		}
 	}
@@ -116,7 +116,8 @@ static int vbd_plug(const struct vbd *v, struct xs_handle *xs)
 		return EXIT_DONE;
 	why = store_read(xs, "%s/hotplug-error", v->device.backend);
 	tool_error("hotplug script '%s add' for '%s' %s%s%s", v->script, v->device.backend,
-		r == -ETIMEDOUT ? "did not end in time" : "failed", why ? ": " : "", why ? why : "");
+		r == -ETIMEDOUT ? "did not end in time" : "failed", why ? ": " : "",
+		why ? why : "");
 	free(why);
 	return r == -ETIMEDOUT ? EXIT_TIMEOUT : EXIT_FAILED;
 }
@@ -153,16 +154,17 @@ out:
 
 static int vbd_usage(FILE *to, int code)
 {
-	fprintf(to,
-		"usage: xensim vbd-attach [OPTION]... DOMID VDEV TARGET\n"
-		"Attaches a virtual disk as libxl does. VDEV is a number (51712) or a name (xvda).\n"
-		"  --mode=r|w          read-only or writable (default w)\n"
-		"  --script=PATH       hotplug script (default $XENSIM_SCRIPT or /etc/xen/scripts/block)\n"
-		"  --no-script         write its name, but do not run it\n"
-		"  --kind=KIND         backend kind: vbd, vbd3, qdisk ... (default vbd)\n"
-		"  --wait-initwait     first wait for backend state 2, as libxl\n"
-		"  --set=KEY=VALUE     one more key in the backend directory\n"
-		"Exit: 0 done, 1 failed, 2 usage, 3 no answer in time.\n");
+	fprintf(to, "usage: xensim vbd-attach [OPTION]... DOMID VDEV TARGET\n"
+		    "Attaches a virtual disk as libxl does. VDEV is a number (51712) or a name "
+		    "(xvda).\n"
+		    "  --mode=r|w          read-only or writable (default w)\n"
+		    "  --script=PATH       hotplug script (default $XENSIM_SCRIPT or "
+		    "/etc/xen/scripts/block)\n"
+		    "  --no-script         write its name, but do not run it\n"
+		    "  --kind=KIND         backend kind: vbd, vbd3, qdisk ... (default vbd)\n"
+		    "  --wait-initwait     first wait for backend state 2, as libxl\n"
+		    "  --set=KEY=VALUE     one more key in the backend directory\n"
+		    "Exit: 0 done, 1 failed, 2 usage, 3 no answer in time.\n");
 	return code;
 }
 
@@ -202,8 +204,8 @@ int verb_vbd_attach(int argc, char **argv)
 		{"script", required_argument, NULL, 's'}, {"no-script", no_argument, NULL, 'n'},
 		{"kind", required_argument, NULL, 'k'}, {"wait-initwait", no_argument, NULL, 'w'},
 		{"set", required_argument, NULL, 'S'}, {"help", no_argument, NULL, 'h'}, {0}};
-	struct vbd v = {.kind = "vbd", .mode = 'w', .run_script = true,
-		.script = getenv("XENSIM_SCRIPT")};
+	struct vbd v = {
+		.kind = "vbd", .mode = 'w', .run_script = true, .script = getenv("XENSIM_SCRIPT")};
 	uint32_t domid, devid;
 	int opt;
 
@@ -222,7 +224,8 @@ int verb_vbd_attach(int argc, char **argv)
 	v.vdev = argv[optind + 1];
 	v.target = argv[optind + 2];
 	if (vdev_parse(v.vdev, &devid) < 0 || device_init(&v.device, domid, devid, v.kind) < 0) {
-		tool_error("'%s' is not a virtual device, or '%s' not a backend kind", v.vdev, v.kind);
+		tool_error(
+			"'%s' is not a virtual device, or '%s' not a backend kind", v.vdev, v.kind);
 		return EXIT_USAGE;
 	}
 	if (!tool_host_dir())
@@ -232,13 +235,15 @@ int verb_vbd_attach(int argc, char **argv)
 
 static int detach_usage(FILE *to, int code)
 {
-	fprintf(to,
-		"usage: xensim vbd-detach [--force] [--no-script] DOMID VDEV\n"
-		"Detaches a virtual disk as libxl does: online=0 and state=5, waits 10 s for state 6, runs\n"
-		"the hotplug script with 'remove', deletes both directories.\n"
-		"  --force      remove the frontend first, and all even if the backend does not answer\n"
-		"  --no-script  do not run the script\n"
-		"Exit: 0 done, 1 failed, 2 usage, 3 no answer in time (nothing is deleted then).\n");
+	fprintf(to, "usage: xensim vbd-detach [--force] [--no-script] DOMID VDEV\n"
+		    "Detaches a virtual disk as libxl does: online=0 and state=5, waits 10 s for "
+		    "state 6, runs\n"
+		    "the hotplug script with 'remove', deletes both directories.\n"
+		    "  --force      remove the frontend first, and all even if the backend does "
+		    "not answer\n"
+		    "  --no-script  do not run the script\n"
+		    "Exit: 0 done, 1 failed, 2 usage, 3 no answer in time (nothing is deleted "
+		    "then).\n");
 	return code;
 }
 

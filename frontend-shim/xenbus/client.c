@@ -16,7 +16,7 @@ static void client_poll(struct bus *bus, struct bus_client *c)
 	if (c->fd < 0)
 		return;
 	ev.events = (c->busy || c->mode != CLIENT_ALIVE ? 0 : EPOLLIN) |
-		(c->out.start < c->out.end ? EPOLLOUT : 0);
+		    (c->out.start < c->out.end ? EPOLLOUT : 0);
 	(void)epoll_ctl(bus->epoll_fd, EPOLL_CTL_MOD, c->fd, &ev);
 }
 
@@ -113,7 +113,8 @@ static int client_die(struct bus *bus, struct bus_client *c)
 /* Refused without asking xenstored, in its words. */
 static void client_refuse(struct bus *bus, struct bus_client *c, int err)
 {
-	struct bus_message m = {.hdr = {.type = XS_ERROR, .req_id = c->request.hdr.req_id,
+	struct bus_message m = {.hdr = {.type = XS_ERROR,
+					.req_id = c->request.hdr.req_id,
 					.tx_id = c->request.hdr.tx_id}};
 	const char *text = "EINVAL";
 

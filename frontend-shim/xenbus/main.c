@@ -46,7 +46,8 @@ static int bus_map_ring(struct bus *bus, uint32_t domid, uint32_t frame)
 	return r;
 }
 
-static int bus_attach(struct bus *bus, const char *dir, uint32_t domid, uint32_t port, uint32_t frame)
+static int bus_attach(
+	struct bus *bus, const char *dir, uint32_t domid, uint32_t port, uint32_t frame)
 {
 	int r;
 
@@ -148,6 +149,7 @@ int main(int argc, char **argv)
 	(void)close(3);
 	if (!r)
 		r = bus_run(&bus);
-	fprintf(stderr, "xensim-xenbus: domain %u has lost its xenstore: %s\n", domid, strerror(-r));
+	fprintf(stderr, "xensim-xenbus: domain %u has lost its xenstore: %s\n", domid,
+		strerror(-r));
 	return 1;
 }

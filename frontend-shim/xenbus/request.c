@@ -15,7 +15,8 @@ static int message_strings(const struct bus_message *m, const char **first, cons
 {
 	size_t n = strnlen(m->body, m->hdr.len);
 
-	if (n + 1 >= m->hdr.len || strnlen(m->body + n + 1, m->hdr.len - n - 1) == m->hdr.len - n - 1)
+	if (n + 1 >= m->hdr.len ||
+		strnlen(m->body + n + 1, m->hdr.len - n - 1) == m->hdr.len - n - 1)
 		return -EINVAL;
 	*first = m->body;
 	*second = m->body + n + 1;

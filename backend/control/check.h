@@ -1,0 +1,17 @@
+/*
+ * blkback-vbd --check: can this file or device be served? Asked by the hotplug script, so that a
+ * mistake is reported where the toolstack looks, before a guest depends on it.
+ *
+ * Any thread; prints, and logs nothing.
+ */
+#ifndef BACKEND_CONTROL_CHECK_H
+#define BACKEND_CONTROL_CHECK_H
+
+#include <stdbool.h>
+
+#include "backend/control/worker.h"
+
+/* One line of facts on standard output, or one sentence on standard error and WORKER_STORAGE. */
+enum worker_exit check_image(const char *path, bool read_only) __attribute__((nonnull));
+
+#endif
