@@ -46,3 +46,10 @@ PROGRAMS += xensim
 xensim_SRCS := $(patsubst %,frontend-shim/toolstack/%.c,main tool store device script spawn vdev host \
 	domain vbd counters) $(filter-out %/port.c %/events.c,$(SHIM_MACHINE))
 xensim_LIBS := xenstore
+
+# What the simulator promises and real Xen guarantees.
+CONTRACT_TESTS := event-delivery-t grant-map-t grant-copy-t process-death-t store-rules-t
+TESTS += $(CONTRACT_TESTS)
+$(foreach t,$(CONTRACT_TESTS),$(eval $(t)_SRCS := tests/contract/$(t).c tests/contract/contract.c)\
+	$(eval $(t)_LIBS := xenevtchn xengnttab xenstore))
+SCRIPT_TESTS += tests/contract/as-guest-t.sh

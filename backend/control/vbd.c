@@ -304,9 +304,9 @@ static bool is_rekeyed(struct vbd *vbd, const struct xenbus_input *in)
 		return false;
 	if (in->frontend != XENBUS_INITIALISED && in->frontend != XENBUS_CONNECTED)
 		return false;
-	if (!vbd->has_keys || handshake_read(vbd->store, vbd->frontend, &keys, &ignored))
+	if (handshake_read(vbd->store, vbd->frontend, &keys, &ignored))
 		return false;
-	return !handshake_same(&keys, &vbd->keys);
+	return !vbd->has_keys || !handshake_same(&keys, &vbd->keys);
 }
 
 static int read_input(struct vbd *vbd, struct xenbus_input *ret_in)

@@ -134,9 +134,10 @@ int queue_create(const struct queue_config *cfg, struct disk *disk, struct queue
 /* Before sleeping: ask for an event and look once more (R18). False: there is more to do. */
 static bool may_sleep(struct queue *q)
 {
-	if (atomic_load(&q->stop) || q->ring.broken)
+	if (atomic_load(&q->stop) || atomic_load(&q->status) == QUEUE_BROKEN)
 		return true;
-	if (backring_final_check(&q->ring))
+	/* A ring found broken just now still has to be reported: by the next pass. */
+	if (backring_final_check(&q->ring) || q->ring.broken)
 		return false;
 	/* Only now, the ring being empty, may the next event come (XSA-332). */
 	channel_unmask(&q->channel);

@@ -23,7 +23,7 @@
 /* The tag of the queue's one fdatasync; the other tags are slots. */
 #define QUEUE_SYNC_TAG LIMIT_SLOTS
 
-#define QUEUE_SLOT_BUFFER ((size_t) LIMIT_SEGMENTS * WIRE_PAGE_SIZE)
+#define QUEUE_SLOT_BUFFER ((size_t)LIMIT_SEGMENTS * WIRE_PAGE_SIZE)
 
 /* Slots of one pass, in the order they came. */
 struct slot_list {
