@@ -21,6 +21,7 @@
 #define PROGRAM     "blkback-vbd"
 #define RUN_DIR     "/run/blkback"
 #define RUN_DIR_ENV "BLKBACK_RUNDIR"
+#define LOG_ENV     "BLKBACK_LOG"
 
 static const char usage[] =
 	"Usage: " PROGRAM " [-f] [-d] BACKEND_PATH\n"
@@ -34,7 +35,8 @@ static const char usage[] =
 	"      --read-only    with --check: without write access\n"
 	"  -h, --help         show this text\n"
 	"  -V, --version      show the version\n"
-	"\n" RUN_DIR_ENV " names the directory of the pid file (" RUN_DIR ").\n"
+	"\n" RUN_DIR_ENV " names the directory of the pid file (" RUN_DIR ").\n" LOG_ENV
+	" names a file that the background logs to, instead of syslog.\n"
 	"Exit codes: 0 the disk was taken away or stopped, 1 failure, 2 usage, 3 no such disk,\n"
 	"4 no xenstored, 5 storage cannot be served, 6 the disk is served already.\n";
 
@@ -144,22 +146,45 @@ static int go_to_background(void)
 	return pipe_fd[1];
 }
 
-/* Ready: errors have been shown to whoever started us, from now on they go to syslog. */
+/* The log goes on in the file the environment names; false when it names none that can be had. */
+static bool log_to_file(void)
+{
+	const char *path = getenv(LOG_ENV);
+	int fd;
+
+	if (!path || !path[0])
+		return false;
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
+	if (fd < 0) {
+		log_warn("log file '%s' cannot be opened, logging to syslog: %s", path,
+			strerror(errno));
+		return false;
+	}
+	(void)dup2(fd, STDERR_FILENO);
+	(void)close(fd);
+	return true;
+}
+
+/* Ready: errors have been shown to whoever started us, from now on they go to the log. */
 static void tell_parent(void *ctx)
 {
 	int *ready_fd = ctx;
 	int null_fd;
+	bool has_file;
 
 	if (*ready_fd < 0)
 		return;
+	has_file = log_to_file();
 	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null_fd >= 0) {
 		(void)dup2(null_fd, STDIN_FILENO);
 		(void)dup2(null_fd, STDOUT_FILENO);
-		(void)dup2(null_fd, STDERR_FILENO);
+		if (!has_file)
+			(void)dup2(null_fd, STDERR_FILENO);
 		(void)close(null_fd);
 	}
-	log_to_syslog();
+	if (!has_file)
+		log_to_syslog();
 	(void)!write(*ready_fd, "", 1);
 	(void)close(*ready_fd);
 	*ready_fd = -1;

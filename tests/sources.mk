@@ -8,3 +8,8 @@
 
 # What the thread sanitizer should see: the two sides of a ring in two threads.
 TSAN_TESTS += $(RING_TESTS)
+
+# What the host's page cache holds of a file.
+PROGRAMS += pagecache
+pagecache_SRCS := tests/lib/pagecache.c
+SCRIPT_TESTS += tests/unit/pagecache-t.sh

@@ -52,8 +52,7 @@ static int read_ring(struct node_dir *dir, struct handshake *keys, struct proble
 
 	if (result != NODE_VALUE && result != NODE_ABSENT)
 		return wrong(dir, "ring-page-order",
-			"only rings of one page (order 0) are served: max-ring-page-order was not "
-			"offered",
+			"only rings of one page (order 0) are served: max-ring-page-order was not offered",
 			problem);
 	return read_u32(dir, name, 0, UINT32_MAX,
 		"a grant reference is a decimal number of 32 bits", &keys->ring_ref, problem);
@@ -70,15 +69,21 @@ static int read_queues(struct node_dir *dir, struct problem *problem)
 		"only 1 queue is served: multi-queue-max-queues was not offered", problem);
 }
 
+static const char *const protocols[] = {
+	[WIRE_ABI_64] = "x86_64-abi",
+	[WIRE_ABI_32] = "x86_32-abi",
+};
+
+const char *handshake_protocol(const struct handshake *keys)
+{
+	return protocols[keys->abi];
+}
+
 /* R19: absent means 32-bit, as in the kernel's backend and QEMU. */
 static int read_abi(struct node_dir *dir, struct handshake *keys, struct problem *problem)
 {
-	static const char *const names[] = {
-		[WIRE_ABI_64] = "x86_64-abi",
-		[WIRE_ABI_32] = "x86_32-abi",
-	};
 	unsigned abi = WIRE_ABI_32;
-	enum node_result result = node_enum(dir, "protocol", names, 2, &abi);
+	enum node_result result = node_enum(dir, "protocol", protocols, 2, &abi);
 
 	if (result != NODE_VALUE && result != NODE_ABSENT)
 		return wrong(dir, "protocol", "the layouts served are x86_64-abi and x86_32-abi",

@@ -29,6 +29,9 @@ struct handshake {
 int handshake_read(struct store *store, const char *frontend, struct handshake *ret_keys,
 	struct problem *ret_problem) __attribute__((nonnull, warn_unused_result));
 
+/* The name of the layout, as the `protocol` node has it. */
+const char *handshake_protocol(const struct handshake *keys) __attribute__((nonnull));
+
 bool handshake_same(const struct handshake *a, const struct handshake *b) __attribute__((nonnull));
 
 #endif

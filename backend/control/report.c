@@ -36,9 +36,7 @@ void report_trouble(struct report *report, const struct queue_stats *now, uint64
 	tell_storage(report, REPORT_WRITES, now_ms, told->failed_writes, now, now->failed_writes,
 		"a write to the storage");
 	tell_storage(report, REPORT_SYNCS, now_ms, told->failed_syncs, now, now->failed_syncs,
-		"data the guest wrote may be lost, and all further writes and flushes fail until "
-		"the "
-		"disk is detached and attached again: fdatasync");
+		"data the guest wrote may be lost, and all further writes and flushes fail until the disk is detached and attached again: fdatasync");
 	*told = *now;
 }
 

@@ -3,8 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "backend/control/backing.h"
 #include "backend/control/publish.h"
@@ -38,14 +36,11 @@ static int find_frontend(struct vbd *vbd, struct problem *ret_problem)
 			strerror(-dir.error));
 	if (result != NODE_VALUE)
 		return problem_set(ret_problem, -ENOENT,
-			"'%s' is not a virtual disk's backend directory: the toolstack writes "
-			"frontend and frontend-id there when it attaches one",
+			"'%s' is not a virtual disk's backend directory: the toolstack writes frontend and frontend-id there when it attaches one",
 			vbd->backend);
 	if (domid != vbd->id.domid || !path_frontend_ok(vbd->frontend, domid))
 		return problem_set(ret_problem, -EINVAL,
-			"'%s' names the frontend '%s' of domain %u, which is not domain %u's: "
-			"detach "
-			"and attach the disk",
+			"'%s' names the frontend '%s' of domain %u, which is not domain %u's: detach and attach the disk",
 			vbd->backend, vbd->frontend, domid, vbd->id.domid);
 	return 0;
 }
@@ -55,10 +50,9 @@ int vbd_init(struct vbd *vbd, struct store *store, const char *backend, struct p
 	int r;
 
 	*vbd = (struct vbd){.store = store, .backend = backend, .self = XENBUS_INITIALISING};
-	vbd->disk.storage.fd = -1;
-	vbd->report_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (vbd->report_fd < 0)
-		return problem_set(ret_problem, -errno, "no eventfd: %s", strerror(errno));
+	r = connection_init(&vbd->conn);
+	if (r)
+		return problem_set(ret_problem, r, "no eventfd: %s", strerror(-r));
 	r = vbd_path_parse(backend, &vbd->id);
 	if (r)
 		return problem_set(ret_problem, r,
@@ -77,100 +71,20 @@ int vbd_init(struct vbd *vbd, struct store *store, const char *backend, struct p
 
 /* ---- connecting, in the order it happens ---- */
 
-static int open_storage(struct vbd *vbd, struct disk_features *features, struct problem *problem)
+static void log_connected(struct vbd *vbd)
 {
-	struct storage storage;
-	int r = backing_open(vbd->store, vbd->backend, &storage, &features->info, problem);
+	const struct disk_features *features = &vbd->conn.features;
 
-	if (r)
-		return r;
-	features->nr_sectors = storage.nr_sectors;
-	features->physical_sector_size = storage.physical_sector_size;
-	/* Cache mode none: a write is answered when the device has it, a flush makes it stay (D4).
-	 */
-	features->flush = true;
-	features->barrier = true;
-	disk_init(&vbd->disk, &storage, vbd->fault);
-	vbd->has_disk = true;
-	return 0;
-}
-
-static int make_queue(
-	struct vbd *vbd, const struct disk_features *features, struct problem *problem)
-{
-	struct queue_config cfg = {
-		.index = 0,
-		.domid = vbd->id.domid,
-		.ring_ref = {vbd->keys.ring_ref},
-		.nr_ring_refs = 1,
-		.event_channel = vbd->keys.event_channel,
-		.abi = vbd->keys.abi,
-		.persistent = vbd->keys.persistent,
-		.limits = {.nr_sectors = features->nr_sectors,
-			.read_only = vbd->disk.storage.read_only,
-			.flush = features->flush,
-			.barrier = features->barrier},
-		.report_fd = vbd->report_fd,
-	};
-
-	return queue_create(&cfg, &vbd->disk, &vbd->queue, problem);
-}
-
-/* Drop what a connection made. Returns what the last flush of the storage said. */
-static int drop_connection(struct vbd *vbd)
-{
-	struct queue_stats stats = {0};
-	int r = 0;
-
-	if (vbd->queue) {
-		queue_destroy(vbd->queue, &stats);
-		vbd->queue = NULL;
-		report_trouble(&vbd->report, &stats, vbd->now_ms);
-		if (log_limit_pass(&vbd->limit_disconnected, vbd->now_ms, LIMIT_LOG_LIFE))
-			report_totals(&stats);
-	}
-	if (!vbd->has_disk)
-		return 0;
-	/* Orderly stop and detach flush in every mode (D6). */
-	if (!vbd->disk.storage.read_only && fdatasync(vbd->disk.storage.fd) < 0)
-		r = -errno;
-	if (disk_fault(&vbd->disk))
-		vbd->fault = disk_fault(&vbd->disk);
-	if (r)
-		vbd->fault = r;
-	disk_fini(&vbd->disk);
-	vbd->has_disk = false;
-	return r;
-}
-
-static void disconnect(struct vbd *vbd)
-{
-	int r = drop_connection(vbd);
-
-	if (r) {
-		log_err("fdatasync failed at the end of the connection: %s: data the guest wrote "
-			"may "
-			"be lost",
-			strerror(-r));
-		(void)publish_hotplug_error(vbd->store, vbd->backend,
-			"fdatasync failed at the end of the connection: data may be lost");
-	}
-}
-
-static void log_connected(struct vbd *vbd, const struct disk_features *features)
-{
 	if (!log_limit_pass(&vbd->limit_connected, vbd->now_ms, LIMIT_LOG_LIFE))
 		return;
 	log_info("connected: sectors=%llu access=%s protocol=%s persistent=%u flush=%u barrier=%u",
 		(unsigned long long)features->nr_sectors,
-		vbd->disk.storage.read_only ? "read-only" : "read-write",
-		vbd->keys.abi == WIRE_ABI_32 ? "x86_32-abi" : "x86_64-abi", vbd->keys.persistent,
-		features->flush, features->barrier);
-	if (vbd->fault)
-		log_err("an earlier fdatasync of this disk failed (%s): all writes and flushes "
-			"fail "
-			"until it is detached and attached again",
-			strerror(-vbd->fault));
+		vbd->conn.disk.storage.read_only ? "read-only" : "read-write",
+		handshake_protocol(&vbd->keys), vbd->keys.persistent, features->flush,
+		features->barrier);
+	if (vbd->conn.fault)
+		log_err("an earlier fdatasync of this disk failed (%s): all writes and flushes fail until it is detached and attached again",
+			strerror(-vbd->conn.fault));
 }
 
 /* What became of an attempt to connect, the store itself working. */
@@ -180,48 +94,42 @@ enum outcome {
 	OUTCOME_REFUSE, /* for good; the problem says why */
 };
 
+/* 0 with the outcome, or the store's -errno. */
 static int attach(
 	struct vbd *vbd, enum xenbus_state seen, enum outcome *ret_outcome, struct problem *problem)
 {
-	struct disk_features features = {0};
-	int r = open_storage(vbd, &features, problem);
+	int r = connection_open(
+		&vbd->conn, vbd->store, vbd->backend, vbd->id.domid, &vbd->keys, problem);
 
-	if (r == 0)
-		r = make_queue(vbd, &features, problem);
+	*ret_outcome = OUTCOME_REFUSE;
 	if (r)
 		return 0;
-	r = publish_connected(vbd->store, vbd->backend, seen, &features);
-	if (r) {
-		(void)drop_connection(vbd);
+	r = publish_connected(vbd->store, vbd->backend, seen, &vbd->conn.features);
+	if (r)
 		return r;
-	}
 	vbd->self = XENBUS_CONNECTED;
-	r = queue_start(vbd->queue);
-	if (r) {
-		(void)problem_set(problem, r, "no thread for the queue: %s", strerror(-r));
+	if (connection_start(&vbd->conn, problem))
 		return 0;
-	}
 	*ret_outcome = OUTCOME_CONNECTED;
-	log_connected(vbd, &features);
+	log_connected(vbd);
 	return 0;
 }
 
-/* 0 with the outcome, or the store's -errno. */
-static int connect(
+static int try_connect(
 	struct vbd *vbd, enum xenbus_state seen, enum outcome *ret_outcome, struct problem *problem)
 {
-	enum hotplug_state hotplug;
+	enum hotplug_state hotplug = HOTPLUG_WAITING;
 	int r = backing_hotplug(vbd->store, vbd->backend, &hotplug);
 
-	*ret_outcome = hotplug == HOTPLUG_CONNECTED ? OUTCOME_REFUSE : OUTCOME_WAIT;
+	*ret_outcome = OUTCOME_WAIT;
 	if (r || hotplug != HOTPLUG_CONNECTED)
 		return r;
-	vbd->has_keys = false;
 	r = handshake_read(vbd->store, vbd->frontend, &vbd->keys, problem);
-	if (r)
-		return r == -EPROTO ? 0 : r;
-	vbd->has_keys = true;
-	return attach(vbd, seen, ret_outcome, problem);
+	vbd->has_keys = r == 0;
+	if (r == 0)
+		return attach(vbd, seen, ret_outcome, problem);
+	*ret_outcome = OUTCOME_REFUSE;
+	return r == -EPROTO ? 0 : r;
 }
 
 /* ---- actions ---- */
@@ -241,7 +149,7 @@ static int go(struct vbd *vbd, enum xenbus_state seen, enum xenbus_state next)
 /* A connection that failed for good: say why where people look; Closing makes both start over. */
 static int refuse(struct vbd *vbd, enum xenbus_state seen, const struct problem *problem)
 {
-	(void)drop_connection(vbd);
+	(void)connection_close(&vbd->conn, vbd->now_ms);
 	if (log_limit_pass(&vbd->limit_refused, vbd->now_ms, LIMIT_LOG_LIFE))
 		log_err("the frontend is refused: %s", problem->text);
 	(void)publish_hotplug_error(vbd->store, vbd->backend, problem->text);
@@ -252,16 +160,26 @@ static int do_connect(struct vbd *vbd, enum xenbus_state seen, bool *ret_waiting
 {
 	struct problem problem = {.text = ""};
 	enum outcome outcome;
-	int r = connect(vbd, seen, &outcome, &problem);
+	int r = try_connect(vbd, seen, &outcome, &problem);
 
-	if (r)
+	if (r) {
+		(void)connection_close(&vbd->conn, vbd->now_ms);
 		return r;
+	}
 	*ret_waiting = outcome == OUTCOME_WAIT;
-	if (outcome == OUTCOME_REFUSE)
-		/* What we have published decides: Connected, if only the thread was missing. */
-		return refuse(
-			vbd, vbd->self == XENBUS_CONNECTED ? XENBUS_CONNECTED : seen, &problem);
-	return 0;
+	if (outcome != OUTCOME_REFUSE)
+		return 0;
+	/* What we have published decides: Connected, if only the thread was missing. */
+	return refuse(vbd, vbd->self == XENBUS_CONNECTED ? XENBUS_CONNECTED : seen, &problem);
+}
+
+/* End the connection, then change our state; data that did not get to the storage is told. */
+static int disconnect_and_go(struct vbd *vbd, enum xenbus_state seen, enum xenbus_state next)
+{
+	if (connection_close(&vbd->conn, vbd->now_ms))
+		(void)publish_hotplug_error(vbd->store, vbd->backend,
+			"fdatasync failed at the end of the connection: data the guest wrote may be lost");
+	return go(vbd, seen, next);
 }
 
 static int perform(
@@ -270,21 +188,19 @@ static int perform(
 	*ret_waiting = false;
 	switch (action) {
 	case XENBUS_DO_NOTHING:
-		return 0;
+		break;
 	case XENBUS_DO_OPEN:
-		disconnect(vbd);
-		return go(vbd, seen, XENBUS_INITWAIT);
+		return disconnect_and_go(vbd, seen, XENBUS_INITWAIT);
 	case XENBUS_DO_CONNECT:
 		return do_connect(vbd, seen, ret_waiting);
 	case XENBUS_DO_CLOSING:
 		return go(vbd, seen, XENBUS_CLOSING);
 	case XENBUS_DO_CLOSED:
-		disconnect(vbd);
-		return go(vbd, seen, XENBUS_CLOSED);
+		return disconnect_and_go(vbd, seen, XENBUS_CLOSED);
 	case XENBUS_DO_FINISH:
-		disconnect(vbd);
+		(void)connection_close(&vbd->conn, vbd->now_ms);
 		vbd->end = VBD_FINISHED;
-		return 0;
+		break;
 	}
 	return 0;
 }
@@ -370,9 +286,7 @@ static enum vbd_end end_broken(struct vbd *vbd)
 	struct problem problem;
 
 	(void)problem_set(&problem, 0,
-		"domain %u broke its ring (request producer beyond one ring): nothing more is "
-		"taken "
-		"from it until the frontend reconnects",
+		"domain %u broke its ring (request producer beyond one ring): nothing more is taken from it until the frontend reconnects",
 		vbd->id.domid);
 	if (vbd->self == XENBUS_CONNECTED) {
 		int r = refuse(vbd, XENBUS_CONNECTED, &problem);
@@ -385,45 +299,29 @@ static enum vbd_end end_broken(struct vbd *vbd)
 
 enum vbd_end vbd_heed_queue(struct vbd *vbd, uint64_t now_ms)
 {
-	struct queue_stats stats;
-
 	vbd->now_ms = now_ms;
-	if (vbd->queue == NULL || !queue_take_report(vbd->queue))
-		return vbd->end;
-	stats = queue_stats(vbd->queue);
-	report_trouble(&vbd->report, &stats, now_ms);
-	if (disk_fault(&vbd->disk) && !vbd->fault) {
-		vbd->fault = disk_fault(&vbd->disk);
+	switch (connection_heed(&vbd->conn, now_ms)) {
+	case CONNECTION_FINE:
+		break;
+	case CONNECTION_FAULTY:
 		(void)publish_hotplug_error(vbd->store, vbd->backend,
-			"fdatasync failed: all writes and flushes fail until the disk is attached "
-			"anew");
-	}
-	if (queue_status(vbd->queue) == QUEUE_BROKEN)
+			"fdatasync failed: all writes and flushes fail until the disk is detached and attached again");
+		break;
+	case CONNECTION_BROKEN:
 		return end_broken(vbd);
+	}
 	return vbd->end;
-}
-
-void vbd_log_totals(const struct vbd *vbd)
-{
-	struct queue_stats stats;
-
-	if (vbd->queue == NULL)
-		return;
-	stats = queue_stats(vbd->queue);
-	report_totals(&stats);
 }
 
 /* ---- the end ---- */
 
 void vbd_shut_down(struct vbd *vbd)
 {
-	enum xenbus_state before = vbd->self;
 	int r;
 
 	if (vbd->end != VBD_LIVES)
 		return;
-	disconnect(vbd);
-	r = go(vbd, before, XENBUS_CLOSED);
+	r = disconnect_and_go(vbd, vbd->self, XENBUS_CLOSED);
 	if (r && r != -ENOENT)
 		log_warn("the disk's state could not be set to Closed: %s", strerror(-r));
 	vbd->end = VBD_FINISHED;
@@ -431,10 +329,7 @@ void vbd_shut_down(struct vbd *vbd)
 
 void vbd_fini(struct vbd *vbd)
 {
-	(void)drop_connection(vbd);
+	connection_fini(&vbd->conn);
 	free(vbd->frontend);
 	vbd->frontend = NULL;
-	if (vbd->report_fd >= 0)
-		(void)close(vbd->report_fd);
-	vbd->report_fd = -1;
 }

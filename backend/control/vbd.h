@@ -5,8 +5,7 @@
  *   InitWait --frontend's keys and hotplug-status=connected--> storage opened, queue made,
  *   features published, Connected --frontend leaves--> queue drained, storage flushed and closed
  *
- * Control thread only. Owns the queue and the shared disk object; the store connection is the
- * caller's. Logs what becomes of the disk. Times are CLOCK_MONOTONIC milliseconds.
+ * Control thread only. Owns the connection to the frontend; the one to the store is the caller's. Logs what becomes of the disk. Times are CLOCK_MONOTONIC milliseconds.
  */
 #ifndef BACKEND_CONTROL_VBD_H
 #define BACKEND_CONTROL_VBD_H
@@ -14,10 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "backend/control/connection.h"
 #include "backend/control/handshake.h"
-#include "backend/control/report.h"
-#include "backend/data/disk.h"
-#include "backend/data/queue.h"
 #include "xenstore/path.h"
 #include "xenstore/xenbus.h"
 
@@ -39,20 +36,13 @@ struct vbd {
 	enum xenbus_state self;
 	enum vbd_end end;
 
-	struct disk disk;
-	bool has_disk;
-	struct queue *queue;   /* NULL while not connected */
+	struct connection conn;
 	struct handshake keys; /* of the connection, or of the last try */
 	bool has_keys;
-	int fault; /* latched for the life of this process (D5) */
-
-	int report_fd; /* eventfd the queue writes */
-	struct report report;
 
 	uint64_t now_ms; /* as of the last call */
 	struct log_limit limit_connected;
 	struct log_limit limit_refused;
-	struct log_limit limit_disconnected;
 };
 
 /*
@@ -62,16 +52,13 @@ struct vbd {
 int vbd_init(struct vbd *vbd, struct store *store, const char *backend, struct problem *ret_problem)
 	__attribute__((nonnull, warn_unused_result));
 
-/* Log what was served so far; nothing when not connected. */
-void vbd_log_totals(const struct vbd *vbd) __attribute__((nonnull));
-
 /* Drain and release everything, without a word to the store. May be called twice. */
 void vbd_fini(struct vbd *vbd) __attribute__((nonnull));
 
 /* Something may have changed in the store: look, and act until nothing is left to do. */
 enum vbd_end vbd_look(struct vbd *vbd, uint64_t now_ms) __attribute__((nonnull));
 
-/* report_fd was readable: the queue has something to tell. */
+/* conn.report_fd was readable: the queue has something to tell. */
 enum vbd_end vbd_heed_queue(struct vbd *vbd, uint64_t now_ms) __attribute__((nonnull));
 
 /* Orderly end on request: drain, flush, leave the disk Closed in the store. */

@@ -110,7 +110,7 @@ static enum worker_exit start(struct worker *w, const char *backend)
 	r = vbd_init(&w->vbd, w->store, backend, &problem);
 	w->has_vbd = true;
 	if (r == 0)
-		r = wait_for(w, w->vbd.report_fd);
+		r = wait_for(w, w->vbd.conn.report_fd);
 	else
 		log_err("%s", problem.text);
 	if (r)
@@ -142,7 +142,7 @@ static void heed_signal(struct worker *w)
 
 	while (read(w->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGUSR1) {
-			vbd_log_totals(&w->vbd);
+			connection_log_totals(&w->vbd.conn);
 			continue;
 		}
 		log_info("asked to stop by signal %u", info.ssi_signo);
@@ -165,7 +165,7 @@ static void heed_queue(struct worker *w)
 {
 	uint64_t count;
 
-	(void)!read(w->vbd.report_fd, &count, sizeof(count));
+	(void)!read(w->vbd.conn.report_fd, &count, sizeof(count));
 	(void)vbd_heed_queue(&w->vbd, now_ms());
 }
 
@@ -175,7 +175,7 @@ static void heed(struct worker *w, int fd)
 		heed_signal(w);
 	else if (fd == w->timer_fd)
 		heed_timer(w);
-	else if (fd == w->vbd.report_fd)
+	else if (fd == w->vbd.conn.report_fd)
 		heed_queue(w);
 	else
 		heed_store(w);

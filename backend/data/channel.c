@@ -15,8 +15,7 @@ int channel_open(
 	*channel = (struct channel){.handle = xenevtchn_open(NULL, 0)};
 	if (channel->handle == NULL)
 		return problem_set(ret_problem, errno ? -errno : -ENODEV,
-			"event channels cannot be used: %s: is /dev/xen/evtchn there (module "
-			"xen-evtchn)?",
+			"event channels cannot be used: %s: is /dev/xen/evtchn there (module xen-evtchn)?",
 			strerror(errno));
 	port = xenevtchn_bind_interdomain(channel->handle, domid, remote_port);
 	if (port < 0) {
@@ -24,8 +23,7 @@ int channel_open(
 
 		channel_close(channel);
 		return problem_set(ret_problem, r,
-			"event-channel %u of domain %u cannot be bound: %s: the frontend must have "
-			"allocated it for this domain, and nobody else may have bound it",
+			"event-channel %u of domain %u cannot be bound: %s: the frontend must have allocated it for this domain, and nobody else may have bound it",
 			remote_port, domid, strerror(-r));
 	}
 	channel->port = (uint32_t)port;

@@ -27,15 +27,13 @@ static int attach_ring(struct queue *q, struct problem *ret_problem)
 
 	if (r)
 		return problem_set(ret_problem, r,
-			"the grant table cannot be used: %s: is /dev/xen/gntdev there (module "
-			"xen-gntdev)?",
+			"the grant table cannot be used: %s: is /dev/xen/gntdev there (module xen-gntdev)?",
 			strerror(-r));
 	pcache_init(&q->pcache, &q->guest);
 	q->ring_pages = guest_map(&q->guest, q->cfg.ring_ref, cfg->nr_ring_refs);
 	if (q->ring_pages == NULL)
 		return problem_set(ret_problem, errno ? -errno : -EINVAL,
-			"ring-ref %u of domain %u cannot be mapped: %s: did the frontend grant it "
-			"read-write to this domain?",
+			"ring-ref %u of domain %u cannot be mapped: %s: did the frontend grant it read-write to this domain?",
 			cfg->ring_ref[0], cfg->domid, strerror(errno));
 	backring_init(&q->ring, cfg->abi, q->ring_pages, cfg->nr_ring_refs);
 	return 0;
@@ -48,8 +46,7 @@ static int create_engine(struct queue *q, struct problem *ret_problem)
 
 	if (r == -EAGAIN)
 		return problem_set(ret_problem, r,
-			"no more asynchronous I/O contexts on this host: raise sysctl "
-			"fs.aio-max-nr");
+			"no more asynchronous I/O contexts on this host: raise sysctl fs.aio-max-nr");
 	if (r)
 		return problem_set(
 			ret_problem, r, "asynchronous I/O cannot be set up: %s", strerror(-r));

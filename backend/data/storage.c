@@ -51,9 +51,7 @@ static int no_direct_io(const char *path, struct problem *ret_problem)
 	if (fd >= 0)
 		(void)close(fd);
 	return problem_set(ret_problem, -EINVAL,
-		"'%s': %s does not support direct I/O (O_DIRECT), without which guest data would "
-		"pass through the host page cache and not be safe: put the image on ext4, xfs or a "
-		"block device",
+		"'%s': %s does not support direct I/O (O_DIRECT), without which guest data would pass through the host page cache and not be safe: put the image on ext4, xfs or a block device",
 		path, fs);
 }
 
@@ -128,8 +126,7 @@ static int probe_file(
 			ret_problem, -ENOTBLK, "'%s' was replaced while it was opened", path);
 	if (st.st_size % STORAGE_SECTOR_SIZE)
 		return problem_set(ret_problem, -EINVAL,
-			"'%s': its size of %lld bytes is not a multiple of 512: extend it with "
-			"truncate -s %%512",
+			"'%s': its size of %lld bytes is not a multiple of 512: extend it with truncate -s %%512",
 			path, (long long)st.st_size);
 	s->nr_sectors = (uint64_t)st.st_size / STORAGE_SECTOR_SIZE;
 	s->physical_sector_size = STORAGE_SECTOR_SIZE;
@@ -186,8 +183,7 @@ static int probe_alignment(
 		s->physical_sector_size = unit;
 	if (unit > STORAGE_SECTOR_SIZE)
 		return problem_set(ret_problem, -ENOTSUP,
-			"'%s': direct I/O only in units of %u bytes, and guests write in 512: such "
-			"storage is not supported yet",
+			"'%s': direct I/O only in units of %u bytes, and guests write in 512: such storage is not supported yet",
 			path, unit);
 	if (s->memory_align < STORAGE_SECTOR_SIZE)
 		s->memory_align = STORAGE_SECTOR_SIZE;

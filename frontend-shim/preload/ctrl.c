@@ -108,3 +108,11 @@ int xc_domain_getinfo(
 	}
 	return n;
 }
+
+int xc_domain_shutdown(xc_interface *xch, uint32_t domid, int reason)
+{
+	struct hv_request req = {
+		.op = HV_DOMAIN_SHUTDOWN, .domid = domid, .flags = (uint32_t)reason};
+
+	return shim_result(hv_client_simple(&xch->client, &req, NULL));
+}

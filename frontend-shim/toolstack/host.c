@@ -30,7 +30,7 @@ static int glob_one(const char *pattern, char *ret_path, size_t room)
 
 	if (glob(pattern, 0, NULL, &g) == 0 && access(g.gl_pathv[g.gl_pathc - 1], X_OK) == 0 &&
 		strlen(g.gl_pathv[g.gl_pathc - 1]) < room) {
-		(void)strcpy(ret_path, g.gl_pathv[g.gl_pathc - 1]);
+		(void)snprintf(ret_path, room, "%s", g.gl_pathv[g.gl_pathc - 1]);
 		r = 0;
 	}
 	globfree(&g);
@@ -52,7 +52,7 @@ static int host_find_xenstored(struct host *h)
 			tool_error("%s names '%s', which cannot be run", names[i], s);
 			return -ENOENT;
 		}
-		(void)strcpy(h->xenstored, s);
+		(void)snprintf(h->xenstored, sizeof(h->xenstored), "%s", s);
 		return 0;
 	}
 	if (tool_path(pattern, sizeof(pattern), "../../xen-tools/usr/lib/xen-*/bin/xenstored") ==

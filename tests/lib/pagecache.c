@@ -135,7 +135,7 @@ static int usage(FILE *to, int code)
 int main(int argc, char **argv)
 {
 	bool verbose = false, by_mincore = false;
-	struct answer a;
+	struct answer a = {0};
 	int c, fd, r;
 
 	while ((c = getopt(argc, argv, "vmh")) != -1) {

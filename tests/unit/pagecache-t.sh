@@ -8,8 +8,6 @@ dir=$(mktemp -d "${BLKBACK_BUILD:-build/default}/pagecache.XXXXXX") || exit 1
 trap 'rm -rf "$dir"' EXIT
 file=$dir/file
 
-echo 1..6
-
 # $1: number, $2: what is tested, $3: expected, the rest: the command that prints it
 is() {
     number=$1 name=$2 expected=$3
@@ -20,8 +18,12 @@ is() {
     [ "$got" = "$expected" ] || echo "# expected '$expected', got '$got'"
 }
 
-# A tree on a file system without direct I/O can still be asked, but not emptied like this.
-dd if=/dev/zero of="$file" bs=64k count=16 oflag=direct conv=fsync status=none || exit 1
+if [ "$(stat -f -c %T "$dir")" = tmpfs ] ||
+    ! dd if=/dev/zero of="$file" bs=64k count=16 oflag=direct conv=fsync status=none; then
+    echo "1..0 # SKIP the build tree lies on a file system without direct I/O"
+    exit 0
+fi
+echo 1..6
 
 is 1 "written directly: nothing, by cachestat" 0 "$bin/pagecache" "$file"
 is 2 "written directly: nothing, by mincore" 0 "$bin/pagecache" -m "$file"

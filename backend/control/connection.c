@@ -1,0 +1,162 @@
+#include "backend/control/connection.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "backend/control/backing.h"
+#include "backend/util/limits.h"
+#include "backend/util/log.h"
+
+int connection_init(struct connection *conn)
+{
+	*conn = (struct connection){.disk.storage.fd = -1};
+	conn->report_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return conn->report_fd < 0 ? -errno : 0;
+}
+
+/* ---- opening, in the order it happens ---- */
+
+static int open_storage(
+	struct connection *conn, struct store *store, const char *backend, struct problem *problem)
+{
+	struct storage storage;
+	int r = backing_open(store, backend, &storage, &conn->features.info, problem);
+
+	if (r)
+		return r;
+	conn->features.nr_sectors = storage.nr_sectors;
+	conn->features.physical_sector_size = storage.physical_sector_size;
+	/* Cache mode none: a write is answered when the device has it, a flush makes it stay (D4). */
+	conn->features.flush = true;
+	conn->features.barrier = true;
+	disk_init(&conn->disk, &storage, conn->fault);
+	conn->has_disk = true;
+	return 0;
+}
+
+static int make_queue(struct connection *conn, uint32_t domid, const struct handshake *keys,
+	struct problem *problem)
+{
+	struct queue_config cfg = {
+		.index = 0,
+		.domid = domid,
+		.ring_ref = {keys->ring_ref},
+		.nr_ring_refs = 1,
+		.event_channel = keys->event_channel,
+		.abi = keys->abi,
+		.persistent = keys->persistent,
+		.limits = {.nr_sectors = conn->features.nr_sectors,
+			.read_only = conn->disk.storage.read_only,
+			.flush = conn->features.flush,
+			.barrier = conn->features.barrier},
+		.report_fd = conn->report_fd,
+	};
+
+	return queue_create(&cfg, &conn->disk, &conn->queue, problem);
+}
+
+int connection_open(struct connection *conn, struct store *store, const char *backend,
+	uint32_t domid, const struct handshake *keys, struct problem *ret_problem)
+{
+	int r = open_storage(conn, store, backend, ret_problem);
+
+	if (r)
+		return r;
+	r = make_queue(conn, domid, keys, ret_problem);
+	if (r) {
+		/* Nothing was written through it: there is nothing to flush. */
+		disk_fini(&conn->disk);
+		conn->has_disk = false;
+	}
+	return r;
+}
+
+int connection_start(struct connection *conn, struct problem *ret_problem)
+{
+	int r = queue_start(conn->queue);
+
+	if (r)
+		return problem_set(ret_problem, r, "no thread for the queue: %s", strerror(-r));
+	return 0;
+}
+
+/* ---- what the queue tells ---- */
+
+enum connection_news connection_heed(struct connection *conn, uint64_t now_ms)
+{
+	struct queue_stats stats;
+	int fault;
+
+	if (conn->queue == NULL || !queue_take_report(conn->queue))
+		return CONNECTION_FINE;
+	stats = queue_stats(conn->queue);
+	report_trouble(&conn->report, &stats, now_ms);
+	if (queue_status(conn->queue) == QUEUE_BROKEN)
+		return CONNECTION_BROKEN;
+	fault = disk_fault(&conn->disk);
+	if (fault == 0 || conn->fault)
+		return CONNECTION_FINE;
+	conn->fault = fault;
+	return CONNECTION_FAULTY;
+}
+
+void connection_log_totals(const struct connection *conn)
+{
+	struct queue_stats stats;
+
+	if (conn->queue == NULL)
+		return;
+	stats = queue_stats(conn->queue);
+	report_totals(&stats);
+}
+
+/* ---- closing, in the order it happens ---- */
+
+static void close_queue(struct connection *conn, uint64_t now_ms)
+{
+	struct queue_stats stats;
+
+	if (conn->queue == NULL)
+		return;
+	queue_destroy(conn->queue, &stats);
+	conn->queue = NULL;
+	report_trouble(&conn->report, &stats, now_ms);
+	conn->report.told = (struct queue_stats){0};
+	if (log_limit_pass(&conn->limit_totals, now_ms, LIMIT_LOG_LIFE))
+		report_totals(&stats);
+}
+
+/* Orderly stop and detach flush in every mode (D6). */
+static int close_disk(struct connection *conn)
+{
+	int r = disk_fault(&conn->disk);
+
+	if (r)
+		conn->fault = r;
+	r = 0;
+	if (!conn->disk.storage.read_only && fdatasync(conn->disk.storage.fd) < 0) {
+		r = -errno;
+		conn->fault = r;
+		log_err("fdatasync failed at the end of the connection: %s: data the guest wrote may be lost",
+			strerror(-r));
+	}
+	disk_fini(&conn->disk);
+	conn->has_disk = false;
+	return r;
+}
+
+int connection_close(struct connection *conn, uint64_t now_ms)
+{
+	close_queue(conn, now_ms);
+	return conn->has_disk ? close_disk(conn) : 0;
+}
+
+void connection_fini(struct connection *conn)
+{
+	(void)connection_close(conn, 0);
+	if (conn->report_fd >= 0)
+		(void)close(conn->report_fd);
+	conn->report_fd = -1;
+}

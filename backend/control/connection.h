@@ -1,0 +1,72 @@
+/*
+ * One connection of a frontend: the storage opened, the ring served, and both let go again.
+ *
+ * Control thread only. A disk has at most one at a time; every reconnect is a new one. What outlives
+ * a connection is the fault latch (D5). Logs what it did when it ends.
+ */
+#ifndef BACKEND_CONTROL_CONNECTION_H
+#define BACKEND_CONTROL_CONNECTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/control/handshake.h"
+#include "backend/control/publish.h"
+#include "backend/control/report.h"
+#include "backend/data/disk.h"
+#include "backend/data/queue.h"
+
+struct store;
+
+struct connection {
+	struct disk disk;
+	bool has_disk;
+	struct queue *queue; /* NULL while there is none */
+	struct disk_features features;
+	int fault; /* 0, or the -errno that latched the disk in this process's life */
+
+	int report_fd; /* eventfd the queue writes */
+	struct report report;
+	struct log_limit limit_totals;
+};
+
+/* No connection yet. -errno when there is no eventfd. */
+int connection_init(struct connection *conn) __attribute__((nonnull, warn_unused_result));
+
+/* Close if open, release all. May be called twice. */
+void connection_fini(struct connection *conn) __attribute__((nonnull));
+
+/*
+ * Open the storage that @backend names and attach to the ring of @domid by @keys. Nothing is served
+ * yet. On failure -errno with a sentence, and nothing is open.
+ */
+int connection_open(struct connection *conn, struct store *store, const char *backend,
+	uint32_t domid, const struct handshake *keys, struct problem *ret_problem)
+	__attribute__((nonnull, warn_unused_result));
+
+/* Serve. */
+int connection_start(struct connection *conn, struct problem *ret_problem)
+	__attribute__((nonnull, warn_unused_result));
+
+/*
+ * Answer what was taken, flush the storage, let everything go. Blocks as long as the storage does.
+ * 0 when there was none; -errno when the flush failed, which is logged and latches the disk. Times
+ * are CLOCK_MONOTONIC milliseconds.
+ */
+int connection_close(struct connection *conn, uint64_t now_ms) __attribute__((nonnull));
+
+/* What a look at a queue's report can find. */
+enum connection_news {
+	CONNECTION_FINE,
+	CONNECTION_FAULTY, /* the disk has just been latched */
+	CONNECTION_BROKEN, /* the guest broke its ring (R16) */
+};
+
+/* report_fd was readable: log what there is to tell. */
+enum connection_news connection_heed(struct connection *conn, uint64_t now_ms)
+	__attribute__((nonnull));
+
+/* Log what was served so far; nothing when there is no connection. */
+void connection_log_totals(const struct connection *conn) __attribute__((nonnull));
+
+#endif

@@ -1,0 +1,288 @@
+# shellcheck shell=bash
+# What the shell tests share: TAP, a simulated guest with its disk, and the proof that nothing is left.
+#
+#   . "$(dirname "$0")/../lib/guest.sh"
+#   image=$(new_image disk 16M)
+#   check "the disk attaches" attach xvda "$image"
+#   check "a write is read back" guest_io "write 0 8 pattern=0x5a" "read 0 8 expect=0x5a"
+#   check "the disk detaches" detach xvda
+#   assert_clean
+#   done_testing
+#
+# Runs below tests/lib/in-host (tests/lib/run-test sees to it), which preloads the simulator into
+# everything. Domain 5 is there from the start; be and fe are the directories of its disk xvda.
+# Waiting means waiting for an event, for $deadline seconds at most.
+
+deadline=60
+domid=5
+be=/local/domain/0/backend/vbd/5/51712
+fe=/local/domain/5/device/vbd/51712
+
+tree=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd) || exit 1
+: "${BLKBACK_BUILD:=$tree/build/default}"
+PATH=$BLKBACK_BUILD/bin:$PATH:/usr/sbin:/sbin
+script=$tree/tools/block-blkback
+plugin=$BLKBACK_BUILD/lib/nbdkit-blkfront-plugin.so
+work=$(mktemp -d "${TMPDIR:-/tmp}/blkback-test.XXXXXX") || exit 1
+log=$work/worker.log
+export PATH be fe work BLKBACK_RUNDIR=$work/run
+
+# ---- TAP ------------------------------------------------------------------------------------
+
+nr_tests=0
+nr_failed=0
+
+say() {
+    printf '# %s\n' "$*" >&2
+}
+
+# ok STATUS NAME
+ok() {
+    nr_tests=$((nr_tests + 1))
+    if [ "$1" -eq 0 ]; then
+        echo "ok $nr_tests - $2"
+        return 0
+    fi
+    nr_failed=$((nr_failed + 1))
+    echo "not ok $nr_tests - $2"
+}
+
+# check NAME COMMAND...: the command succeeds. What it prints goes to the log of the test.
+check() {
+    "${@:2}" >&2
+    ok $? "$1"
+}
+
+# refuses NAME COMMAND...: the command fails.
+refuses() {
+    ! "${@:2}" >&2
+    ok $? "$1"
+}
+
+# exits STATUS NAME COMMAND...
+exits() {
+    local status
+
+    "${@:3}" >&2
+    status=$?
+    is "$status" "$1" "$2"
+}
+
+# is GOT WANTED NAME
+is() {
+    [ "$1" = "$2" ] || say "got '$1', wanted '$2'"
+    [ "$1" = "$2" ]
+    ok $? "$3"
+}
+
+# like GOT PATTERN NAME: a pattern as of case
+like() {
+    # shellcheck disable=SC2053 # a pattern is meant
+    [[ $1 == $2 ]]
+    ok $? "$3"
+    # shellcheck disable=SC2053
+    [[ $1 == $2 ]] || say "'$1' is not like '$2'"
+}
+
+# The whole program; only before anything was tested.
+skip_all() {
+    echo "1..0 # SKIP $*"
+    exit 0
+}
+
+# skip NAME REASON: one test that cannot be made here
+skip() {
+    nr_tests=$((nr_tests + 1))
+    echo "ok $nr_tests - $1 # SKIP $2"
+}
+
+done_testing() {
+    echo "1..$nr_tests"
+    [ "$nr_failed" -eq 0 ]
+    exit
+}
+
+# ---- the beginning and the end of every test ------------------------------------------------
+
+# Everything the test starts inherits descriptor 8, so 7 reads the end of file when all of it has ended.
+mkfifo "$work/alive" && exec 8<>"$work/alive" 7<"$work/alive" || exit 1
+
+# Images lie where direct I/O works as on a host: not on an overlay, whose inodes are not the storage's.
+image_dir() {
+    local dir
+
+    for dir in "$BLKBACK_BUILD" /var/tmp /dev/shm; do
+        [ "$(stat -f -c %T "$dir" 2>/dev/null)" != overlayfs ] || continue
+        dir=$(mktemp -d "$dir/images.XXXXXX" 2>/dev/null) || continue
+        if dd if=/dev/zero of="$dir/probe" bs=4096 count=1 oflag=direct 2>/dev/null; then
+            rm "$dir/probe"
+            echo "$dir"
+            return 0
+        fi
+        rm -r "$dir"
+    done
+    return 1
+}
+
+# A test that stops half way leaves no process of its own behind.
+tidy() {
+    local status=$? pidfile
+
+    trap - EXIT
+    for pidfile in "$BLKBACK_RUNDIR"/*.pid; do
+        [ ! -e "$pidfile" ] || flock -n "$pidfile" true || kill -KILL "$(cat "$pidfile")"
+    done
+    # shellcheck disable=SC2046 # a list of processes
+    [ -z "$(jobs -pr)" ] || kill -KILL $(jobs -pr) 2>/dev/null
+    rm -rf "$work" "${images:?}"
+    exit "$status"
+}
+
+images=$(image_dir) || skip_all "no file system with direct I/O for images"
+export images
+trap tidy EXIT
+trap 'exit 143' TERM INT HUP
+xensim domain-create "$domid" || exit 1
+
+# new_image NAME SIZE: prints the path of a sparse image
+new_image() {
+    truncate -s "$2" "$images/$1" && echo "$images/$1"
+}
+
+# counter NAME: one of the hypervisor's sums
+counter() {
+    xensim counters | awk -v name="$1" '$1 == name { print $2 }'
+}
+
+# assert_clean [killed]: all processes have ended, and nothing of them is left. A process that was
+# killed has let the kernel unmap its grants; all others have done so themselves.
+assert_clean() {
+    local id answer
+
+    for id in $(xenstore-list /local/domain); do
+        [ "$id" = 0 ] || xensim domain-destroy "$id"
+    done
+    exec 8>&-
+    read -r -t "$deadline" -u 7 answer
+    ok $(($? > 128)) "no process is left"
+    is "$(find "$BLKBACK_RUNDIR" -name '*.pid' 2>/dev/null)" "" "no pid file is left"
+    is "$(xenstore-list /local/domain/0/backend 2>/dev/null)" "" "no node is left"
+    check "no grant, port or handle is left" xensim counters --check
+    is "$(counter grants_mapped) $(counter maps)" "0 $(counter unmaps)" "every grant was unmapped"
+    [ "${1:-}" = killed ] ||
+        is "$(counter unmapped_by_close)" 0 "... by the worker, not by the kernel"
+}
+
+# ---- waiting --------------------------------------------------------------------------------
+
+# await NODE VALUE: until the node has that value. VALUE "" means until it is gone.
+await() {
+    local fd watcher value
+
+    exec {fd}< <(exec timeout "$deadline" xenstore-watch "$1" 2>/dev/null)
+    watcher=$!
+    while value=$(xenstore-read "$1" 2>/dev/null); [ "$value" != "$2" ]; do
+        read -r -u "$fd" _ || break
+    done
+    kill "$watcher" 2>/dev/null
+    exec {fd}<&-
+    [ "$value" = "$2" ] && return 0
+    say "'$1' is '$value', not '$2'"
+    return 1
+}
+
+# whole COMMAND...: run it and wait until everything it started has ended, too; its status.
+whole() {
+    { ( "$@" 6>&1 1>&5 5>&- ) | cat >&5; return "${PIPESTATUS[0]}"; } 5>&1
+}
+
+# ended PID: wait for a child of the test; its status, 124 after the deadline.
+ended() {
+    timeout "$deadline" tail --pid="$1" -f /dev/null 7<&- 8<&-
+    [ -e "/proc/$1/exe" ] && return 124
+    wait "$1"
+}
+
+# ---- the toolstack --------------------------------------------------------------------------
+
+# attach VDEV IMAGE [OPTION...]: as libxl does, the script starting the worker
+attach() {
+    xensim vbd-attach --script="$script" "${@:3}" "$domid" "$1" "$2"
+}
+
+detach() {
+    xensim vbd-detach "${@:2}" "$domid" "$1"
+}
+
+# hotplug add|remove [BACKEND]
+hotplug() {
+    XENBUS_PATH=${2:-$be} "$script" "$1"
+}
+
+# Sets worker: a child that logs to $log. Returns when the disk is in InitWait.
+start_worker() {
+    blkback-vbd -f "$@" "$be" 2>>"$log" &
+    worker=$!
+    await "$be/state" 2
+}
+
+# serve IMAGE [OPTION...]: attach xvda to a worker that is our child
+serve() {
+    xensim vbd-attach --no-script --script="$script" "${@:2}" "$domid" xvda "$1" &&
+        start_worker && hotplug add
+}
+
+# ---- the guest ------------------------------------------------------------------------------
+
+# as_guest COMMAND...: in domain $domid
+as_guest() {
+    env XENSIM_DOMID="$domid" XENSTORED_PATH="$XENSIM_DIR/dom$domid/xenstored" "$@"
+}
+
+# guest_io [OPTION...] COMMAND...: single requests, by blkfront-io
+guest_io() {
+    as_guest timeout "$deadline" blkfront-io "$@"
+}
+
+# with_nbd PARAMETERS COMMAND: the guest's disk as NBD server at $uri while the command runs.
+# Returns when the guest has closed its disk.
+with_nbd() {
+    # shellcheck disable=SC2086 # parameters are words
+    whole as_guest timeout -k 10 "$deadline" nbdkit -U - "$plugin" $1 --run "export uri; $2"
+}
+
+# guest_open [OPTION...]: a guest that stays, to be talked to with tell and hear
+guest_open() {
+    coproc guest { guest_io "$@" -; }
+    # shellcheck disable=SC2154 # coproc sets it
+    guest_pid=$guest_PID
+}
+
+# tell COMMAND...: one line each
+tell() {
+    printf '%s\n' "$@" >&"${guest[1]}"
+}
+
+# hear [PATTERN]: skip lines until one that matches; print that
+hear() {
+    local line
+
+    while IFS= read -r -t "$deadline" -u "${guest[0]}" line; do
+        say "guest: $line"
+        # shellcheck disable=SC2053 # a pattern is meant
+        if [[ $line == ${1:-*} ]]; then
+            printf '%s\n' "$line"
+            return 0
+        fi
+    done
+    say "the guest does not say '${1:-*}'"
+    return 1
+}
+
+# guest_close: end of input; the guest's exit status
+guest_close() {
+    local fd=${guest[1]}
+
+    exec {fd}>&-
+    ended "$guest_pid"
+}
