@@ -52,4 +52,4 @@ CONTRACT_TESTS := event-delivery-t grant-map-t grant-copy-t process-death-t stor
 TESTS += $(CONTRACT_TESTS)
 $(foreach t,$(CONTRACT_TESTS),$(eval $(t)_SRCS := tests/contract/$(t).c tests/contract/contract.c)\
 	$(eval $(t)_LIBS := xenevtchn xengnttab xenstore))
-SCRIPT_TESTS += tests/contract/as-guest-t.sh
+SCRIPT_TESTS += $(patsubst %,tests/contract/%-t.sh,as-guest vbd-nodes hotplug-script domain-life)

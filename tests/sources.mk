@@ -13,3 +13,15 @@ TSAN_TESTS += $(RING_TESTS)
 PROGRAMS += pagecache
 pagecache_SRCS := tests/lib/pagecache.c
 SCRIPT_TESTS += tests/unit/pagecache-t.sh
+
+# ---- What the storage sees: order, durability, faults ------------------------------------------
+# A storage that obeys the test, and a guest between it and the shipped worker.
+PROGRAMS += recordfs
+recordfs_SRCS := tests/lib/recordfs.c
+recordfs_LIBS := fuse3
+
+RIG_TESTS := barrier-order-t flush-order-t fault-latch-t order-random-t
+TESTS += $(RIG_TESTS)
+$(foreach t,$(RIG_TESTS),$(eval $(t)_SRCS := tests/system/$(t).c tests/lib/rig.c tests/lib/judge.c \
+	$(BLKFRONT_SRCS))$(eval $(t)_LIBS := $(BLKFRONT_LIBS)))
+# ---- end of: what the storage sees -------------------------------------------------------------

@@ -334,8 +334,12 @@ bool queue_poll_once(struct queue *q)
 	follow_orders(q);
 	move_out(q);
 	respond(q);
-	/* Whatever was finished may have opened the way for more. */
-	return q->taken.n > 0 || nr_reaped > 0 || q->done.n > 0 || q->look;
+	/*
+	 * Whatever was finished may have opened the way for more; and a held barrier that was let
+	 * go in look_at_gate() waits for this queue to park, which only the next pass does.
+	 */
+	return q->taken.n > 0 || nr_reaped > 0 || q->done.n > 0 || q->look ||
+	       order_port_must_park(&q->order);
 }
 
 bool queue_is_idle(const struct queue *q)

@@ -147,6 +147,7 @@ int hv_op_domain_create(struct hv *hv, struct hv_handle *h, struct hv_packet *p)
 	(void)hv_frames_alloc(g, 1, &frame);
 	(void)hv_channel_alloc(g, NULL, 0, hv, &port);
 	hv_grant_set(g, GNTTAB_RESERVED_XENSTORE, 0, frame, true);
+	g->flags = p->req.flags;
 	p->reply.value = port;
 	p->reply.extra = frame;
 	return 0;
@@ -231,6 +232,7 @@ int hv_op_domain_list(struct hv *hv, struct hv_handle *h, struct hv_packet *p)
 		out[p->reply.count++] = (struct hv_domain){.domid = domid,
 			.state = next->state,
 			.reason = next->reason,
+			.flags = next->flags,
 			.nr_frames = next->nr_frames};
 	}
 	p->out_size = p->reply.count * sizeof(*out);

@@ -98,9 +98,9 @@ struct hv_guest {
 	struct hv_guest *next;
 	uint32_t domid, slot, memory; /* memory: incarnation word, see machine.slot_of */
 	enum hv_domain_state state;
-	uint32_t reason;
-	unsigned nr_handles; /* that were opened as this domain */
-	unsigned nr_mapped;  /* of its pages, by anybody: keeps a dying domain in the list */
+	uint32_t reason, flags; /* flags: HV_DOMAIN_HVM */
+	unsigned nr_handles;    /* that were opened as this domain */
+	unsigned nr_mapped;     /* of its pages, by anybody: keeps a dying domain in the list */
 	int memory_fd;
 	uint8_t *base;         /* all its memory; the grant table lies at offset 0 */
 	uint64_t *free_frames; /* bitmap, 1 = free */

@@ -10,11 +10,12 @@
 #ifndef FRONTEND_SHIM_MACHINE_WIRE_H
 #define FRONTEND_SHIM_MACHINE_WIRE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define HV_VERSION     1u
 #define HV_MAX_REFS    8192u /* grants in one map or share */
-#define HV_MAX_MESSAGE (192u * 1024)
+#define HV_MAX_MESSAGE ((size_t)192 * 1024)
 #define HV_MAX_FDS     2u
 #define HV_NO_NOTIFY   UINT32_MAX
 
@@ -60,7 +61,7 @@ enum hv_op {
 	HV_XSD, /* -> value: port, fd: the page */
 
 	/* the toolstack's (HV_KIND_CTRL of domain 0) */
-	HV_DOMAIN_CREATE,   /* domid -> value: xenstore port, extra: xenstore frame */
+	HV_DOMAIN_CREATE, /* domid, flags: HV_DOMAIN_HVM -> value: xenstore port, extra: xenstore frame */
 	HV_DOMAIN_SHUTDOWN, /* domid, flags: reason */
 	HV_DOMAIN_DESTROY,  /* domid */
 	HV_DOMAIN_LIST,     /* domid: first, count: at most -> count, payload: hv_domain[] */
@@ -99,8 +100,11 @@ enum hv_domain_state {
 	HV_DOMAIN_DYING,
 };
 
+/* What kind of guest it is, for those who ask libxenctrl. */
+#define HV_DOMAIN_HVM 1u
+
 struct hv_domain {
-	uint32_t domid, state, reason, nr_frames;
+	uint32_t domid, state, reason, nr_frames, flags;
 };
 
 struct hv_domain_usage {

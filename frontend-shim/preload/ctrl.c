@@ -72,6 +72,8 @@ int xc_domain_getinfolist(
 	for (int i = 0; i < n; i++) {
 		uint32_t flags = list[i].reason << XEN_DOMINF_shutdownshift;
 
+		if (list[i].flags & HV_DOMAIN_HVM)
+			flags |= XEN_DOMINF_hvm_guest;
 		if (list[i].state == HV_DOMAIN_DYING)
 			flags |= XEN_DOMINF_dying;
 		flags |= list[i].state == HV_DOMAIN_RUNNING ? XEN_DOMINF_running
@@ -102,6 +104,7 @@ int xc_domain_getinfo(
 			.dying = list[i].state == HV_DOMAIN_DYING,
 			.shutdown = down && !crashed,
 			.crashed = crashed,
+			.hvm = list[i].flags & HV_DOMAIN_HVM,
 			.running = !down,
 			.shutdown_reason = list[i].reason,
 			.nr_online_vcpus = 1};

@@ -176,7 +176,7 @@ int verb_counters(int argc, char **argv)
 
 	if (!strcmp(how, "--help"))
 		return counters_usage(stdout, EXIT_DONE);
-	if (argc > 2 || (*how && strcmp(how, "--json") && strcmp(how, "--check")))
+	if (argc > 2 || (*how && strcmp(how, "--json") != 0 && strcmp(how, "--check") != 0))
 		return counters_usage(stderr, EXIT_USAGE);
 	dir = tool_host_dir();
 	if (!dir || tool_connect(&client, dir) < 0)

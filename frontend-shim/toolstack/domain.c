@@ -16,6 +16,7 @@
 struct domain {
 	uint32_t domid, port, frame;
 	const char *name;
+	bool hvm;
 	char uuid[40];
 	char dir[PATH_MAX];
 };
@@ -78,7 +79,7 @@ static void domain_put(struct store_tx *tx, void *arg)
 	store_put(tx, same, d->name, "%s/name", vm);
 	store_put(tx, same, d->uuid, "%s/uuid", vm);
 	store_put(tx, store_acl_owner(0), "", "/libxl/%u", d->domid);
-	store_put(tx, same, "pv", "/libxl/%u/type", d->domid);
+	store_put(tx, same, d->hvm ? "hvm" : "pv", "/libxl/%u/type", d->domid);
 	store_put(tx, same, "qemu_xen", "/libxl/%u/dm-version", d->domid);
 	store_put(tx, same, vm, "%s/vm", base);
 	store_put(tx, same, d->name, "%s/name", base);
@@ -156,8 +157,11 @@ static int domain_create(
 	struct hv_reply reply;
 	int r;
 
-	r = hv_client_simple(
-		c, &(struct hv_request){.op = HV_DOMAIN_CREATE, .domid = d->domid}, &reply);
+	r = hv_client_simple(c,
+		&(struct hv_request){.op = HV_DOMAIN_CREATE,
+			.domid = d->domid,
+			.flags = d->hvm ? HV_DOMAIN_HVM : 0},
+		&reply);
 	if (r < 0)
 		return r;
 	d->port = (uint32_t)reply.value;
@@ -232,21 +236,40 @@ static int domain_destroy(struct domain *d, struct hv_client *c, struct xs_handl
 
 /* ---- verbs ------------------------------------------------------------------------------------- */
 
+static const struct {
+	const char *verb, *text;
+} domain_help[] = {
+	{"domain-create", "usage: xensim domain-create [--hvm] DOMID [NAME]\n"
+			  "Creates a domain as libxl does and starts its xenbus; its programs use\n"
+			  "XENSIM_DOMID=DOMID XENSTORED_PATH=$XENSIM_DIR/domDOMID/xenstored.\n"
+			  "  --hvm        it is an HVM guest for those who ask libxenctrl\n"},
+	{"domain-destroy",
+		"usage: xensim domain-destroy [--no-script] DOMID\n"
+		"Shuts the guest down and removes it with all its devices, as libxl does.\n"
+		"  --no-script  do not run hotplug scripts\n"},
+	{"domain-kill",
+		"usage: xensim domain-kill DOMID\n"
+		"Crashes the guest: it stops, dom0 is told, the toolstack cleans up nothing.\n"},
+};
+
 static int domain_usage(FILE *to, const char *verb, int code)
 {
-	fprintf(to, "usage: xensim %s DOMID%s\n", verb,
-		strcmp(verb, "domain-create") ? "" : " [NAME]");
-	fputs(!strcmp(verb, "domain-create")
-			? "Creates a domain as libxl does and starts its xenbus; its programs use\n"
-			  "XENSIM_DOMID=DOMID XENSTORED_PATH=$XENSIM_DIR/domDOMID/xenstored.\n"
-		: !strcmp(verb, "domain-kill") ? "Crashes the guest: it stops, dom0 is told, the "
-						 "toolstack cleans up nothing.\n"
-					       : "Shuts the guest down and removes it with all its "
-						 "devices, as libxl does.\n"
-						 "  --no-script  do not run hotplug scripts\n",
-		to);
+	for (size_t i = 0; i < sizeof(domain_help) / sizeof(domain_help[0]); i++)
+		if (!strcmp(verb, domain_help[i].verb))
+			fputs(domain_help[i].text, to);
 	fputs("Exit: 0 done, 1 failed, 2 usage.\n", to);
 	return code;
+}
+
+/* Takes the option `name` out of the arguments; whether it was there. */
+static bool option_take(int *argc, char **argv, const char *name)
+{
+	if (*argc < 2 || strcmp(argv[1], name) != 0)
+		return false;
+	(*argc)--;
+	for (int i = 1; i < *argc; i++)
+		argv[i] = argv[i + 1];
+	return true;
 }
 
 /* What all three verbs need; prints what is missing. */
@@ -284,8 +307,9 @@ int verb_domain_create(int argc, char **argv)
 	struct domain d = {0};
 	char name[32];
 
-	if (argc > 1 && !strcmp(argv[1], "--help"))
+	if (option_take(&argc, argv, "--help"))
 		return domain_usage(stdout, argv[0], EXIT_DONE);
+	d.hvm = option_take(&argc, argv, "--hvm");
 	if (argc < 2 || argc > 3)
 		return domain_usage(stderr, argv[0], EXIT_USAGE);
 	if (tool_parse_domid(argv[1], &d.domid) < 0)
@@ -301,15 +325,11 @@ int verb_domain_destroy(int argc, char **argv)
 {
 	struct domain_session s;
 	struct domain d = {0};
-	bool run_script = true;
+	bool run_script;
 
-	if (argc > 1 && !strcmp(argv[1], "--help"))
+	if (option_take(&argc, argv, "--help"))
 		return domain_usage(stdout, argv[0], EXIT_DONE);
-	if (argc == 3 && !strcmp(argv[1], "--no-script")) {
-		run_script = false;
-		argv[1] = argv[2];
-		argc--;
-	}
+	run_script = !option_take(&argc, argv, "--no-script");
 	if (argc != 2)
 		return domain_usage(stderr, argv[0], EXIT_USAGE);
 	if (tool_parse_domid(argv[1], &d.domid) < 0)
@@ -325,7 +345,7 @@ int verb_domain_kill(int argc, char **argv)
 	struct hv_request req = {.op = HV_DOMAIN_SHUTDOWN, .flags = SHUTDOWN_crash};
 	struct domain_session s;
 
-	if (argc > 1 && !strcmp(argv[1], "--help"))
+	if (option_take(&argc, argv, "--help"))
 		return domain_usage(stdout, argv[0], EXIT_DONE);
 	if (argc != 2)
 		return domain_usage(stderr, argv[0], EXIT_USAGE);

@@ -70,7 +70,7 @@ static int vdev_named(const char *s)
 		size_t n = strlen(schemes[i].prefix);
 		int disk, part = 0;
 
-		if (strncmp(s, schemes[i].prefix, n))
+		if (strncmp(s, schemes[i].prefix, n) != 0)
 			continue;
 		disk = letters_parse(s + n, &s);
 		if (*s && disk >= 0)

@@ -81,23 +81,38 @@ static int client_send(struct bus *bus, struct bus_client *c, const struct bus_m
 	return bus_send(bus, &out);
 }
 
-/* The next clean-up request of a dead or resetting client, or the end of that. */
+/* Sends the next clean-up request: 1, or 0 if nothing is left to undo. */
 static int client_clean(struct bus *bus, struct bus_client *c)
 {
 	struct bus_message m;
+	int r;
 
-	if (bus_request_cleanup(c, &m))
-		return client_send(bus, c, &m);
-	if (c->mode == CLIENT_DEAD) {
-		client_free(bus, c);
+	if (!bus_request_cleanup(c, &m))
 		return 0;
-	}
+	r = client_send(bus, c, &m);
+	return r < 0 ? r : 1;
+}
+
+static int client_clean_dead(struct bus *bus, struct bus_client *c)
+{
+	int r = client_clean(bus, c);
+
+	if (r == 0)
+		client_free(bus, c);
+	return r < 0 ? r : 0;
+}
+
+static int client_clean_reset(struct bus *bus, struct bus_client *c)
+{
+	struct bus_message m = {.hdr = {.type = XS_RESET_WATCHES, .len = 3}};
+	int r = client_clean(bus, c);
+
+	if (r)
+		return r < 0 ? r : 0;
 	c->mode = CLIENT_ALIVE;
-	m.hdr = (struct xsd_sockmsg){
-		.type = XS_RESET_WATCHES, .req_id = c->request.hdr.req_id, .len = 3};
+	m.hdr.req_id = c->request.hdr.req_id;
 	memcpy(m.body, "OK", 3);
 	client_tell(bus, c, &m);
-	client_poll(bus, c);
 	return 0;
 }
 
@@ -107,7 +122,7 @@ static int client_die(struct bus *bus, struct bus_client *c)
 	(void)close(c->fd);
 	c->fd = -1;
 	c->mode = CLIENT_DEAD;
-	return c->busy ? 0 : client_clean(bus, c);
+	return c->busy ? 0 : client_clean_dead(bus, c);
 }
 
 /* Refused without asking xenstored, in its words. */
@@ -134,7 +149,7 @@ static int client_request(struct bus *bus, struct bus_client *c)
 	c->request.body[c->request.hdr.len] = '\0';
 	if (c->request.hdr.type == XS_RESET_WATCHES) {
 		c->mode = CLIENT_RESETTING;
-		r = client_clean(bus, c);
+		r = client_clean_reset(bus, c);
 	} else {
 		r = client_send(bus, c, &c->request);
 		if (r == -ENOENT || r == -EINVAL || r == -E2BIG) {
@@ -199,8 +214,10 @@ int bus_client_reply(struct bus *bus, struct bus_client *c, const struct bus_mes
 		return 0;
 	c->busy = false;
 	bus_request_done(c, m);
-	if (c->mode != CLIENT_ALIVE)
-		return client_clean(bus, c);
+	if (c->mode == CLIENT_DEAD)
+		return client_clean_dead(bus, c);
+	if (c->mode == CLIENT_RESETTING)
+		return client_clean_reset(bus, c);
 	own.hdr.req_id = c->sent.hdr.req_id;
 	client_tell(bus, c, &own);
 	return bus_client_readable(bus, c, false);

@@ -95,7 +95,7 @@ static void watch_forget(struct bus_client *c, const char *path, const char *tok
 	for (struct bus_watch **pos = &c->watches; *pos; pos = &(*pos)->next) {
 		struct bus_watch *w = *pos;
 
-		if (strcmp(w->path, path) || strcmp(w->token, token))
+		if (strcmp(w->path, path) != 0 || strcmp(w->token, token) != 0)
 			continue;
 		*pos = w->next;
 		free(w->token);

@@ -13,6 +13,7 @@
 # everything. Domain 5 is there from the start; be and fe are the directories of its disk xvda.
 # Waiting means waiting for an event, for $deadline seconds at most.
 
+# shellcheck disable=SC2034 # variables for the tests
 deadline=60
 domid=5
 be=/local/domain/0/backend/vbd/5/51712
@@ -105,7 +106,7 @@ done_testing() {
 # ---- the beginning and the end of every test ------------------------------------------------
 
 # Everything the test starts inherits descriptor 8, so 7 reads the end of file when all of it has ended.
-mkfifo "$work/alive" && exec 8<>"$work/alive" 7<"$work/alive" || exit 1
+mkfifo "$work/alive" && exec 8<>"$work/alive" && exec 7<"$work/alive" || exit 1
 
 # Images lie where direct I/O works as on a host: not on an overlay, whose inodes are not the storage's.
 image_dir() {
@@ -157,13 +158,13 @@ counter() {
 # assert_clean [killed]: all processes have ended, and nothing of them is left. A process that was
 # killed has let the kernel unmap its grants; all others have done so themselves.
 assert_clean() {
-    local id answer
+    local id
 
     for id in $(xenstore-list /local/domain); do
         [ "$id" = 0 ] || xensim domain-destroy "$id"
     done
     exec 8>&-
-    read -r -t "$deadline" -u 7 answer
+    read -r -t "$deadline" -u 7 _
     ok $(($? > 128)) "no process is left"
     is "$(find "$BLKBACK_RUNDIR" -name '*.pid' 2>/dev/null)" "" "no pid file is left"
     is "$(xenstore-list /local/domain/0/backend 2>/dev/null)" "" "no node is left"
@@ -196,10 +197,34 @@ whole() {
     { ( "$@" 6>&1 1>&5 5>&- ) | cat >&5; return "${PIPESTATUS[0]}"; } 5>&1
 }
 
-# ended PID: wait for a child of the test; its status, 124 after the deadline.
+# A child's lifeline is a pipe it holds the only end of. Between lifeline and held_by PID start the child.
+declare -A lifelines
+
+lifeline() {
+    mkfifo "$work/lifeline" && exec 6<>"$work/lifeline" && exec {end}<"$work/lifeline"
+    rm "$work/lifeline"
+}
+
+held_by() {
+    exec 6>&-
+    lifelines[$1]=$end
+}
+
+# launch COMMAND...: in the background, as child $launched
+launch() {
+    lifeline
+    "$@" &
+    launched=$!
+    held_by "$launched"
+}
+
+# ended PID: wait for such a child and all it started; its status, 124 after the deadline.
 ended() {
-    timeout "$deadline" tail --pid="$1" -f /dev/null 7<&- 8<&-
-    [ -e "/proc/$1/exe" ] && return 124
+    local fd=${lifelines[$1]}
+
+    read -r -t "$deadline" -u "$fd" _
+    [ $? -le 128 ] || return 124
+    exec {fd}<&-
     wait "$1"
 }
 
@@ -219,10 +244,14 @@ hotplug() {
     XENBUS_PATH=${2:-$be} "$script" "$1"
 }
 
-# Sets worker: a child that logs to $log. Returns when the disk is in InitWait.
+exec_logged() {
+    exec "$@" 2>>"$log"
+}
+
+# The worker as a child that logs to $log. Returns when the disk is in InitWait.
 start_worker() {
-    blkback-vbd -f "$@" "$be" 2>>"$log" &
-    worker=$!
+    launch exec_logged blkback-vbd -f "$be"
+    worker=$launched
     await "$be/state" 2
 }
 
@@ -253,9 +282,11 @@ with_nbd() {
 
 # guest_open [OPTION...]: a guest that stays, to be talked to with tell and hear
 guest_open() {
+    lifeline
     coproc guest { guest_io "$@" -; }
     # shellcheck disable=SC2154 # coproc sets it
     guest_pid=$guest_PID
+    held_by "$guest_pid"
 }
 
 # tell COMMAND...: one line each

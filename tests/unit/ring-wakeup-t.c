@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,6 +38,17 @@ struct run {
 
 static struct run run;
 
+/*
+ * How often an end looks at the ring again before it goes to sleep: a different number each time. It
+ * keeps both ends awake together and moves them against each other, so that every instruction of
+ * the one at some time meets every instruction of the other.
+ */
+static unsigned patience(uint32_t *state)
+{
+	*state = *state * 1664525u + 1013904223u;
+	return *state >> 24;
+}
+
 static void notify(struct channel *channel)
 {
 	uint64_t one = 1;
@@ -63,12 +75,16 @@ static bool sleep_on(struct channel *channel)
 static const char *serve(struct run *r)
 {
 	uint64_t answered = 0;
+	uint32_t random = 1;
+	unsigned looks = 0;
 
 	while (answered < NR_REQUESTS) {
 		unsigned n = backring_available(&r->pair.back);
 
 		if (r->pair.back.broken)
 			return "the ring broke";
+		if (n > 0)
+			looks = patience(&random);
 		for (; n > 0; n--, answered++) {
 			uint64_t id = ring_pair_take(&r->pair);
 
@@ -78,8 +94,10 @@ static const char *serve(struct run *r)
 		}
 		if (backring_push(&r->pair.back))
 			notify(&r->to_front);
-		if (answered < NR_REQUESTS && !backring_final_check(&r->pair.back) &&
-			!sleep_on(&r->to_back))
+		if (answered == NR_REQUESTS || looks-- > 0)
+			continue;
+		looks = patience(&random);
+		if (!backring_final_check(&r->pair.back) && !sleep_on(&r->to_back))
 			return "the backend missed a wake-up";
 	}
 	return NULL;
@@ -96,6 +114,8 @@ static void *backend_thread(void *arg)
 static const char *request(struct run *r)
 {
 	uint64_t sent = 0, received = 0;
+	uint32_t random = 2;
+	unsigned looks = 0;
 
 	while (received < NR_REQUESTS) {
 		struct frontring_response rsp;
@@ -104,17 +124,37 @@ static const char *request(struct run *r)
 			ring_pair_put(&r->pair, sent++);
 		if (frontring_push(&r->pair.front))
 			notify(&r->to_back);
-		for (; frontring_get(&r->pair.front, &rsp); received++)
+		for (; frontring_get(&r->pair.front, &rsp); received++) {
 			if (rsp.id != received || rsp.status != (int16_t)received)
 				return "the frontend got a wrong response";
+			looks = patience(&random);
+		}
 		/* With room to send there is work to do; without, only a response helps. */
 		if (sent < NR_REQUESTS && sent - received < r->depth)
 			continue;
-		if (received < NR_REQUESTS && !frontring_final_check(&r->pair.front) &&
-			!sleep_on(&r->to_front))
+		if (received == NR_REQUESTS || looks-- > 0)
+			continue;
+		looks = patience(&random);
+		if (!frontring_final_check(&r->pair.front) && !sleep_on(&r->to_front))
 			return "the frontend missed a wake-up";
 	}
 	return NULL;
+}
+
+/* The scheduler likes to put two that wake each other on one CPU, where they never meet. */
+static void use_cpu(pthread_t thread, unsigned which)
+{
+	cpu_set_t allowed, one;
+
+	CPU_ZERO(&one);
+	if (sched_getaffinity(getpid(), sizeof(allowed), &allowed))
+		return;
+	for (unsigned cpu = 0, seen = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &allowed) && seen++ == which) {
+			CPU_SET(cpu, &one);
+			(void)pthread_setaffinity_np(thread, sizeof(one), &one);
+			return;
+		}
 }
 
 static void run_threads(enum wire_abi abi, unsigned depth)
@@ -128,6 +168,7 @@ static void run_threads(enum wire_abi abi, unsigned depth)
 	assert_true(run.to_back.fd >= 0 && run.to_front.fd >= 0);
 	ring_pair_init(&run.pair, abi, 1, 0u - NR_REQUESTS / 2);
 	assert_int_equal(pthread_create(&thread, NULL, backend_thread, &run), 0);
+	use_cpu(thread, 1);
 	front_failure = request(&run);
 	pthread_join(thread, NULL);
 	close(run.to_back.fd);

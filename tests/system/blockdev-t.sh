@@ -1,0 +1,26 @@
+#!/bin/bash
+# A block device is served like a file, and its sector sizes are told to the guest.
+# shellcheck source=tests/lib/guest.sh
+. "$(dirname "$0")/../lib/guest.sh"
+
+[ "$(id -u)" = 0 ] || skip_all "only root can set up a loop device"
+image=$(new_image disk 8M)
+device=$(losetup --find --show --direct-io=on "$image" 2>/dev/null) || skip_all "no loop device to be had"
+trap 'losetup -d "$device" 2>/dev/null; tidy' EXIT
+
+like "$(blkback-vbd --check "$device")" "sectors=16384 *type=block" "the device can be served"
+check "it is" serve "$device"
+is "$(xenstore-read "$be/physical-sector-size" 2>/dev/null)" "" "its sectors are told at Connected"
+guest_open
+tell info
+like "$(hear "info:*")" "info: sectors=16384 sector-size=512 *" "the guest sees its size"
+is "$(xenstore-read "$be/physical-sector-size")" "$(blockdev --getpbsz "$device")" "... and its physical sectors"
+tell "write 3 88 pattern=seed:4" "write 16383 1 pattern=5" flush "read 3 88 expect=seed:4" "read 16384 1 status=-1"
+check "the guest writes, flushes and reads" hear "read 16384 1: status -1"
+exits 0 "nothing was wrong" guest_close
+check "the disk detaches" detach xvda
+exits 0 "the worker ends with 0" ended "$worker"
+check "the file below has the last sector" qemu-io -f raw -r -c "read -P 5 8388096 512" "$image"
+check "nobody holds the device" losetup -d "$device"
+assert_clean
+done_testing

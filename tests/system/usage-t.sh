@@ -1,0 +1,28 @@
+#!/bin/bash
+# What blkback-vbd says for itself: help, version, and the exit codes a script relies on.
+# shellcheck source=tests/lib/guest.sh
+. "$(dirname "$0")/../lib/guest.sh"
+
+like "$(blkback-vbd --help)" "Usage: blkback-vbd*Exit codes:*" "--help explains"
+like "$(blkback-vbd --version)" "blkback-vbd [0-9]*" "--version tells"
+exits 0 "both succeed" blkback-vbd --help
+for words in "" "--nonsense" "backend/vbd/5/51712 more" "5/51712" "/etc/passwd" "backend/vbd/5/x" "backend/vbd/99999999999/1" \
+    "backend/vbd/../5/51712" "--check" "--check /dev/zero backend/vbd/5/51712"; do
+    # shellcheck disable=SC2086 # words are meant
+    exits 2 "'$words' is no way to call it" blkback-vbd $words
+done
+exits 3 "a disk that is not there" blkback-vbd -f backend/vbd/5/51712
+exits 3 "... in the background, too" blkback-vbd backend/vbd/5/51712
+xenstore-write "$be/frontend" /local/domain/6/device/vbd/51712 "$be/frontend-id" 5 "$be/state" 1
+exits 3 "a frontend of another domain" blkback-vbd -f "$be"
+xenstore-rm "$be"
+XENSTORED_PATH=$work/none exits 4 "no xenstored" blkback-vbd -f backend/vbd/5/51712
+XENSTORED_PATH=$work/none exits 4 "... in the background, too" blkback-vbd backend/vbd/5/51712
+exits 5 "storage that cannot be served" blkback-vbd --check /etc
+exits 2 "the script without a disk" env -u XENBUS_PATH "$script" add
+exits 2 "the script without a verb" hotplug ""
+for words in --help --version; do
+    like "$(blkback-vbd $words 2>&1 >/dev/full)" "" "$words to a full device prints no nonsense"
+done
+assert_clean
+done_testing

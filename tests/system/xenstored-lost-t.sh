@@ -1,0 +1,25 @@
+#!/bin/bash
+# xenstored dies: the worker notices within its check interval, says so once, releases everything and ends
+# with 4. Until then the guest's disk works.
+# shellcheck source=tests/lib/guest.sh
+. "$(dirname "$0")/../lib/guest.sh"
+
+image=$(new_image disk 1M)
+check "the disk is served" serve "$image"
+guest_open
+tell "write 0 8 pattern=1"
+check "the guest writes" hear "write 0 8: status 0"
+kill -KILL "$(cat "$XENSIM_DIR/xenstored/pid")"
+tell "write 8 8 pattern=2"
+check "it still does without xenstored" hear "write 8 8: status 0"
+exits 4 "the worker ends with 4" ended "$worker"
+is "$(grep -c 'xenstored is lost' "$log")" 1 "it says so, once"
+is "$(grep -c 'left mapped' "$log")" 0 "nothing was left mapped"
+is "$(find "$BLKBACK_RUNDIR" -name '*.pid')" "" "no pid file is left"
+exits 4 "without xenstored a new worker does not start" timeout 10 blkback-vbd -f "$be"
+kill -KILL "$guest_pid"
+ended "$guest_pid"
+# The toolstack cannot clean up without a store; the host's end does.
+is "$(xensim counters | grep -c 'domain 0, pid [0-9]*, .*[1-9] mapped')" 0 "no grant of the guest is mapped"
+is "$(counter unmapped_by_close)" 0 "the worker has unmapped them itself"
+done_testing
