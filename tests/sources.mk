@@ -14,6 +14,9 @@ PROGRAMS += pagecache
 pagecache_SRCS := tests/lib/pagecache.c
 SCRIPT_TESTS += tests/unit/pagecache-t.sh
 
+# Manual pages, --help and sources agree.
+SCRIPT_TESTS += tests/unit/manual-t.sh
+
 # ---- What the storage sees: order, durability, faults ------------------------------------------
 # A storage that obeys the test, and a guest between it and the shipped worker.
 PROGRAMS += recordfs
@@ -24,4 +27,24 @@ RIG_TESTS := barrier-order-t flush-order-t fault-latch-t order-random-t
 TESTS += $(RIG_TESTS)
 $(foreach t,$(RIG_TESTS),$(eval $(t)_SRCS := tests/system/$(t).c tests/lib/rig.c tests/lib/judge.c \
 	$(BLKFRONT_SRCS))$(eval $(t)_LIBS := $(BLKFRONT_LIBS)))
+TESTS += judge-t
+judge-t_SRCS := tests/unit/judge-t.c tests/lib/judge.c
+
+# The data path's parts.
+TESTS += engine-aio-t storage-open-t log-limit-t pidfile-t
+engine-aio-t_SRCS   := tests/unit/engine-aio-t.c backend/data/engine_aio.c
+engine-aio-t_LIBS   := aio dl
+storage-open-t_SRCS := tests/unit/storage-open-t.c backend/data/storage.c backend/util/problem.c
+log-limit-t_SRCS    := tests/unit/log-limit-t.c backend/util/log.c
+pidfile-t_SRCS      := tests/unit/pidfile-t.c backend/util/pidfile.c backend/util/problem.c
+
+# A queue and the frontend's end of its ring in one process.
+LOOP_TESTS := queue-pass-t queue-thread-t
+TESTS += $(LOOP_TESTS) pcache-t
+$(foreach t,$(LOOP_TESTS),$(eval $(t)_SRCS := tests/system/$(t).c tests/lib/loop.c $(DATA_SRCS) \
+	backend/util/problem.c $(RING_SRCS) $(FRONTRING_SRCS))$(eval $(t)_LIBS := \
+	xengnttab xenevtchn xentoollog aio))
+pcache-t_SRCS := tests/system/pcache-t.c backend/data/pcache.c backend/data/guest.c
+pcache-t_LIBS := xengnttab xentoollog
+TSAN_TESTS += $(LOOP_TESTS)
 # ---- end of: what the storage sees -------------------------------------------------------------

@@ -116,7 +116,7 @@ make_image() {
         image=$work/disk.img
         if dd if=/dev/zero of="$image" bs=1M count=$disk_mib oflag=direct conv=fsync &&
             blkback-vbd --check "$image"; then
-            detail="$image ($(df --output=fstype "$work" | tail -n 1))"
+            detail="$image ($(stat -f -c %T "$work" | sed 's,ext2/ext3,ext2/3/4,'))"
             return 0
         fi
         rm -rf "$work"

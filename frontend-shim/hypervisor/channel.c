@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Event channels, with the rules and error numbers of Xen's common/event_channel.c as they reach a
  * program through Linux's evtchn driver.

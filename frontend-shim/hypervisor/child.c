@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The processes that belong to the simulated host: xenstored, and each guest's xenbus. They are
  * xensimd's children and die with it, so that stopping a host, or killing xensimd, leaves none.

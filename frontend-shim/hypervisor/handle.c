@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A connection is a library handle: accepted, introduced by HV_HELLO, asked and answered one request
  * at a time, and released with all it holds when it says HV_CLOSE or hangs up, however that happens.

@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * xensimd's own state. One thread, one epoll loop; everything below belongs to it. What it publishes
  * to others is in machine/layout.h. Functions named hv_op_*() carry out one request each: they return

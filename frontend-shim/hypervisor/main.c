@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * xensimd - the simulated hypervisor: `xensimd DIR [READY-FD]`. Normally started by
  * `xensim host-start`. Listens on DIR/hypervisor, writes one byte to READY-FD once it does, and ends

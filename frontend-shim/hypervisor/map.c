@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Mappings of granted pages, as gntdev makes them: all the pages of one call or none, and whatever
  * Xen's reason to refuse one of them is, the caller sees EINVAL.

@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "frontend-shim/machine/client.h"
 
 #include <errno.h>

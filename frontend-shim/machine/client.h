@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * One connection to xensimd: what stands behind each handle of the simulated libraries, and behind
  * the toolstack's calls. Thread-safe: a mutex makes request and reply one step; the machine mapping

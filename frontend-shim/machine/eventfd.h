@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The eventfd behind xenevtchn_fd(). Reentrant, no state, never logs.
  */

@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * An event channel handle: one connection to xensimd, its eventfd, and the eventfds of those it
  * notifies. What libxenshim's xenevtchn_*() and the guest's xenbus are made of. Any thread may call;

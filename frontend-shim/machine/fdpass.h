@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * One packet with descriptors over a unix socket. Reentrant, no state, never logs; received
  * descriptors are close-on-exec and the caller's.

@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The memory that a simulated host's processes share: what Xen keeps in its own event channel and
  * grant tables. xensimd creates it and hands out the descriptors; everybody maps it.

@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "frontend-shim/machine/port.h"
 
 static struct machine_port *port_lookup(struct machine *m, struct port_at at)

@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The data path of event channels, straight in shared memory: what Xen's evtchn_send() and the
  * evtchn driver of Linux do between a notify and the other side's read.

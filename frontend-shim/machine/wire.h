@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What is said to xensimd over $XENSIM_DIR/hypervisor: the control operations that real Xen knows as
  * hypercalls and ioctls. One SOCK_SEQPACKET connection for each library handle, one request and one

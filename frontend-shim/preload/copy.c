@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * xengnttab_grant_copy() straight from the shared grant tables. Which errors fail the whole call and
  * which become one segment's status is as with Linux's gntdev over Xen's gnttab_copy:

@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The part of libxenctrl that xenstored, QEMU's Xen backend and a supervisor use: which domains are
  * there, and in which state.

@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* xenevtchn.h on the simulated machine; see machine/events.h for what stands behind it. */
 #include <errno.h>
 #include <stdlib.h>

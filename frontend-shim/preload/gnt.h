@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The handle behind xengnttab_handle and xengntshr_handle (the real header makes them one type), and
  * its view of guests' memory. `lock` guards `regions` and the replacing of `memories`; grant copies

@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Granting pages to other domains, as xengnttab.h says and Linux's gntalloc does: a page the peer
  * still maps when it is unshared stays granted until the peer lets go.

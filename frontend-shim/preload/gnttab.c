@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Mapping other domains' grants, as xengnttab.h says. xensimd checks and counts; the pages are then
  * mapped from the guest's memory into one reserved range.

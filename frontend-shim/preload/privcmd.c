@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The handles QEMU opens when it starts as a Xen backend and hardly uses: foreign memory and the
  * device model. They open, and close; there is no CPU and no device model behind them, so what is

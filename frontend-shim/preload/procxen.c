@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * /proc/xen/xsd_port and /proc/xen/xsd_kva, where xenstored finds dom0's end of its ring: these two
  * paths are answered by memfds, all other opens go on to the C library.

@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The address ranges a grant handle has mapped, so that an unmap finds what a map made. Not
  * thread-safe: the handle's lock is held. Remembers only; maps and unmaps nothing.

@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Shared by the files of libxenshim.so. The library stands in for libxenevtchn, libxengnttab, parts
  * of libxenctrl and /proc/xen; its contracts are the real headers. It keeps no state outside the

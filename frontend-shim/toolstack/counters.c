@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* counters: what the hypervisor holds, for people and for tests. */
 #include <errno.h>
 #include <inttypes.h>

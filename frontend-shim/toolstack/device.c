@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The removal of a device, in the order of libxl_device.c. */
 #include <errno.h>
 #include <stdio.h>

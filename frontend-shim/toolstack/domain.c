@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* domain-create, domain-destroy, domain-kill: what libxl writes for a domain, and takes away. */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* host-start and host-stop: a whole simulated host in one directory. */
 #include <errno.h>
 #include <fcntl.h>

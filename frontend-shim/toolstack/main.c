@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* xensim - the toolstack of a simulated Xen host. See SIMULATOR.md. */
 #include <signal.h>
 #include <stdio.h>

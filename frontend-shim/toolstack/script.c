@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Hotplug scripts, with the arguments and environment of libxl_linux.c. */
 #include <errno.h>
 #include <fcntl.h>

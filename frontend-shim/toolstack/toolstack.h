@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * xensim's insides: the toolstack of a simulated host, as libxl is of a real one, and the tester's
  * window on the hypervisor. One thread; prints errors to standard error as one line each.

@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* vbd-attach and vbd-detach: what `xl block-attach` and `xl block-detach` do in xenstore. */
 #include <errno.h>
 #include <getopt.h>

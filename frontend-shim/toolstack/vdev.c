@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The names of virtual disks: docs/man/xen-vbd-interface.7 and libxl__device_disk_dev_number(). */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * xensim-xenbus DIR DOMID PORT FRAME - started by `xensim domain-create` as a child of xensimd.
  * Serves DIR/dom<DOMID>/xenstored; writes one byte to descriptor 3 once it listens.

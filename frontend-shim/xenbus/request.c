@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the messages of a client mean for xenbus: which to rewrite, what to remember until the client
  * goes, and how to undo it then.

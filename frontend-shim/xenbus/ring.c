@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "frontend-shim/xenbus/ring.h"
 
 #include <errno.h>

@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The guest's end of its xenstore ring (xen/io/xs_wire.h): two byte streams of 1 KiB each in a shared
  * page. One thread. Knows no messages; who moved bytes notifies the event channel himself.

@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * xensim-xenbus: the xenbus device of a simulated guest's kernel. Many clients speak libxenstore's
  * socket protocol to it; it carries their requests over the one ring the guest has to xenstored, so

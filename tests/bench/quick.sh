@@ -17,7 +17,7 @@ size_mib=${SIZE_MIB:-512}
 domid=1
 
 # A simulated host around us; it ends with us.
-[ -n "${BENCH_IN_HOST-}" ] || exec env BENCH_IN_HOST=1 BUILD="$build" tests/lib/in-host "$0" "$@"
+[ -n "${BENCH_IN_HOST-}" ] || exec env BENCH_IN_HOST=1 BLKBACK_BUILD="$build" tests/lib/in-host "$0" "$@"
 unset LD_PRELOAD
 
 work=
@@ -51,7 +51,7 @@ directory_in() {
 }
 
 fs_of() {
-    df --output=fstype "$1" | tail -n 1
+    stat -f -c %T "$1" | sed 's,ext2/ext3,ext2/3/4,'
 }
 
 # $1: file; every block is written, past the page cache

@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Shared by the contract tests: what Xen guarantees and the simulator has to keep. They use the real
  * public headers only and play both sides within one domain (grants and event channels to oneself are

@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Event channels: who may bind what, and when an event is delivered. */
 #include "tests/contract/contract.h"
 

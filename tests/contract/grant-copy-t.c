@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Grant copies: one status for each segment, and what fails the whole call instead. */
 #include "tests/contract/contract.h"
 

@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Mapping granted pages: what is refused, and how long a page lives. */
 #include "tests/contract/contract.h"
 

@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a process held is released when it is killed, at once and completely. */
 #include "tests/contract/contract.h"
 

@@ -1,4 +1,3 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* xenstore: when watches fire, how transactions conflict, and what a guest may not do. */
 #include "tests/contract/contract.h"
 

@@ -125,6 +125,11 @@ image_dir() {
     return 1
 }
 
+# For tests that made something outside of their directories
+undo() {
+    :
+}
+
 # A test that stops half way leaves no process of its own behind.
 tidy() {
     local status=$? pidfile
@@ -135,6 +140,7 @@ tidy() {
     done
     # shellcheck disable=SC2046 # a list of processes
     [ -z "$(jobs -pr)" ] || kill -KILL $(jobs -pr) 2>/dev/null
+    undo
     rm -rf "$work" "${images:?}"
     exit "$status"
 }
@@ -239,6 +245,15 @@ detach() {
     xensim vbd-detach "${@:2}" "$domid" "$1"
 }
 
+# withdraw: take xvda away although no worker answers, as after an attach that failed
+withdraw() {
+    local id=$domid
+
+    hotplug remove "/local/domain/0/backend/vbd/$id/51712"
+    xenstore-rm "/local/domain/0/backend/vbd/$id/51712" "/local/domain/$id/device/vbd/51712" \
+        "/libxl/$id/device/vbd/51712"
+}
+
 # hotplug add|remove [BACKEND]
 hotplug() {
     XENBUS_PATH=${2:-$be} "$script" "$1"
@@ -268,6 +283,10 @@ as_guest() {
     env XENSIM_DOMID="$domid" XENSTORED_PATH="$XENSIM_DIR/dom$domid/xenstored" "$@"
 }
 
+exec_guest() {
+    exec env XENSIM_DOMID="$domid" XENSTORED_PATH="$XENSIM_DIR/dom$domid/xenstored" "$@"
+}
+
 # guest_io [OPTION...] COMMAND...: single requests, by blkfront-io
 guest_io() {
     as_guest timeout "$deadline" blkfront-io "$@"
@@ -283,7 +302,7 @@ with_nbd() {
 # guest_open [OPTION...]: a guest that stays, to be talked to with tell and hear
 guest_open() {
     lifeline
-    coproc guest { guest_io "$@" -; }
+    coproc guest { exec_guest blkfront-io "$@" -; }
     # shellcheck disable=SC2154 # coproc sets it
     guest_pid=$guest_PID
     held_by "$guest_pid"
@@ -310,10 +329,19 @@ hear() {
     return 1
 }
 
-# guest_close: end of input; the guest's exit status
+# guest_close: end of input; the guest's exit status. What it says at the end is in $work/last_words.
 guest_close() {
-    local fd=${guest[1]}
+    local fd=${guest[1]} out=${guest[0]}
 
+    exec {out}<&"$out"
     exec {fd}>&-
+    timeout "$deadline" cat <&"$out" >"$work/last_words"
+    exec {out}<&-
     ended "$guest_pid"
+}
+
+# guest_kill: it has no time for last words.
+guest_kill() {
+    kill -KILL "$guest_pid"
+    ended "$guest_pid" 2>/dev/null
 }

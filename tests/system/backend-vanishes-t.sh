@@ -9,8 +9,7 @@ vanish() {
     exits 0 "$1: the worker ends with 0" ended "$worker"
     is "$(xenstore-list "$be" 2>/dev/null)" "" "$1: nothing was written back"
     is "$(find "$BLKBACK_RUNDIR" -name '*.pid')" "" "$1: no pid file"
-    [ -z "${guest_pid:-}" ] || kill -KILL "$guest_pid"
-    [ -z "${guest_pid:-}" ] || ended "$guest_pid"
+    [ -z "${guest_pid:-}" ] || guest_kill
     guest_pid=
     detach xvda --force >&2
 }

@@ -6,7 +6,9 @@
 [ "$(id -u)" = 0 ] || skip_all "only root can set up a loop device"
 image=$(new_image disk 8M)
 device=$(losetup --find --show --direct-io=on "$image" 2>/dev/null) || skip_all "no loop device to be had"
-trap 'losetup -d "$device" 2>/dev/null; tidy' EXIT
+undo() {
+    losetup -d "$device" 2>/dev/null
+}
 
 like "$(blkback-vbd --check "$device")" "sectors=16384 *type=block" "the device can be served"
 check "it is" serve "$device"

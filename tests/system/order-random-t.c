@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define NR_REQUESTS 600u
+#define NR_REQUESTS 2000u
 #define NR_ASKS     24u
 
 static uint64_t random_state;

@@ -1,0 +1,166 @@
+#include "tests/lib/loop.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <xenevtchn.h>
+#include <xengnttab.h>
+
+/* Reached only by a test that fails. */
+#define DEADLINE_MS 20000
+
+/* ---- the disk ---------------------------------------------------------------------------------- */
+
+static void open_image(struct loop *loop)
+{
+	/* tmpfs takes direct I/O since Linux 6.6; before, a disk's file system has to do. */
+	static const char *const places[] = {
+		"/dev/shm/loop-t.XXXXXX", "/var/tmp/loop-t.XXXXXX", "/tmp/loop-t.XXXXXX"};
+	struct problem problem = {.text = ""};
+	struct storage storage;
+
+	for (unsigned i = 0; i < 3; i++) {
+		char path[32];
+		int r;
+
+		(void)snprintf(path, sizeof(path), "%s", places[i]);
+		loop->image_fd = mkstemp(path);
+		assert_true(loop->image_fd >= 0);
+		assert_int_equal(
+			ftruncate(loop->image_fd, (off_t)LOOP_DISK_SECTORS * WIRE_SECTOR_SIZE), 0);
+		r = storage_open(path, false, &storage, &problem);
+		(void)unlink(path);
+		if (r == 0) {
+			disk_init(&loop->disk, &storage, 0);
+			return;
+		}
+		(void)close(loop->image_fd);
+	}
+	fail_msg("%s", problem.text);
+}
+
+/* ---- the guest's memory ------------------------------------------------------------------------ */
+
+void loop_init(struct loop *loop, bool persistent)
+{
+	*loop = (struct loop){.persistent = persistent, .report_fd = -1};
+	open_image(loop);
+	loop->report_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	loop->gntshr = xengntshr_open(NULL, 0);
+	loop->evtchn = xenevtchn_open(NULL, 0);
+	assert_non_null(loop->gntshr);
+	assert_non_null(loop->evtchn);
+	(void)fcntl(xenevtchn_fd(loop->evtchn), F_SETFL, O_NONBLOCK);
+	loop->ring_page = xengntshr_share_pages(loop->gntshr, 0, 1, &loop->ring_ref, 1);
+	loop->pages = xengntshr_share_pages(loop->gntshr, 0, LOOP_PAGES, loop->ref, 1);
+	assert_non_null(loop->ring_page);
+	assert_non_null(loop->pages);
+}
+
+void loop_fini(struct loop *loop)
+{
+	assert_int_equal(xengntshr_unshare(loop->gntshr, loop->ring_page, 1), 0);
+	assert_int_equal(xengntshr_unshare(loop->gntshr, loop->pages, LOOP_PAGES), 0);
+	assert_int_equal(xengntshr_close(loop->gntshr), 0);
+	assert_int_equal(xenevtchn_close(loop->evtchn), 0);
+	disk_fini(&loop->disk);
+	(void)close(loop->image_fd);
+	(void)close(loop->report_fd);
+}
+
+/* ---- a connection ------------------------------------------------------------------------------ */
+
+void loop_connect(struct loop *loop)
+{
+	struct problem problem = {.text = ""};
+	struct queue_config cfg = {
+		.domid = 0,
+		.nr_ring_refs = 1,
+		.ring_ref = {loop->ring_ref},
+		.abi = WIRE_ABI_64,
+		.persistent = loop->persistent,
+		.limits = {.nr_sectors = LOOP_DISK_SECTORS, .flush = true, .barrier = true},
+		.report_fd = loop->report_fd,
+	};
+	int port = xenevtchn_bind_unbound_port(loop->evtchn, 0);
+
+	assert_true(port > 0);
+	loop->port = (uint32_t)port;
+	cfg.event_channel = loop->port;
+	frontring_init(&loop->ring, WIRE_ABI_64, loop->ring_page, 1);
+	if (queue_create(&cfg, &loop->disk, &loop->queue, &problem))
+		fail_msg("%s", problem.text);
+}
+
+void loop_disconnect(struct loop *loop)
+{
+	struct queue_stats stats;
+
+	queue_destroy(loop->queue, &stats);
+	loop->queue = NULL;
+	assert_true(stats.grants_mapped > 0);
+	assert_int_equal(stats.grants_mapped, stats.grants_unmapped);
+	assert_int_equal(xenevtchn_unbind(loop->evtchn, (evtchn_port_t)loop->port), 0);
+}
+
+/* ---- requests ---------------------------------------------------------------------------------- */
+
+void loop_put(struct loop *loop, uint64_t id, uint8_t op, uint64_t sector, unsigned page,
+	unsigned nr_pages)
+{
+	struct blk_request req = {
+		.id = id, .op = op, .sector = sector, .nr_segments = (uint8_t)nr_pages};
+	struct wire_slot slot;
+
+	assert_true(page + nr_pages <= LOOP_PAGES && frontring_free(&loop->ring) > 0);
+	for (unsigned i = 0; i < nr_pages; i++)
+		req.seg[i] = (struct blk_segment){
+			.gref = loop->ref[page + i], .last_sect = WIRE_PAGE_SECTORS - 1};
+	frontring_encode(WIRE_ABI_64, &req, &slot);
+	frontring_put(&loop->ring, &slot);
+}
+
+void loop_push(struct loop *loop)
+{
+	if (frontring_push(&loop->ring))
+		assert_int_equal(xenevtchn_notify(loop->evtchn, loop->port), 0);
+}
+
+bool loop_get(struct loop *loop, struct frontring_response *ret_rsp)
+{
+	assert_true(frontring_is_sane(&loop->ring));
+	return frontring_get(&loop->ring, ret_rsp);
+}
+
+unsigned loop_take_events(struct loop *loop)
+{
+	unsigned n = 0;
+	int port;
+
+	while ((port = xenevtchn_pending(loop->evtchn)) >= 0) {
+		n += (uint32_t)port == loop->port;
+		assert_int_equal(xenevtchn_unmask(loop->evtchn, (evtchn_port_t)port), 0);
+	}
+	return n;
+}
+
+struct frontring_response loop_wait(struct loop *loop)
+{
+	struct frontring_response rsp;
+
+	while (!loop_get(loop, &rsp)) {
+		struct pollfd pfd = {.fd = xenevtchn_fd(loop->evtchn), .events = POLLIN};
+
+		if (frontring_final_check(&loop->ring))
+			continue;
+		if (poll(&pfd, 1, DEADLINE_MS) != 1)
+			fail_msg("no response comes");
+		(void)loop_take_events(loop);
+	}
+	return rsp;
+}

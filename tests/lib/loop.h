@@ -1,0 +1,64 @@
+/*
+ * A queue of the backend and the frontend's end of its ring in one process, without xenstore: this
+ * domain grants its pages to itself. For tests that drive queue_poll_once() themselves, or look at
+ * the queue's thread through the thread sanitizer.
+ *
+ * The frontend's part belongs to one thread. Runs below tests/lib/in-host.
+ */
+#ifndef TESTS_LIB_LOOP_H
+#define TESTS_LIB_LOOP_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "backend/data/disk.h"
+#include "backend/data/queue.h"
+#include "ring/frontring.h"
+
+#define LOOP_PAGES        64u
+#define LOOP_DISK_SECTORS 4096u
+
+struct loop {
+	struct xengntdev_handle *gntshr;
+	struct xenevtchn_handle *evtchn;
+	uint32_t port;
+	void *ring_page;
+	uint32_t ring_ref;
+	uint8_t *pages;
+	uint32_t ref[LOOP_PAGES];
+	struct frontring ring;
+	struct disk disk;
+	struct queue *queue;
+	int report_fd;
+	int image_fd; /* buffered, for looking */
+	bool persistent;
+};
+
+/* Grants, a sparse image, a disk; no queue yet. */
+void loop_init(struct loop *loop, bool persistent);
+void loop_fini(struct loop *loop);
+
+/* A connection: a fresh ring and queue. The end asserts that all that was mapped was unmapped. */
+void loop_connect(struct loop *loop);
+void loop_disconnect(struct loop *loop);
+
+/* Write one request of whole pages, not yet published. Page @page and those after it. */
+void loop_put(struct loop *loop, uint64_t id, uint8_t op, uint64_t sector, unsigned page,
+	unsigned nr_pages);
+/* Publish, and send an event if the backend asked for one. */
+void loop_push(struct loop *loop);
+
+/* Take one response. */
+bool loop_get(struct loop *loop, struct frontring_response *ret_rsp);
+/* Wait for one, the queue's thread running. */
+struct frontring_response loop_wait(struct loop *loop);
+
+/* Events the backend sent since the last call. */
+unsigned loop_take_events(struct loop *loop);
+
+#endif

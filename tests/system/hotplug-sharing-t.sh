@@ -1,0 +1,61 @@
+#!/bin/bash
+# Two disks on one image: refused when one of them writes, by whatever name it is called; allowed when all
+# only read, or when the operator says w!. Of two scripts at the same time exactly one wins.
+# shellcheck source=tests/lib/guest.sh
+. "$(dirname "$0")/../lib/guest.sh"
+
+image=$(new_image disk 1M)
+ln "$image" "$images/hard"
+ln -s disk "$images/soft"
+xensim domain-create 6
+other=/local/domain/0/backend/vbd/6/51712
+
+attach_other() {
+    domid=6 attach xvda "$@"
+}
+
+withdraw_other() {
+    domid=6 withdraw
+}
+
+# first second result
+while read -r mode1 mode2 result; do
+    attach xvda "$image" --set=mode="$mode1" || say "the first disk does not attach"
+    for name in "$image" "$images/hard" "$images/soft" "raw:$image"; do
+        if [ "$result" = allowed ]; then
+            check "$mode1 and $mode2 as ${name##*/}: allowed" attach_other "$name" --set=mode="$mode2"
+        else
+            refuses "$mode1 and $mode2 as ${name##*/}: refused" attach_other "$name" --set=mode="$mode2"
+            like "$(xenstore-read "$other/hotplug-error")" "*in use by the disk backend/vbd/5/51712*" "... says by whom"
+        fi
+        withdraw_other
+    done
+    detach xvda
+done <<'TABLE'
+w w refused
+w r refused
+r w refused
+r r allowed
+w! w! allowed
+TABLE
+
+winners=
+for _ in 1 2 3 4 5; do
+    attach xvda "$image" &
+    first=$!
+    attach_other "$image"
+    second=$?
+    wait "$first"
+    first=$?
+    winners="$winners $((first + second))"
+    is "$(xenstore-read "$be/hotplug-status" "$other/hotplug-status" | sort | paste -sd' ')" "connected error" \
+        "one is connected, one is told"
+    withdraw
+    withdraw_other
+done >&2
+is "$winners" " 1 1 1 1 1" "of two at once, one wins each time"
+check "the image is free again" attach xvda "$image"
+check "... and works" guest_io "write 0 8 pattern=1" "read 0 8 expect=1"
+detach xvda
+assert_clean
+done_testing

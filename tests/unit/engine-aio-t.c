@@ -1,0 +1,298 @@
+/*
+ * The aio engine on a real file: each verb; every I/O is reaped exactly once, with its own tag and its
+ * own error, whatever the kernel takes or refuses; the descriptor says when there is something.
+ *
+ * io_submit() is ours and passes on to libaio's, as many as the test says: a kernel whose queues are
+ * full cannot be had otherwise.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <libaio.h>
+
+#include "backend/data/engine.h"
+
+#define CAPACITY    8u
+#define DEADLINE_MS 5000
+#define FILE_BYTES  65536u
+
+/* What the next calls of io_submit do. */
+static struct {
+	unsigned calls;
+	unsigned nr_refusals; /* -EAGAIN */
+	long most;            /* accepts no more at once; 0: any */
+} kernel;
+
+int io_submit(io_context_t ctx, long nr, struct iocb *iocbs[])
+{
+	static int (*real)(io_context_t, long, struct iocb **);
+
+	kernel.calls++;
+	if (kernel.nr_refusals > 0) {
+		kernel.nr_refusals--;
+		return -EAGAIN;
+	}
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "io_submit");
+	return real(ctx, kernel.most && nr > kernel.most ? kernel.most : nr, iocbs);
+}
+
+struct fixture {
+	struct engine *engine;
+	int fd;
+	uint8_t *memory;
+	struct iovec iov[CAPACITY];
+};
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	char name[] = "/tmp/engine-aio-t.XXXXXX";
+
+	assert_non_null(f);
+	memset(&kernel, 0, sizeof(kernel));
+	f->fd = mkstemp(name);
+	assert_true(f->fd >= 0);
+	(void)unlink(name);
+	assert_int_equal(ftruncate(f->fd, FILE_BYTES), 0);
+	f->memory = calloc(CAPACITY, 4096);
+	assert_non_null(f->memory);
+	assert_int_equal(engine_aio_create(CAPACITY, &f->engine), 0);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	f->engine->ops->destroy(f->engine);
+	(void)close(f->fd);
+	free(f->memory);
+	free(f);
+	return 0;
+}
+
+static void put(struct fixture *f, enum engine_verb verb, int fd, uint64_t offset, unsigned i)
+{
+	f->iov[i] = (struct iovec){.iov_base = f->memory + i * 4096, .iov_len = 4096};
+	f->engine->ops->put(f->engine, &(struct engine_io){.verb = verb,
+					       .fd = fd,
+					       .offset_bytes = offset,
+					       .iov = verb == ENGINE_SYNC ? NULL : &f->iov[i],
+					       .nr_iov = verb == ENGINE_SYNC ? 0 : 1,
+					       .size_bytes = verb == ENGINE_SYNC ? 0 : 4096,
+					       .tag = 100 + i});
+}
+
+/* The descriptor says it; then reap, at most @most at once. Errors by i; each once. */
+static void reap_all(struct fixture *f, unsigned n, unsigned most, int *ret_error)
+{
+	struct engine_done done[CAPACITY];
+	bool seen[CAPACITY] = {false};
+	unsigned total = 0;
+
+	while (total < n) {
+		struct pollfd pfd = {.fd = f->engine->ops->fd(f->engine), .events = POLLIN};
+		unsigned got;
+		uint64_t count;
+
+		assert_int_equal(f->engine->ops->in_flight(f->engine), n - total);
+		assert_int_equal(poll(&pfd, 1, DEADLINE_MS), 1);
+		got = f->engine->ops->reap(f->engine, done, most);
+		assert_in_range(got, 0, most);
+		if (got == 0)
+			(void)!read(pfd.fd, &count, sizeof(count));
+		for (unsigned i = 0; i < got; i++) {
+			unsigned tag = done[i].tag - 100;
+
+			assert_in_range(tag, 0, CAPACITY - 1);
+			assert_false(seen[tag]);
+			seen[tag] = true;
+			ret_error[tag] = done[i].error;
+		}
+		total += got;
+	}
+	assert_int_equal(f->engine->ops->in_flight(f->engine), 0);
+	assert_int_equal(f->engine->ops->reap(f->engine, done, CAPACITY), 0);
+}
+
+static void test_each_verb(void **state)
+{
+	struct fixture *f = *state;
+	int error[CAPACITY];
+	uint8_t bytes[4096];
+
+	memset(f->memory, 0x5a, 4096);
+	put(f, ENGINE_WRITE, f->fd, 8192, 0);
+	f->engine->ops->commit(f->engine);
+	reap_all(f, 1, CAPACITY, error);
+	assert_int_equal(error[0], 0);
+	assert_int_equal(pread(f->fd, bytes, 4096, 8192), 4096);
+	assert_memory_equal(bytes, f->memory, 4096);
+
+	put(f, ENGINE_SYNC, f->fd, 0, 1);
+	put(f, ENGINE_READ, f->fd, 8192, 2);
+	f->engine->ops->commit(f->engine);
+	reap_all(f, 2, CAPACITY, error);
+	assert_int_equal(error[1], 0);
+	assert_int_equal(error[2], 0);
+	assert_memory_equal(f->memory + 2 * 4096, f->memory, 4096);
+}
+
+/* One io_submit for all that was put. */
+static void test_one_batch(void **state)
+{
+	struct fixture *f = *state;
+	int error[CAPACITY];
+
+	for (unsigned i = 0; i < CAPACITY; i++)
+		put(f, ENGINE_READ, f->fd, i * 4096u, i);
+	assert_int_equal(kernel.calls, 0);
+	f->engine->ops->commit(f->engine);
+	assert_int_equal(kernel.calls, 1);
+	f->engine->ops->commit(f->engine);
+	assert_int_equal(kernel.calls, 1);
+	reap_all(f, CAPACITY, CAPACITY, error);
+}
+
+static void test_short_is_an_error(void **state)
+{
+	struct fixture *f = *state;
+	int error[CAPACITY];
+
+	put(f, ENGINE_READ, f->fd, FILE_BYTES - 512, 0);
+	put(f, ENGINE_READ, f->fd, FILE_BYTES, 1);
+	put(f, ENGINE_READ, f->fd, FILE_BYTES - 4096, 2);
+	f->engine->ops->commit(f->engine);
+	reap_all(f, 3, CAPACITY, error);
+	assert_int_equal(error[0], -EIO);
+	assert_int_equal(error[1], -EIO);
+	assert_int_equal(error[2], 0);
+}
+
+/* A bad one among good ones, wherever it stands, fails alone; nothing is lost. */
+static void test_bad_ones_fail_alone(void **state)
+{
+	struct fixture *f = *state;
+	int error[CAPACITY];
+
+	for (unsigned bad = 0; bad < 1u << CAPACITY; bad += 3) {
+		for (unsigned i = 0; i < CAPACITY; i++)
+			put(f, ENGINE_READ, bad >> i & 1 ? -1 : f->fd, 0, i);
+		f->engine->ops->commit(f->engine);
+		reap_all(f, CAPACITY, 1 + bad % CAPACITY, error);
+		for (unsigned i = 0; i < CAPACITY; i++)
+			assert_int_equal(error[i], bad >> i & 1 ? -EBADF : 0);
+	}
+}
+
+static void test_wrong_mode(void **state)
+{
+	struct fixture *f = *state;
+	int error[CAPACITY];
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	put(f, ENGINE_WRITE, fd, 0, 0);
+	put(f, ENGINE_SYNC, fd, 0, 1);
+	f->engine->ops->commit(f->engine);
+	reap_all(f, 2, CAPACITY, error);
+	assert_int_equal(error[0], -EBADF);
+	assert_int_equal(error[1], -EINVAL);
+	(void)close(fd);
+}
+
+/* A kernel that takes them one by one gets them one by one, in order. */
+static void test_partial_acceptance(void **state)
+{
+	struct fixture *f = *state;
+	int error[CAPACITY];
+
+	kernel.most = 1;
+	for (unsigned i = 0; i < CAPACITY; i++)
+		put(f, ENGINE_READ, f->fd, i * 4096u, i);
+	f->engine->ops->commit(f->engine);
+	reap_all(f, CAPACITY, CAPACITY, error);
+	assert_int_equal(kernel.calls, CAPACITY);
+	for (unsigned i = 0; i < CAPACITY; i++)
+		assert_int_equal(error[i], 0);
+}
+
+/* Full while I/O is running: the rest waits for the next completion, and fails nobody. */
+static void test_full_kernel_is_tried_again(void **state)
+{
+	struct fixture *f = *state;
+	int error[CAPACITY];
+
+	put(f, ENGINE_READ, f->fd, 0, 0);
+	f->engine->ops->commit(f->engine);
+	kernel.nr_refusals = 1;
+	for (unsigned i = 1; i < CAPACITY; i++)
+		put(f, ENGINE_READ, f->fd, 0, i);
+	f->engine->ops->commit(f->engine);
+	assert_int_equal(f->engine->ops->in_flight(f->engine), CAPACITY);
+	reap_all(f, CAPACITY, CAPACITY, error);
+	for (unsigned i = 0; i < CAPACITY; i++)
+		assert_int_equal(error[i], 0);
+}
+
+/* Full with nothing of ours running: nobody would ever wake us, so it is an error, said at once. */
+static void test_full_kernel_of_others(void **state)
+{
+	struct fixture *f = *state;
+	int error[CAPACITY];
+
+	kernel.nr_refusals = 1;
+	put(f, ENGINE_READ, f->fd, 0, 0);
+	put(f, ENGINE_READ, f->fd, 0, 1);
+	f->engine->ops->commit(f->engine);
+	reap_all(f, 2, CAPACITY, error);
+	assert_int_equal(error[0], -EAGAIN);
+	assert_int_equal(error[1], 0);
+}
+
+static void test_places_are_used_again(void **state)
+{
+	struct fixture *f = *state;
+	int error[CAPACITY];
+
+	for (unsigned round = 0; round < 500; round++) {
+		unsigned n = 1 + round % CAPACITY;
+
+		for (unsigned i = 0; i < n; i++)
+			put(f, ENGINE_WRITE, i == 3 ? -1 : f->fd, i * 4096u, i);
+		f->engine->ops->commit(f->engine);
+		reap_all(f, n, 1 + round % 3, error);
+	}
+}
+
+#define ENGINE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ENGINE_TEST(test_each_verb),
+		ENGINE_TEST(test_one_batch),
+		ENGINE_TEST(test_short_is_an_error),
+		ENGINE_TEST(test_bad_ones_fail_alone),
+		ENGINE_TEST(test_wrong_mode),
+		ENGINE_TEST(test_partial_acceptance),
+		ENGINE_TEST(test_full_kernel_is_tried_again),
+		ENGINE_TEST(test_full_kernel_of_others),
+		ENGINE_TEST(test_places_are_used_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

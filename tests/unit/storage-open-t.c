@@ -1,0 +1,206 @@
+/*
+ * What can be served and what cannot, each with a sentence that names the object; and that what is
+ * open is open for direct I/O, and for reading only if it is to be.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <linux/magic.h>
+
+#include "backend/data/storage.h"
+
+static char dir[128];
+
+/* Where direct I/O works as on a host. */
+static int find_directory(void)
+{
+	const char *const candidates[] = {getenv("BLKBACK_BUILD"), "/var/tmp", "/dev/shm"};
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct statfs fs;
+		char probe[160];
+		int fd;
+
+		if (!candidates[i] || statfs(candidates[i], &fs) ||
+			fs.f_type == OVERLAYFS_SUPER_MAGIC)
+			continue;
+		(void)snprintf(dir, sizeof(dir), "%.80s/storage-t.XXXXXX", candidates[i]);
+		if (!mkdtemp(dir))
+			continue;
+		(void)snprintf(probe, sizeof(probe), "%s/probe", dir);
+		fd = open(probe, O_RDWR | O_CREAT | O_DIRECT | O_CLOEXEC, 0600);
+		(void)unlink(probe);
+		if (fd >= 0)
+			return close(fd);
+		(void)rmdir(dir);
+	}
+	return -1;
+}
+
+static const char *in_dir(const char *name)
+{
+	static char path[192];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return path;
+}
+
+static void make_file(const char *name, off_t size)
+{
+	int fd = open(in_dir(name), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, size), 0);
+	(void)close(fd);
+}
+
+static int make_objects(void **state)
+{
+	(void)state;
+	make_file("good", 1 << 20);
+	make_file("one-sector", 512);
+	make_file("empty", 0);
+	make_file("odd", 1000);
+	make_file("odd-by-one", 513);
+	assert_int_equal(mkdir(in_dir("directory"), 0700), 0);
+	assert_int_equal(mkfifo(in_dir("fifo"), 0600), 0);
+	assert_int_equal(symlink("good", in_dir("link")), 0);
+	assert_int_equal(symlink("nowhere", in_dir("dangling")), 0);
+	return 0;
+}
+
+static int remove_objects(void **state)
+{
+	const char *const names[] = {
+		"good", "one-sector", "empty", "odd", "odd-by-one", "fifo", "link", "dangling"};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		(void)unlink(in_dir(names[i]));
+	(void)rmdir(in_dir("directory"));
+	return rmdir(dir);
+}
+
+/* The lowest free descriptor: unchanged if nothing was left open. */
+static int free_fd(void)
+{
+	int fd = dup(STDERR_FILENO);
+
+	(void)close(fd);
+	return fd;
+}
+
+static void test_refused(void **state)
+{
+	static const struct {
+		const char *path; /* in the directory, unless it starts with / */
+		int error;
+		const char *word;
+	} bad[] = {
+		{"nowhere", -ENOENT, "No such file"},
+		{"dangling", -ENOENT, "No such file"},
+		{"directory", -EISDIR, "directory"},
+		{"fifo", -ENOTBLK, "neither"},
+		{"/dev/null", -ENOTBLK, "neither"},
+		{"/dev/zero", -ENOTBLK, "neither"},
+		{"empty", -EINVAL, "empty"},
+		{"odd", -EINVAL, "512"},
+		{"odd-by-one", -EINVAL, "512"},
+		{"/proc/version", -EINVAL, "direct I/O"},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		const char *path = bad[i].path[0] == '/' ? bad[i].path : in_dir(bad[i].path);
+
+		for (int read_only = 0; read_only < 2; read_only++) {
+			struct problem problem = {.text = ""};
+			struct storage storage;
+			int before = free_fd();
+			int r = storage_open(path, read_only, &storage, &problem);
+
+			if (r != bad[i].error && !(r == -EACCES && path[1] == 'p'))
+				fail_msg("'%s': %d, not %d: %s", path, r, bad[i].error,
+					problem.text);
+			assert_non_null(strstr(problem.text, path));
+			if (r == bad[i].error && !strstr(problem.text, bad[i].word))
+				fail_msg("'%s' is not in: %s", bad[i].word, problem.text);
+			assert_int_equal(storage.fd, -1);
+			assert_int_equal(free_fd(), before);
+		}
+	}
+}
+
+static void test_relative_path(void **state)
+{
+	struct problem problem;
+	struct storage storage;
+
+	(void)state;
+	assert_int_equal(chdir(dir), 0);
+	assert_int_equal(storage_open("good", false, &storage, &problem), -EINVAL);
+	assert_non_null(strstr(problem.text, "absolute"));
+	assert_int_equal(storage_open("", false, &storage, &problem), -EINVAL);
+	assert_int_equal(chdir("/"), 0);
+}
+
+static void open_good(const char *name, bool read_only, uint64_t nr_sectors)
+{
+	struct problem problem = {.text = ""};
+	struct storage s;
+	int before = free_fd();
+	int flags;
+
+	if (storage_open(in_dir(name), read_only, &s, &problem))
+		fail_msg("%s", problem.text);
+	flags = fcntl(s.fd, F_GETFL);
+	assert_true(flags & O_DIRECT);
+	assert_int_equal(flags & O_ACCMODE, read_only ? O_RDONLY : O_RDWR);
+	assert_true(fcntl(s.fd, F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(s.nr_sectors, nr_sectors);
+	assert_int_equal(s.read_only, read_only);
+	assert_false(s.is_block_device);
+	assert_in_range(s.physical_sector_size, 512, 65536);
+	assert_in_range(s.memory_align, 512, 4096);
+	assert_int_equal(s.memory_align & (s.memory_align - 1), 0);
+	storage_close(&s);
+	assert_int_equal(s.fd, -1);
+	storage_close(&s);
+	assert_int_equal(free_fd(), before);
+}
+
+static void test_served(void **state)
+{
+	(void)state;
+	for (int read_only = 0; read_only < 2; read_only++) {
+		open_good("good", read_only, 2048);
+		open_good("one-sector", read_only, 1);
+		open_good("link", read_only, 2048);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_relative_path),
+		cmocka_unit_test(test_served),
+	};
+
+	if (find_directory()) {
+		(void)printf("1..0 # SKIP no file system with direct I/O for images\n");
+		return 0;
+	}
+	return cmocka_run_group_tests(tests, make_objects, remove_objects);
+}
