@@ -39,12 +39,25 @@ log-limit-t_SRCS    := tests/unit/log-limit-t.c backend/util/log.c
 pidfile-t_SRCS      := tests/unit/pidfile-t.c backend/util/pidfile.c backend/util/problem.c
 
 # A queue and the frontend's end of its ring in one process.
-LOOP_TESTS := queue-pass-t queue-thread-t
+LOOP_TESTS := queue-pass-t queue-thread-t double-fetch-t
 TESTS += $(LOOP_TESTS) pcache-t
-$(foreach t,$(LOOP_TESTS),$(eval $(t)_SRCS := tests/system/$(t).c tests/lib/loop.c $(DATA_SRCS) \
-	backend/util/problem.c $(RING_SRCS) $(FRONTRING_SRCS))$(eval $(t)_LIBS := \
-	xengnttab xenevtchn xentoollog aio))
+$(foreach t,$(LOOP_TESTS),$(eval $(t)_SRCS := $(wildcard tests/*/$(t).c) tests/lib/loop.c \
+	tests/lib/fake_engine.c $(DATA_SRCS) backend/util/problem.c $(RING_SRCS) $(FRONTRING_SRCS))$(eval \
+	$(t)_LIBS := xengnttab xenevtchn xentoollog aio))
 pcache-t_SRCS := tests/system/pcache-t.c backend/data/pcache.c backend/data/guest.c
 pcache-t_LIBS := xengnttab xentoollog
-TSAN_TESTS += $(LOOP_TESTS)
+TSAN_TESTS += queue-pass-t queue-thread-t
 # ---- end of: what the storage sees -------------------------------------------------------------
+
+# ---- Whole programs driven by real clients, and what a hostile guest may try ---------------------
+PROGRAMS += grant-pages
+grant-pages_SRCS := tests/lib/grant-pages.c
+grant-pages_LIBS := xengnttab
+
+SCRIPT_TESTS += $(patsubst %,tests/system/%-t.sh,connect integrity-qemu-io integrity-nbdcopy integrity-fio \
+	fua read-only protocol-abi reconnect detach-reattach guest-killed worker-killed sigterm \
+	xenstored-lost backend-vanishes hotplug-verbs hotplug-sharing storage-errors disk-full usage \
+	second-worker blockdev)
+SCRIPT_TESTS += $(patsubst %,tests/hostile/%-t.sh,bad-requests ring-overrun bad-nodes grant-tricks \
+	notify-storm reconnect-storm log-flood)
+# ---- end of: whole programs -----------------------------------------------------------------------

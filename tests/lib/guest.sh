@@ -173,7 +173,8 @@ assert_clean() {
     read -r -t "$deadline" -u 7 _
     ok $(($? > 128)) "no process is left"
     is "$(find "$BLKBACK_RUNDIR" -name '*.pid' 2>/dev/null)" "" "no pid file is left"
-    is "$(xenstore-list /local/domain/0/backend 2>/dev/null)" "" "no node is left"
+    # Directories above a disk's may stay, empty.
+    is "$(xenstore-ls -f /local/domain/0/backend 2>/dev/null | grep -v ' = ""$')" "" "no node is left"
     check "no grant, port or handle is left" xensim counters --check
     is "$(counter grants_mapped) $(counter maps)" "0 $(counter unmaps)" "every grant was unmapped"
     [ "${1:-}" = killed ] ||
@@ -302,22 +303,22 @@ with_nbd() {
 # guest_open [OPTION...]: a guest that stays, to be talked to with tell and hear
 guest_open() {
     lifeline
-    coproc guest { exec_guest blkfront-io "$@" -; }
+    coproc guest_pipe { exec_guest blkfront-io "$@" -; }
     # shellcheck disable=SC2154 # coproc sets it
-    guest_pid=$guest_PID
+    guest_pid=$guest_pipe_PID
     held_by "$guest_pid"
 }
 
 # tell COMMAND...: one line each
 tell() {
-    printf '%s\n' "$@" >&"${guest[1]}"
+    printf '%s\n' "$@" >&"${guest_pipe[1]}"
 }
 
 # hear [PATTERN]: skip lines until one that matches; print that
 hear() {
     local line
 
-    while IFS= read -r -t "$deadline" -u "${guest[0]}" line; do
+    while IFS= read -r -t "$deadline" -u "${guest_pipe[0]}" line; do
         say "guest: $line"
         # shellcheck disable=SC2053 # a pattern is meant
         if [[ $line == ${1:-*} ]]; then
@@ -331,7 +332,7 @@ hear() {
 
 # guest_close: end of input; the guest's exit status. What it says at the end is in $work/last_words.
 guest_close() {
-    local fd=${guest[1]} out=${guest[0]}
+    local fd=${guest_pipe[1]} out=${guest_pipe[0]}
 
     exec {out}<&"$out"
     exec {fd}>&-

@@ -20,7 +20,7 @@
 #include "backend/data/queue.h"
 #include "ring/frontring.h"
 
-#define LOOP_PAGES        64u
+#define LOOP_PAGES        1200u /* more than a queue keeps mapped */
 #define LOOP_DISK_SECTORS 4096u
 
 struct loop {

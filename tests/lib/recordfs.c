@@ -151,23 +151,21 @@ static void finish(struct operation *op)
 	free(op->data);
 }
 
-static void arrive(struct operation *op, const void *data)
+/* Takes over @op->data. */
+static void arrive(struct operation *op)
 {
 	struct rule *rule = &fs.rule[op->kind];
 	uint64_t first = 0;
 
 	op->number = ++rule->nr_begun;
-	if (data && op->length >= sizeof(first))
-		memcpy(&first, data, sizeof(first));
+	if (op->data && op->length >= sizeof(first))
+		memcpy(&first, op->data, sizeof(first));
 	if (op->kind == KIND_SYNC)
 		note("begin sync %u\n", op->number);
 	else
 		note("begin %s %u %" PRIu64 " %zu %" PRIu64 "\n", kind_names[op->kind], op->number,
 			op->offset, op->length, first);
 	if (!rule->hold) {
-		op->data = NULL;
-		if (op->kind == KIND_WRITE)
-			op->data = memcpy(malloc(op->length), data, op->length);
 		finish(op);
 		return;
 	}
@@ -175,8 +173,6 @@ static void arrive(struct operation *op, const void *data)
 		(void)fprintf(stderr, "recordfs: too many operations are held\n");
 		exit(1);
 	}
-	if (data)
-		op->data = memcpy(malloc(op->length), data, op->length);
 	fs.held[fs.nr_held++] = *op;
 }
 
@@ -264,7 +260,7 @@ static void on_read(
 	(void)info;
 	if (op.offset < fs.size)
 		op.length = size < fs.size - op.offset ? size : fs.size - op.offset;
-	arrive(&op, NULL);
+	arrive(&op);
 }
 
 static void on_write(fuse_req_t req, fuse_ino_t inode, const char *data, size_t size, off_t offset,
@@ -275,10 +271,17 @@ static void on_write(fuse_req_t req, fuse_ino_t inode, const char *data, size_t 
 
 	(void)inode;
 	(void)info;
-	if (op.offset > fs.size || size > fs.size - op.offset)
+	if (op.offset > fs.size || size > fs.size - op.offset) {
 		(void)fuse_reply_err(req, ENOSPC);
-	else
-		arrive(&op, data);
+		return;
+	}
+	op.data = malloc(size);
+	if (op.data == NULL) {
+		(void)fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	memcpy(op.data, data, size);
+	arrive(&op);
 }
 
 static void on_fsync(fuse_req_t req, fuse_ino_t inode, int datasync, struct fuse_file_info *info)
@@ -288,7 +291,7 @@ static void on_fsync(fuse_req_t req, fuse_ino_t inode, int datasync, struct fuse
 	(void)inode;
 	(void)datasync;
 	(void)info;
-	arrive(&op, NULL);
+	arrive(&op);
 }
 
 static const struct fuse_lowlevel_ops operations = {
@@ -496,6 +499,7 @@ int main(int argc, char **argv)
 	/* Whoever still waits is told that the storage is gone. */
 	fuse_session_unmount(se);
 	fuse_session_destroy(se);
+	fuse_opt_free_args(&args);
 	free(fs.record);
 	free(fs.image);
 	return 0;

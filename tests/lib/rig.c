@@ -63,12 +63,14 @@ int rig_leave(int nr_failed)
 
 pid_t rig_dom0_start(const char **argv)
 {
+	const char *store = getenv(DOM0_STORE);
 	pid_t child = fork();
 
 	if (child != 0)
 		return child;
 	(void)unsetenv("XENSIM_DOMID");
-	(void)setenv("XENSTORED_PATH", getenv(DOM0_STORE), 1);
+	if (store)
+		(void)setenv("XENSTORED_PATH", store, 1);
 	(void)dup2(STDERR_FILENO, STDOUT_FILENO);
 	(void)execvp(argv[0], (char **)(uintptr_t)argv);
 	_exit(127);

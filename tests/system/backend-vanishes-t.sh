@@ -1,7 +1,7 @@
 #!/bin/bash
 # The toolstack removes the backend directory at each stage of a disk's life: the worker ends with 0 and
 # writes nothing back.
-# shellcheck source=tests/lib/guest.sh
+# shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
 
 vanish() {

@@ -1,6 +1,6 @@
 #!/bin/bash
 # A block device is served like a file, and its sector sizes are told to the guest.
-# shellcheck source=tests/lib/guest.sh
+# shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
 
 [ "$(id -u)" = 0 ] || skip_all "only root can set up a loop device"

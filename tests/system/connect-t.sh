@@ -2,7 +2,7 @@
 # From attached to detached: what is published when, and the backend's states in exactly this order.
 #
 #   toolstack 1 -> worker 2 -> frontend 3, still 2 -> hotplug script, 4 -> frontend 5, 5 -> frontend 6, 6
-# shellcheck source=tests/lib/guest.sh
+# shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
 
 # Every value of the state is seen: the next step is taken only when the last one has been.

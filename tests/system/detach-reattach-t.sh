@@ -1,6 +1,6 @@
 #!/bin/bash
 # A disk that is detached and attached again has its data, the script starting and ending a worker each time.
-# shellcheck source=tests/lib/guest.sh
+# shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
 
 image=$(new_image disk 1M)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # An NBD client's forced unit access becomes a WRITE_BARRIER, and each is made durable: an fdatasync before
 # its payload and one after it. Where barriers are not wanted it becomes a write and a flush.
-# shellcheck source=tests/lib/guest.sh
+# shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
 
 # served NAME: the last figure of that name in the worker's log

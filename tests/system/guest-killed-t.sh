@@ -1,7 +1,7 @@
 #!/bin/bash
 # A guest that is killed in the middle of its I/O, and then destroyed: the worker lets go of everything by
 # itself and ends.
-# shellcheck source=tests/lib/guest.sh
+# shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
 
 # Verified I/O through NBD; a filter tells each request, which is how we know that it is under way.

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Two disks on one image: refused when one of them writes, by whatever name it is called; allowed when all
 # only read, or when the operator says w!. Of two scripts at the same time exactly one wins.
-# shellcheck source=tests/lib/guest.sh
+# shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
 
 image=$(new_image disk 1M)
@@ -41,9 +41,9 @@ TABLE
 
 winners=
 for _ in 1 2 3 4 5; do
-    attach xvda "$image" &
+    attach xvda "$image" >&2 &
     first=$!
-    attach_other "$image"
+    attach_other "$image" >&2
     second=$?
     wait "$first"
     first=$?
@@ -52,7 +52,7 @@ for _ in 1 2 3 4 5; do
         "one is connected, one is told"
     withdraw
     withdraw_other
-done >&2
+done
 is "$winners" " 1 1 1 1 1" "of two at once, one wins each time"
 check "the image is free again" attach xvda "$image"
 check "... and works" guest_io "write 0 8 pattern=1" "read 0 8 expect=1"

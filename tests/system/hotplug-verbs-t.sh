@@ -1,7 +1,7 @@
 #!/bin/bash
 # The hotplug script: what params may be, that both verbs can be repeated, and that every refusal is one
 # sentence where libxl looks for it.
-# shellcheck source=tests/lib/guest.sh
+# shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
 
 node() {

@@ -1,6 +1,6 @@
 #!/bin/bash
 # A whole disk there and back, byte for byte, in every way to reach the guest's pages and both ABIs.
-# shellcheck source=tests/lib/guest.sh
+# shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
 
 # Not a multiple of a page.

@@ -1,7 +1,7 @@
 #!/bin/bash
 # What a guest writes is in the image and is read back: patterns at odd offsets and lengths, down to 512
 # bytes. A plain file that gets the same commands says how the image must look.
-# shellcheck source=tests/lib/guest.sh
+# shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
 
 # offset length, chosen around sectors, pages, and what fits into one request (44 KiB)

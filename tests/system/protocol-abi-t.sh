@@ -1,6 +1,6 @@
 #!/bin/bash
 # The three answers to which layout the ring has: x86_64-abi, x86_32-abi, and none, which means 32-bit (R19).
-# shellcheck source=tests/lib/guest.sh
+# shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
 
 image=$(new_image disk 1M)

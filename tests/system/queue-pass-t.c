@@ -7,111 +7,32 @@
 #include <errno.h>
 #include <string.h>
 
-#include "backend/data/queue_impl.h"
-
-/* ---- an engine that does nothing by itself ----------------------------------------------------- */
-
-struct fake {
-	struct engine base;
-	struct engine *real;
-	unsigned nr_puts, nr_commits, nr_writes, nr_reads, nr_syncs;
-	unsigned nr_flying;
-	uint32_t flying[LIMIT_SLOTS + 1]; /* tags, oldest first */
-	enum engine_verb verb[LIMIT_SLOTS + 1];
-	unsigned nr_done;
-	struct engine_done done[LIMIT_SLOTS + 1];
-};
-
-static void fake_put(struct engine *e, const struct engine_io *io)
-{
-	struct fake *fake = (struct fake *)e;
-
-	assert_in_range(fake->nr_flying, 0, LIMIT_SLOTS);
-	fake->flying[fake->nr_flying] = io->tag;
-	fake->verb[fake->nr_flying++] = io->verb;
-	fake->nr_puts++;
-	fake->nr_writes += io->verb == ENGINE_WRITE;
-	fake->nr_reads += io->verb == ENGINE_READ;
-	fake->nr_syncs += io->verb == ENGINE_SYNC;
-}
-
-static void fake_commit(struct engine *e)
-{
-	((struct fake *)e)->nr_commits++;
-}
-
-static unsigned fake_reap(struct engine *e, struct engine_done *done, unsigned max)
-{
-	struct fake *fake = (struct fake *)e;
-	unsigned n = fake->nr_done;
-
-	assert_in_range(n, 0, max);
-	memcpy(done, fake->done, n * sizeof(*done));
-	fake->nr_done = 0;
-	return n;
-}
-
-static int fake_fd(const struct engine *e)
-{
-	const struct fake *fake = (const struct fake *)e;
-
-	return fake->real->ops->fd(fake->real);
-}
-
-static unsigned fake_in_flight(const struct engine *e)
-{
-	const struct fake *fake = (const struct fake *)e;
-
-	return fake->nr_flying + fake->nr_done;
-}
-
-static void fake_destroy(struct engine *e)
-{
-	struct fake *fake = (struct fake *)e;
-
-	fake->real->ops->destroy(fake->real);
-}
-
-static const struct engine_ops fake_ops = {
-	fake_put, fake_commit, fake_reap, fake_fd, fake_in_flight, fake_destroy};
-
-/* The oldest of that verb ends. */
-static void end_one(struct fake *fake, enum engine_verb verb, int error)
-{
-	for (unsigned i = 0; i < fake->nr_flying; i++) {
-		if (fake->verb[i] != verb)
-			continue;
-		fake->done[fake->nr_done++] =
-			(struct engine_done){.tag = fake->flying[i], .error = error};
-		fake->nr_flying--;
-		memmove(&fake->flying[i], &fake->flying[i + 1],
-			(fake->nr_flying - i) * sizeof(fake->flying[0]));
-		memmove(&fake->verb[i], &fake->verb[i + 1],
-			(fake->nr_flying - i) * sizeof(fake->verb[0]));
-		return;
-	}
-	fail_msg("nothing of verb %d is in flight", verb);
-}
-
-static void end_all(struct fake *fake)
-{
-	while (fake->nr_flying > 0)
-		end_one(fake, fake->verb[0], 0);
-}
+#include "tests/lib/fake_engine.h"
 
 /* ---- the test ---------------------------------------------------------------------------------- */
 
 static struct loop loop;
-static struct fake fake;
+static struct fake_engine fake;
+
+static void begin(bool persistent)
+{
+	loop_init(&loop, persistent);
+	loop_connect(&loop);
+	fake_engine_install(&fake, loop.queue);
+	(void)loop_take_events(&loop);
+}
 
 static int set_up(void **state)
 {
 	(void)state;
-	loop_init(&loop, true);
-	loop_connect(&loop);
-	fake = (struct fake){.base.ops = &fake_ops, .real = loop.queue->engine};
-	loop.queue->engine = &fake.base;
-	(void)loop_take_events(&loop);
+	begin(true);
+	return 0;
+}
+
+static int set_up_copy(void **state)
+{
+	(void)state;
+	begin(false);
 	return 0;
 }
 
@@ -157,7 +78,7 @@ static void test_batches(void **state)
 	assert_int_equal(fake.nr_commits, 1);
 	assert_int_equal(loop.ring.shared->rsp_prod, 0);
 
-	end_all(&fake);
+	fake_engine_end_all(&fake);
 	assert_true(queue_poll_once(loop.queue));
 	assert_int_equal(loop.ring.shared->rsp_prod, LIMIT_SLOTS);
 	assert_int_equal(loop_take_events(&loop), 1);
@@ -176,7 +97,7 @@ static void test_notifies_who_asked(void **state)
 	loop_push(&loop);
 	run();
 	for (unsigned i = 1; i <= 4; i++) {
-		end_one(&fake, ENGINE_WRITE, 0);
+		fake_engine_end(&fake, ENGINE_WRITE, 0);
 		run();
 		assert_int_equal(loop.ring.shared->rsp_prod, i);
 		assert_int_equal(loop_take_events(&loop), i == 3);
@@ -205,7 +126,7 @@ static void test_bounded_work(void **state)
 		loop_push(&loop);
 		assert_true(queue_poll_once(loop.queue));
 		assert_int_equal(fake.nr_puts, round * LIMIT_SLOTS);
-		end_all(&fake);
+		fake_engine_end_all(&fake);
 		assert_true(queue_poll_once(loop.queue));
 		assert_int_equal(nr_responses(BLKIF_RSP_OKAY), LIMIT_SLOTS);
 	}
@@ -224,10 +145,10 @@ static void test_flush_holds_up_no_write(void **state)
 	loop_push(&loop);
 	run();
 	assert_int_equal(fake.nr_writes, 1);
-	end_one(&fake, ENGINE_WRITE, 0);
+	fake_engine_end(&fake, ENGINE_WRITE, 0);
 	run();
 	assert_int_equal(nr_responses(BLKIF_RSP_OKAY), 1);
-	end_one(&fake, ENGINE_SYNC, 0);
+	fake_engine_end(&fake, ENGINE_SYNC, 0);
 	run();
 	assert_int_equal(nr_responses(BLKIF_RSP_OKAY), 1);
 }
@@ -247,19 +168,19 @@ static void test_barrier_holds_write_during_sync(void **state)
 	run();
 	assert_int_equal(fake.nr_writes, 0);
 	assert_int_equal(fake.nr_reads, 1);
-	end_one(&fake, ENGINE_SYNC, 0);
+	fake_engine_end(&fake, ENGINE_SYNC, 0);
 	run();
 	assert_int_equal(fake.nr_writes, 1);
-	end_one(&fake, ENGINE_WRITE, 0);
+	fake_engine_end(&fake, ENGINE_WRITE, 0);
 	run();
 	assert_int_equal(fake.nr_syncs, 2);
 	assert_int_equal(fake.nr_writes, 1);
 	assert_int_equal(nr_responses(BLKIF_RSP_OKAY), 0);
-	end_one(&fake, ENGINE_SYNC, 0);
+	fake_engine_end(&fake, ENGINE_SYNC, 0);
 	run();
 	assert_int_equal(nr_responses(BLKIF_RSP_OKAY), 1);
 	assert_int_equal(fake.nr_writes, 2);
-	end_all(&fake);
+	fake_engine_end_all(&fake);
 	run();
 	assert_int_equal(nr_responses(BLKIF_RSP_OKAY), 2);
 }
@@ -279,7 +200,7 @@ static void test_barriers_need_no_company(void **state)
 	run();
 	for (unsigned i = 0; i < 100 && fake.nr_flying > 0; i++) {
 		assert_int_equal(fake.nr_flying, 1);
-		end_all(&fake);
+		fake_engine_end_all(&fake);
 		run();
 	}
 	assert_int_equal(nr_responses(BLKIF_RSP_OKAY), nr_barriers);
@@ -296,8 +217,8 @@ static void test_errors_go_to_their_requests(void **state)
 		loop_put(&loop, i, i == 1 ? BLKIF_OP_READ : BLKIF_OP_WRITE, i * 8, i, 1);
 	loop_push(&loop);
 	run();
-	end_one(&fake, ENGINE_READ, -EIO);
-	end_all(&fake);
+	fake_engine_end(&fake, ENGINE_READ, -EIO);
+	fake_engine_end_all(&fake);
 	run();
 	for (unsigned i = 0; i < 3; i++) {
 		assert_true(loop_get(&loop, &rsp));
@@ -306,6 +227,77 @@ static void test_errors_go_to_their_requests(void **state)
 	assert_int_equal(queue_stats(loop.queue).failed_reads, 1);
 	assert_true(queue_take_report(loop.queue));
 	assert_false(queue_take_report(loop.queue));
+}
+
+/* Without persistent grants only the ring is mapped; all data of a pass moves by copy. */
+static void test_copy_maps_nothing(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 4; i++)
+		loop_put(&loop, i, i % 2 ? BLKIF_OP_READ : BLKIF_OP_WRITE, i * 8, i, 2);
+	loop_push(&loop);
+	run();
+	fake_engine_end_all(&fake);
+	run();
+	assert_int_equal(nr_responses(BLKIF_RSP_OKAY), 4);
+	assert_int_equal(queue_stats(loop.queue).grants_mapped, 1);
+	assert_int_equal(queue_stats(loop.queue).segments_copied, 8);
+}
+
+/* A grant that is not good spoils its own request, not its neighbours of the same copy call. */
+static void test_bad_grants_fail_alone(void **state)
+{
+	struct frontring_response rsp;
+	unsigned n = 0;
+
+	(void)state;
+	loop.ref[5] = 0x7fffff00;
+	loop_put(&loop, 0, BLKIF_OP_WRITE, 0, 0, 2);
+	loop_put(&loop, 1, BLKIF_OP_WRITE, 16, 4, 3); /* 4, 5, 6 */
+	loop_put(&loop, 2, BLKIF_OP_WRITE, 40, 8, 2);
+	loop_put(&loop, 3, BLKIF_OP_READ, 0, 5, 1);
+	loop_put(&loop, 4, BLKIF_OP_READ, 0, 10, 1);
+	loop_push(&loop);
+	run();
+	assert_int_equal(fake.nr_writes, 2);
+	fake_engine_end_all(&fake);
+	run();
+	while (loop_get(&loop, &rsp)) {
+		assert_int_equal(
+			rsp.status, rsp.id == 1 || rsp.id == 3 ? BLKIF_RSP_ERROR : BLKIF_RSP_OKAY);
+		n++;
+	}
+	assert_int_equal(n, 5);
+	assert_int_equal(queue_stats(loop.queue).failed_guest, 2);
+}
+
+/*
+ * A page in use by an I/O stays mapped although the guest rotates through more pages than are kept: the
+ * one request is answered last of all.
+ */
+static void test_pages_in_use_stay(void **state)
+{
+	const struct iovec *held;
+
+	(void)state;
+	loop_put(&loop, 0, BLKIF_OP_READ, 0, 0, 1);
+	loop_push(&loop);
+	run();
+	held = fake.flying[0].iov;
+	for (unsigned i = 1; i + 11 <= LOOP_PAGES; i += 11) {
+		loop_put(&loop, 1, BLKIF_OP_WRITE, 0, i, 11);
+		loop_push(&loop);
+		run();
+		fake_engine_end(&fake, ENGINE_WRITE, 0);
+		run();
+		assert_int_equal(nr_responses(BLKIF_RSP_OKAY), 1);
+	}
+	assert_true(queue_stats(loop.queue).grants_unmapped > 0);
+	memset(loop.pages, 0x11, 4096);
+	assert_memory_equal(held->iov_base, loop.pages, 4096);
+	fake_engine_end(&fake, ENGINE_READ, 0);
+	run();
+	assert_int_equal(nr_responses(BLKIF_RSP_OKAY), 1);
 }
 
 #define PASS_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -321,6 +313,9 @@ int main(void)
 		PASS_TEST(test_barrier_holds_write_during_sync),
 		PASS_TEST(test_barriers_need_no_company),
 		PASS_TEST(test_errors_go_to_their_requests),
+		PASS_TEST(test_pages_in_use_stay),
+		cmocka_unit_test_setup_teardown(test_copy_maps_nothing, set_up_copy, tear_down),
+		cmocka_unit_test_setup_teardown(test_bad_grants_fail_alone, set_up_copy, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

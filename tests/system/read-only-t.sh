@@ -1,7 +1,7 @@
 #!/bin/bash
 # A disk with mode r is not written: the storage is open for reading only (XSA-142, XSA-266), and every
 # request with data for it is refused (R12). Empty flushes and barriers are fine.
-# shellcheck source=tests/lib/guest.sh
+# shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
 
 # The flags of the worker's descriptor of the image, octal, from the kernel

@@ -1,7 +1,7 @@
 #!/bin/bash
 # A hundred connections in one worker's life: after each one the guest's grants are let go, and at the end
 # the worker has as many descriptors and threads as at the start.
-# shellcheck source=tests/lib/guest.sh
+# shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
 
 descriptors() {

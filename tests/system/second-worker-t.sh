@@ -1,7 +1,7 @@
 #!/bin/bash
 # One worker per disk: a second one ends with 6 and does not disturb the first. A pid file left by a dead
 # worker is no obstacle.
-# shellcheck source=tests/lib/guest.sh
+# shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
 
 image=$(new_image disk 1M)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SIGTERM: what was taken from the ring is done and answered, the rest is not touched, and the disk's state
 # becomes Closed. What the guest heard is what the worker did and what the image has.
-# shellcheck source=tests/lib/guest.sh
+# shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
 
 image=$(new_image disk 16M)
@@ -18,7 +18,8 @@ for round in 1 2 3 4 5; do
     hear "read*" >/dev/null
     [ $((round % 2)) = 1 ] || kill -STOP "$worker"
     for i in $(seq 0 2 28); do
-        tell "async write $((i * 88)) 88 pattern=0x11 status=any" "async barrier $((i * 88 + 88)) 88 pattern=0x11 status=any"
+        tell "async write $((i * 88)) 88 pattern=0x11 status=any" \
+            "async barrier $((i * 88 + 88)) 88 pattern=0x11 status=any"
     done
     kill -TERM "$worker"
     kill -CONT "$worker"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Storage that cannot be served: one sentence that names it and what to do, from --check with exit code 5
 # and in hotplug-error.
-# shellcheck source=tests/lib/guest.sh
+# shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
 
 # refused NAME PATH PATTERN [OPTION]

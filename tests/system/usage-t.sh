@@ -1,13 +1,13 @@
 #!/bin/bash
 # What blkback-vbd says for itself: help, version, and the exit codes a script relies on.
-# shellcheck source=tests/lib/guest.sh
+# shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
 
 like "$(blkback-vbd --help)" "Usage: blkback-vbd*Exit codes:*" "--help explains"
 like "$(blkback-vbd --version)" "blkback-vbd [0-9]*" "--version tells"
 exits 0 "both succeed" blkback-vbd --help
-for words in "" "--nonsense" "backend/vbd/5/51712 more" "5/51712" "/etc/passwd" "backend/vbd/5/x" "backend/vbd/99999999999/1" \
-    "backend/vbd/../5/51712" "--check" "--check /dev/zero backend/vbd/5/51712"; do
+for words in "" "--nonsense" "backend/vbd/5/51712 more" "5/51712" "/etc/passwd" "backend/vbd/5/x" \
+    "backend/vbd/99999999999/1" "backend/vbd/../5/51712" "--check" "--check /dev/zero backend/vbd/5/51712"; do
     # shellcheck disable=SC2086 # words are meant
     exits 2 "'$words' is no way to call it" blkback-vbd $words
 done

@@ -1,7 +1,7 @@
 #!/bin/bash
 # A worker that is killed in the middle of I/O: the host is clean, the guest waits and lives, and after a
 # forced detach the same disk can be attached again.
-# shellcheck source=tests/lib/guest.sh
+# shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
 
 image=$(new_image disk 16M)

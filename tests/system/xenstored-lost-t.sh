@@ -1,7 +1,7 @@
 #!/bin/bash
 # xenstored dies: the worker notices within its check interval, says so once, releases everything and ends
 # with 4. Until then the guest's disk works.
-# shellcheck source=tests/lib/guest.sh
+# shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
 
 image=$(new_image disk 1M)

@@ -1,0 +1,64 @@
+#!/bin/bash
+# What a guest may write into its nodes instead of what is expected: the disk goes Closing, hotplug-error
+# names the node and what is wrong, and a correct frontend can connect afterwards (R25, XSA-175).
+# shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
+. "$(dirname "$0")/../lib/guest.sh"
+
+# A real frontend shakes hands, but between its keys and the backend's look one of them changes:
+# the hotplug script has not said which storage it is, so the backend waits.
+deceive() {
+    xenstore-rm "$be/hotplug-status" "$be/hotplug-error" 2>/dev/null
+    guest_open
+    await "$fe/state" 3 || return 1
+    if [ "$2" = MISSING ]; then
+        as_guest xenstore-rm "device/vbd/51712/$1"
+    else
+        as_guest xenstore-write -- "device/vbd/51712/$1" "${2#EMPTY}"
+    fi
+    hotplug add
+}
+
+image=$(new_image disk 1M)
+check "the disk is attached" xensim vbd-attach --no-script --script="$script" "$domid" xvda "$image"
+start_worker
+while read -r node value pattern; do
+    deceive "$node" "$value"
+    refuses "$node = '$value': the frontend is refused" guest_close
+    like "$(xenstore-read "$be/hotplug-error")" "$pattern" "... and told why"
+    as_guest xenstore-rm device/vbd/51712/ring-page-order device/vbd/51712/ring-ref0 \
+        device/vbd/51712/multi-queue-num-queues device/vbd/51712/feature-persistent 2>/dev/null
+    check "... and a correct one connects" guest_io "write 0 8 pattern=1" "read 0 8 expect=1"
+done <<'TABLE'
+ring-ref x8 *'*/ring-ref' = 'x8'*
+ring-ref EMPTY */ring-ref'*
+ring-ref -1 */ring-ref' = '-1'*
+ring-ref 4294967296 */ring-ref' = '4294967296'*
+ring-ref 8x */ring-ref' = '8x'*
+ring-ref MISSING */ring-ref' is missing*
+ring-ref 4294967295 *ring-ref 4294967295*cannot be mapped*
+ring-page-order 4294967295 */ring-page-order' = '4294967295'*
+ring-page-order 1 */ring-page-order' = '1'*
+ring-page-order 0 */ring-ref0' is missing*
+event-channel 0 */event-channel' = '0'*
+event-channel 4294967296 */event-channel' = '4294967296'*
+event-channel none */event-channel' = 'none'*
+event-channel MISSING */event-channel' is missing*
+event-channel 1 *event-channel 1 of domain 5 cannot be bound*
+event-channel 4000 *event-channel 4000 of domain 5 cannot be bound*
+protocol nonsense */protocol' = 'nonsense'*
+protocol x86_64-abix */protocol' = 'x86_64-abix'*
+feature-persistent 2 */feature-persistent' = '2'*
+multi-queue-num-queues 2 */multi-queue-num-queues' = '2'*
+TABLE
+long=$(printf '9%.0s' $(seq 1000))
+deceive ring-ref "$long"
+refuses "a number of 1000 digits: refused" guest_close
+[ "$(xenstore-read "$be/hotplug-error" | wc -c)" -lt 500 ]
+ok $? "... without repeating it"
+lines=$(grep -c 'refused' "$log")
+[ "$lines" -ge 1 ] && [ "$lines" -le 24 ]
+ok $? "the log is not flooded"
+check "the disk detaches" detach xvda
+exits 0 "the worker ends with 0" ended "$worker"
+assert_clean
+done_testing

@@ -1,0 +1,89 @@
+#include "tests/lib/fake_engine.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "backend/data/queue_impl.h"
+
+static void fake_put(struct engine *e, const struct engine_io *io)
+{
+	struct fake_engine *fake = (struct fake_engine *)e;
+
+	assert_in_range(fake->nr_flying, 0, LIMIT_SLOTS);
+	fake->flying[fake->nr_flying++] = *io;
+	fake->nr_puts++;
+	fake->nr_writes += io->verb == ENGINE_WRITE;
+	fake->nr_reads += io->verb == ENGINE_READ;
+	fake->nr_syncs += io->verb == ENGINE_SYNC;
+}
+
+static void fake_commit(struct engine *e)
+{
+	((struct fake_engine *)e)->nr_commits++;
+}
+
+static unsigned fake_reap(struct engine *e, struct engine_done *done, unsigned max)
+{
+	struct fake_engine *fake = (struct fake_engine *)e;
+	unsigned n = fake->nr_done;
+
+	assert_in_range(n, 0, max);
+	memcpy(done, fake->done, n * sizeof(*done));
+	fake->nr_done = 0;
+	return n;
+}
+
+static int fake_fd(const struct engine *e)
+{
+	const struct fake_engine *fake = (const struct fake_engine *)e;
+
+	return fake->real->ops->fd(fake->real);
+}
+
+static unsigned fake_in_flight(const struct engine *e)
+{
+	const struct fake_engine *fake = (const struct fake_engine *)e;
+
+	return fake->nr_flying + fake->nr_done;
+}
+
+static void fake_destroy(struct engine *e)
+{
+	struct fake_engine *fake = (struct fake_engine *)e;
+
+	fake->real->ops->destroy(fake->real);
+}
+
+static const struct engine_ops fake_ops = {
+	fake_put, fake_commit, fake_reap, fake_fd, fake_in_flight, fake_destroy};
+
+void fake_engine_install(struct fake_engine *fake, struct queue *queue)
+{
+	*fake = (struct fake_engine){.base.ops = &fake_ops, .real = queue->engine};
+	queue->engine = &fake->base;
+}
+
+void fake_engine_end(struct fake_engine *fake, enum engine_verb verb, int error)
+{
+	for (unsigned i = 0; i < fake->nr_flying; i++) {
+		if (fake->flying[i].verb != verb)
+			continue;
+		fake->done[fake->nr_done++] =
+			(struct engine_done){.tag = fake->flying[i].tag, .error = error};
+		fake->nr_flying--;
+		memmove(&fake->flying[i], &fake->flying[i + 1],
+			(fake->nr_flying - i) * sizeof(fake->flying[0]));
+		return;
+	}
+	fail_msg("nothing of verb %d is in flight", verb);
+}
+
+void fake_engine_end_all(struct fake_engine *fake)
+{
+	while (fake->nr_flying > 0)
+		fake_engine_end(fake, fake->flying[0].verb, 0);
+}

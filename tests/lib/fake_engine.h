@@ -1,0 +1,30 @@
+/*
+ * An engine that does nothing by itself: what a queue put into it is in flight until the test ends it,
+ * in any order and with any result. Below a queue of tests/lib/loop.h.
+ */
+#ifndef TESTS_LIB_FAKE_ENGINE_H
+#define TESTS_LIB_FAKE_ENGINE_H
+
+#include "backend/data/engine.h"
+#include "backend/util/limits.h"
+
+struct queue;
+
+struct fake_engine {
+	struct engine base;
+	struct engine *real; /* the queue's own, idle */
+	unsigned nr_puts, nr_commits, nr_writes, nr_reads, nr_syncs;
+	unsigned nr_flying;
+	struct engine_io flying[LIMIT_SLOTS + 1]; /* oldest first */
+	unsigned nr_done;
+	struct engine_done done[LIMIT_SLOTS + 1];
+};
+
+/* Put @fake under @queue, which must not run. The queue destroys both. */
+void fake_engine_install(struct fake_engine *fake, struct queue *queue);
+
+/* The oldest in flight of that verb ends, with 0 or -errno. Fails the test when there is none. */
+void fake_engine_end(struct fake_engine *fake, enum engine_verb verb, int error);
+void fake_engine_end_all(struct fake_engine *fake);
+
+#endif
