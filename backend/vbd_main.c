@@ -101,6 +101,10 @@ static int parse(int argc, char **argv, struct options *ret_options)
 		return misuse(
 			o.check ? "--check takes no backend path" : "one backend path is needed",
 			"");
+	if (o.read_only && !o.check)
+		return misuse(
+			"--read-only goes with --check; a disk's node 'mode' decides otherwise",
+			"");
 	o.backend = argv[optind];
 	*ret_options = o;
 	return -1;
@@ -203,9 +207,13 @@ static enum worker_exit serve(const struct options *o, int *ready_fd)
 
 	if (!worker_name(o->backend, name))
 		return misuse("not a backend path such as backend/vbd/5/51712: ", o->backend);
-	log_init(PROGRAM, name, true);
+	log_init(PROGRAM, name);
 	log_set_debug(o->debug);
-	r = pidfile_take(run_dir && run_dir[0] ? run_dir : RUN_DIR, name, &pidfile, &problem);
+	if (!run_dir || !run_dir[0])
+		run_dir = RUN_DIR;
+	if (run_dir[0] != '/')
+		return misuse(RUN_DIR_ENV " is not an absolute path: ", run_dir);
+	r = pidfile_take(run_dir, name, &pidfile, &problem);
 	if (r) {
 		log_err("%s", problem.text);
 		return r == -EBUSY ? WORKER_BUSY : WORKER_FAILED;
@@ -227,8 +235,6 @@ int main(int argc, char **argv)
 	if (options.check)
 		return check_image(options.check, options.read_only);
 	(void)signal(SIGPIPE, SIG_IGN);
-	worker_signals(&signals);
-	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
 	if (!options.foreground) {
 		ready_fd = go_to_background();
 		if (ready_fd < 0) {
@@ -237,5 +243,8 @@ int main(int argc, char **argv)
 			return WORKER_FAILED;
 		}
 	}
+	/* Only now: until here ^C ends us like any command. */
+	worker_signals(&signals);
+	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
 	return (int)serve(&options, &ready_fd);
 }

@@ -13,6 +13,11 @@ void backring_init(struct backring *ring, enum wire_abi abi, void *shared, unsig
 	};
 }
 
+bool backring_is_fresh(const struct backring *ring)
+{
+	return shared_load(&ring->shared->rsp_prod) == 0;
+}
+
 static void *slot_address(const struct backring *ring, uint32_t index)
 {
 	uint8_t *slots = (uint8_t *)ring->shared + sizeof(struct wire_ring_header);
@@ -44,8 +49,8 @@ unsigned backring_available(struct backring *ring)
 void backring_take(struct backring *ring, struct wire_slot *ret_slot)
 {
 	/*
-	 * memcpy through a volatile-free pointer is safe here because the result is only ever read
-	 * from *ret_slot; the barrier keeps the compiler from reading the shared slot again later.
+	 * The slot's bytes are read here and nowhere else; everything later looks at *ret_slot. The
+	 * barrier keeps the compiler from reading the shared slot again instead (XSA-155).
 	 */
 	memcpy(ret_slot->bytes, slot_address(ring, ring->req_cons), wire_slot_size(ring->abi));
 	__asm__ volatile("" ::: "memory");

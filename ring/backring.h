@@ -35,6 +35,12 @@ void backring_init(struct backring *ring, enum wire_abi abi, void *shared, unsig
 	__attribute__((nonnull));
 
 /*
+ * False when responses were published on this ring before: it belongs to a connection that somebody
+ * else served, and taking its requests again would repeat writes the guest has forgotten (R15).
+ */
+bool backring_is_fresh(const struct backring *ring) __attribute__((nonnull, warn_unused_result));
+
+/*
  * Look at the producer index once and return how many requests may be taken: at most the free
  * capacity. Sets @ring->broken and returns 0 when the index is impossible (R16).
  */

@@ -19,17 +19,6 @@ __attribute__((nonnull, warn_unused_result)) static inline bool checked_add_u64(
 	return true;
 }
 
-__attribute__((nonnull, warn_unused_result)) static inline bool checked_mul_u64(
-	uint64_t a, uint64_t b, uint64_t *ret_product)
-{
-	uint64_t product;
-
-	if (__builtin_mul_overflow(a, b, &product))
-		return false;
-	*ret_product = product;
-	return true;
-}
-
 /* True when [@first, @first + @count) lies inside [0, @limit). */
 static inline bool checked_range_u64(uint64_t first, uint64_t count, uint64_t limit)
 {

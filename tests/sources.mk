@@ -17,6 +17,9 @@ SCRIPT_TESTS += tests/unit/pagecache-t.sh
 # Manual pages, --help and sources agree.
 SCRIPT_TESTS += tests/unit/manual-t.sh
 
+# The file a worker in the background logs to.
+SCRIPT_TESTS += tests/system/log-file-t.sh
+
 # ---- What the storage sees: order, durability, faults ------------------------------------------
 # A storage that obeys the test, and a guest between it and the shipped worker.
 PROGRAMS += recordfs
@@ -46,7 +49,7 @@ $(foreach t,$(LOOP_TESTS),$(eval $(t)_SRCS := $(wildcard tests/*/$(t).c) tests/l
 	$(t)_LIBS := xengnttab xenevtchn xentoollog aio))
 pcache-t_SRCS := tests/system/pcache-t.c backend/data/pcache.c backend/data/guest.c
 pcache-t_LIBS := xengnttab xentoollog
-TSAN_TESTS += queue-pass-t queue-thread-t
+TSAN_TESTS += queue-pass-t queue-thread-t $(RIG_TESTS)
 # ---- end of: what the storage sees -------------------------------------------------------------
 
 # ---- Whole programs driven by real clients, and what a hostile guest may try ---------------------

@@ -1,12 +1,15 @@
 #include "backend/control/backing.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "xenstore/node.h"
+#include "xenstore/path.h"
 #include "xenstore/store.h"
+
+/* The longest name of a node in a backend directory. */
+#define BACKEND_NODE_MAX 128
 
 /* blkif.h's VDISK_* values: control does not include the ring's headers. */
 enum {
@@ -74,24 +77,61 @@ static int read_info(struct node_dir *dir, unsigned *ret_info, struct problem *p
 	return 0;
 }
 
-int backing_open(struct store *store, const char *backend, struct storage *ret_storage,
-	unsigned *ret_info, struct problem *ret_problem)
+/* Any bytes a file name can have, but control characters: the toolstack's, not a guest's. */
+static bool is_file_name(const char *path)
+{
+	for (const char *c = path; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 127)
+			return false;
+	return path[0] == '/';
+}
+
+static int read_path(struct node_dir *dir, char **ret_path, struct problem *problem)
+{
+	char name[BACKEND_NODE_MAX];
+	int r = path_join(name, sizeof(name), dir->path, "physical-device-path");
+
+	if (r == 0)
+		r = store_read(dir->store, dir->txn, name, ret_path, NULL);
+	if (r)
+		return problem_set(problem, r,
+			"node '%s/physical-device-path' cannot be read: %s: the hotplug script writes the image's path there",
+			dir->path, strerror(-r));
+	if (is_file_name(*ret_path))
+		return 0;
+	free(*ret_path);
+	return problem_set(
+		problem, -EINVAL, "node '%s/physical-device-path' is not a path", dir->path);
+}
+
+static int open_path(const char *path, bool read_only, const struct storage_identity *expected,
+	struct storage *ret_storage, struct problem *problem)
+{
+	int r = storage_open(path, read_only, ret_storage, problem);
+
+	if (r || expected == NULL || storage_identity_same(&ret_storage->identity, expected))
+		return r;
+	storage_close(ret_storage);
+	return problem_set(problem, -ENXIO,
+		"'%s' is not the file or device this disk was on before: detach the disk and attach it again",
+		path);
+}
+
+int backing_open(struct store *store, const char *backend, const struct storage_identity *expected,
+	struct storage *ret_storage, unsigned *ret_info, struct problem *ret_problem)
 {
 	struct node_dir dir = {.store = store, .txn = STORE_NO_TXN, .path = backend};
 	bool read_only = true;
 	char *path;
-	enum node_result result;
 	int r = read_mode(&dir, &read_only, ret_problem);
 
 	if (r == 0)
 		r = read_info(&dir, ret_info, ret_problem);
+	if (r == 0)
+		r = read_path(&dir, &path, ret_problem);
 	if (r)
 		return r;
-	result = node_string(&dir, "physical-device-path", PATH_MAX, NULL, &path);
-	if (result != NODE_VALUE)
-		return bad_node(&dir, "physical-device-path", result,
-			"the hotplug script writes the image's path there", ret_problem);
-	r = storage_open(path, read_only, ret_storage, ret_problem);
+	r = open_path(path, read_only, expected, ret_storage, ret_problem);
 	free(path);
 	if (r == 0 && read_only)
 		*ret_info |= INFO_READ_ONLY;

@@ -27,10 +27,11 @@ int backing_hotplug(struct store *store, const char *backend, enum hotplug_state
 
 /*
  * Open what physical-device-path names, as `mode` allows, and set @ret_info (VDISK_*) from mode,
- * device-type and removable. -errno with a sentence.
+ * device-type and removable. @expected, if not NULL, is what it has to be: a path may come to name
+ * another device between two connections of one guest. -errno with a sentence.
  */
-int backing_open(struct store *store, const char *backend, struct storage *ret_storage,
-	unsigned *ret_info, struct problem *ret_problem)
-	__attribute__((nonnull, warn_unused_result));
+int backing_open(struct store *store, const char *backend, const struct storage_identity *expected,
+	struct storage *ret_storage, unsigned *ret_info, struct problem *ret_problem)
+	__attribute__((nonnull(1, 2, 4, 5, 6), warn_unused_result));
 
 #endif

@@ -22,10 +22,13 @@ static int open_storage(
 	struct connection *conn, struct store *store, const char *backend, struct problem *problem)
 {
 	struct storage storage;
-	int r = backing_open(store, backend, &storage, &conn->features.info, problem);
+	int r = backing_open(store, backend, conn->has_identity ? &conn->identity : NULL, &storage,
+		&conn->features.info, problem);
 
 	if (r)
 		return r;
+	conn->identity = storage.identity;
+	conn->has_identity = true;
 	conn->features.nr_sectors = storage.nr_sectors;
 	conn->features.physical_sector_size = storage.physical_sector_size;
 	/* Cache mode none: a write is answered when the device has it, a flush makes it stay (D4). */
@@ -126,10 +129,11 @@ static void close_queue(struct connection *conn, uint64_t now_ms)
 	conn->report.told = (struct queue_stats){0};
 	if (log_limit_pass(&conn->limit_totals, now_ms, LIMIT_LOG_LIFE))
 		report_totals(&stats);
+	report_leak(&stats);
 }
 
 /* Orderly stop and detach flush in every mode (D6). */
-static int close_disk(struct connection *conn)
+static int close_disk(struct connection *conn, uint64_t now_ms)
 {
 	int r = disk_fault(&conn->disk);
 
@@ -139,8 +143,9 @@ static int close_disk(struct connection *conn)
 	if (!conn->disk.storage.read_only && fdatasync(conn->disk.storage.fd) < 0) {
 		r = -errno;
 		conn->fault = r;
-		log_err("fdatasync failed at the end of the connection: %s: data the guest wrote may be lost",
-			strerror(-r));
+		if (log_limit_pass(&conn->limit_flush, now_ms, LIMIT_LOG_LIFE))
+			log_err("fdatasync failed at the end of the connection: %s: data the guest wrote may be lost",
+				strerror(-r));
 	}
 	disk_fini(&conn->disk);
 	conn->has_disk = false;
@@ -150,7 +155,7 @@ static int close_disk(struct connection *conn)
 int connection_close(struct connection *conn, uint64_t now_ms)
 {
 	close_queue(conn, now_ms);
-	return conn->has_disk ? close_disk(conn) : 0;
+	return conn->has_disk ? close_disk(conn, now_ms) : 0;
 }
 
 void connection_fini(struct connection *conn)

@@ -23,11 +23,14 @@ struct connection {
 	bool has_disk;
 	struct queue *queue; /* NULL while there is none */
 	struct disk_features features;
+	struct storage_identity identity; /* of the first connection: no other is taken later */
+	bool has_identity;
 	int fault; /* 0, or the -errno that latched the disk in this process's life */
 
 	int report_fd; /* eventfd the queue writes */
 	struct report report;
 	struct log_limit limit_totals;
+	struct log_limit limit_flush;
 };
 
 /* No connection yet. -errno when there is no eventfd. */

@@ -19,9 +19,10 @@ static int wrong(struct node_dir *dir, const char *name, const char *rule, struc
 	enum node_result result = node_string(dir, name, LIMIT_FRONTEND_VALUE, NULL, &value);
 	int r;
 
+	/* A guest of a driver domain can take our permission away: its fault, not the store's. */
 	if (result == NODE_ERROR)
-		return problem_set(problem, dir->error, "node '%s/%s' cannot be read: %s",
-			dir->path, name, strerror(-dir->error));
+		return problem_set(problem, dir->error == -EACCES ? -EPROTO : dir->error,
+			"node '%s/%s' cannot be read: %s", dir->path, name, strerror(-dir->error));
 	if (result == NODE_VALUE) {
 		r = problem_set(problem, -EPROTO, "the frontend wrote '%s/%s' = '%s': %s",
 			dir->path, name, value, rule);

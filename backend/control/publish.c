@@ -13,7 +13,9 @@ struct change {
 	const char *backend;
 	enum xenbus_state seen;
 	enum xenbus_state next;
-	const struct disk_features *features; /* for Connected */
+	const struct disk_features *features; /* for Connected, else NULL */
+	const char *error;                    /* NULL: none to write */
+	bool drop_error;
 };
 
 static int write_ring_features(const struct node_dir *dir)
@@ -39,52 +41,51 @@ static int write_disk_features(const struct node_dir *dir, const struct disk_fea
 	return r;
 }
 
+static int write_error(const struct node_dir *dir, const struct change *change)
+{
+	if (change->error)
+		return node_printf(dir, "hotplug-error", "%s", change->error);
+	return change->drop_error ? node_remove(dir, "hotplug-error") : 0;
+}
+
 static int write_change(struct store *store, uint32_t txn, void *ctx)
 {
 	const struct change *change = ctx;
 	struct node_dir dir = {.store = store, .txn = txn, .path = change->backend};
 	int r = state_switch(&dir, change->seen, change->next);
 
-	if (r)
-		return r;
-	if (change->next == XENBUS_INITWAIT)
-		return write_ring_features(&dir);
-	if (change->features)
-		return write_disk_features(&dir, change->features);
-	return 0;
+	if (r == 0 && change->next == XENBUS_INITWAIT)
+		r = write_ring_features(&dir);
+	if (r == 0 && change->features)
+		r = write_disk_features(&dir, change->features);
+	return r ? r : write_error(&dir, change);
 }
 
-int publish_init_wait(struct store *store, const char *backend, enum xenbus_state seen)
+int publish_state(struct store *store, const char *backend, enum xenbus_state seen,
+	enum xenbus_state next, const char *error)
 {
-	return publish_state(store, backend, seen, XENBUS_INITWAIT);
+	struct change change = {.backend = backend, .seen = seen, .next = next, .error = error};
+
+	return txn_run(store, write_change, &change, TXN_TRIES);
 }
 
 int publish_connected(struct store *store, const char *backend, enum xenbus_state seen,
-	const struct disk_features *features)
+	const struct disk_features *features, bool keep_error)
 {
-	struct change change = {backend, seen, XENBUS_CONNECTED, features};
+	struct change change = {.backend = backend,
+		.seen = seen,
+		.next = XENBUS_CONNECTED,
+		.features = features,
+		.drop_error = !keep_error};
 
 	return txn_run(store, write_change, &change, TXN_TRIES);
 }
 
-int publish_state(
-	struct store *store, const char *backend, enum xenbus_state seen, enum xenbus_state next)
+/* Only into the directory that is ours: a successor's has another state. */
+static int write_error_alone(struct store *store, uint32_t txn, void *ctx)
 {
-	struct change change = {backend, seen, next, NULL};
-
-	return txn_run(store, write_change, &change, TXN_TRIES);
-}
-
-struct sentence {
-	const char *backend;
-	const char *text;
-};
-
-/* Only into a directory that is there: writing would make it anew. */
-static int write_sentence(struct store *store, uint32_t txn, void *ctx)
-{
-	const struct sentence *sentence = ctx;
-	struct node_dir dir = {.store = store, .txn = txn, .path = sentence->backend};
+	const struct change *change = ctx;
+	struct node_dir dir = {.store = store, .txn = txn, .path = change->backend};
 	enum xenbus_state state;
 	int r = state_read(&dir, &state);
 
@@ -92,12 +93,13 @@ static int write_sentence(struct store *store, uint32_t txn, void *ctx)
 		return r;
 	if (state == XENBUS_ABSENT)
 		return -ENOENT;
-	return node_printf(&dir, "hotplug-error", "%s", sentence->text);
+	return state == change->seen ? write_error(&dir, change) : -ESTALE;
 }
 
-int publish_hotplug_error(struct store *store, const char *backend, const char *text)
+int publish_error(
+	struct store *store, const char *backend, enum xenbus_state seen, const char *error)
 {
-	struct sentence sentence = {backend, text};
+	struct change change = {.backend = backend, .seen = seen, .error = error};
 
-	return txn_run(store, write_sentence, &sentence, TXN_TRIES);
+	return txn_run(store, write_error_alone, &change, TXN_TRIES);
 }

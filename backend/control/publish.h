@@ -1,9 +1,9 @@
 /*
  * What we write into the backend directory, always together with our state, in one transaction.
  *
- * Control thread only. Never logs. Every function returns what state_switch() does: 0, -ESTALE when
- * the toolstack wrote our state meanwhile (look again), -ENOENT when the directory is gone, or
- * another -errno of the store.
+ * Control thread only. Never logs. Every function writes all or nothing and returns what
+ * state_switch() does: 0, -ESTALE when our state node is no longer @seen (look again), -ENOENT when
+ * the directory is gone, or another -errno of the store.
  */
 #ifndef BACKEND_CONTROL_PUBLISH_H
 #define BACKEND_CONTROL_PUBLISH_H
@@ -24,20 +24,21 @@ struct disk_features {
 	bool barrier;
 };
 
-/* The rings' features, and InitWait. The storage is not known yet. */
-int publish_init_wait(struct store *store, const char *backend, enum xenbus_state seen)
+/*
+ * Our next state. With InitWait come the rings' features: the storage is not known yet. @error, if
+ * not NULL, is why, in a sentence for hotplug-error, where libxl and people look.
+ */
+int publish_state(struct store *store, const char *backend, enum xenbus_state seen,
+	enum xenbus_state next, const char *error)
+	__attribute__((nonnull(1, 2), warn_unused_result));
+
+/* Connected, with the storage's features; an earlier hotplug-error goes unless it still holds. */
+int publish_connected(struct store *store, const char *backend, enum xenbus_state seen,
+	const struct disk_features *features, bool keep_error)
 	__attribute__((nonnull, warn_unused_result));
 
-/* The storage's features, and Connected. */
-int publish_connected(struct store *store, const char *backend, enum xenbus_state seen,
-	const struct disk_features *features) __attribute__((nonnull, warn_unused_result));
-
-/* A state alone. */
-int publish_state(struct store *store, const char *backend, enum xenbus_state seen,
-	enum xenbus_state next) __attribute__((nonnull, warn_unused_result));
-
-/* Why the disk does not work, where libxl and people look. Errors are returned but lose nothing. */
-int publish_hotplug_error(struct store *store, const char *backend, const char *sentence)
-	__attribute__((nonnull));
+/* hotplug-error alone, while our state stays @seen. */
+int publish_error(struct store *store, const char *backend, enum xenbus_state seen,
+	const char *error) __attribute__((nonnull, warn_unused_result));
 
 #endif

@@ -51,12 +51,17 @@ void report_totals(const struct queue_stats *s)
 		 " refused=%" PRIu64 " failed=%" PRIu64,
 		s->reads, s->writes, s->flushes, s->barriers, s->read_sectors, s->write_sectors,
 		s->syncs, refused,
-		s->failed_guest + s->failed_reads + s->failed_writes + s->failed_syncs);
+		s->failed_guest + s->failed_reads + s->failed_writes + s->failed_syncs +
+			s->refused_faulty);
 	log_info("moved segments_mapped=%" PRIu64 " segments_copied=%" PRIu64
 		 " grants_mapped=%" PRIu64 " grants_unmapped=%" PRIu64 " events=%" PRIu64
 		 " notifications=%" PRIu64 " passes=%" PRIu64,
 		s->segments_mapped, s->segments_copied, s->grants_mapped, s->grants_unmapped,
 		s->events, s->notifications, s->passes);
+}
+
+void report_leak(const struct queue_stats *s)
+{
 	if (s->grants_mapped != s->grants_unmapped)
 		log_err("%" PRIu64 " grants of the guest were left mapped",
 			s->grants_mapped - s->grants_unmapped);

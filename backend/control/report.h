@@ -30,7 +30,10 @@ struct report {
 void report_trouble(struct report *report, const struct queue_stats *stats, uint64_t now_ms)
 	__attribute__((nonnull));
 
-/* At a disconnect: one line with everything that was done, and an error if pages are left. */
+/* Two lines with everything that was done. */
 void report_totals(const struct queue_stats *stats) __attribute__((nonnull));
+
+/* After a queue was destroyed: an error if it left pages of the guest mapped. */
+void report_leak(const struct queue_stats *stats) __attribute__((nonnull));
 
 #endif

@@ -18,9 +18,6 @@
 /* Actions in one look: the table ends every chain after three, retries included this is ample. */
 #define ACTIONS_MAX 64
 
-/* XENSTORE_ABS_PATH_MAX of xs_wire.h. */
-#define FRONTEND_PATH_MAX 3072
-
 /* ---- the beginning ---- */
 
 static int find_frontend(struct vbd *vbd, struct problem *ret_problem)
@@ -60,9 +57,12 @@ int vbd_init(struct vbd *vbd, struct store *store, const char *backend, struct p
 	r = find_frontend(vbd, ret_problem);
 	if (r)
 		return r;
-	r = store_watch(store, backend, TOKEN_BACKEND);
+	/* Of the guest's directory the state alone: it may write the rest as often as it likes. */
+	r = path_join(vbd->frontend_state, sizeof(vbd->frontend_state), vbd->frontend, "state");
 	if (r == 0)
-		r = store_watch(store, vbd->frontend, TOKEN_FRONTEND);
+		r = store_watch(store, backend, TOKEN_BACKEND);
+	if (r == 0)
+		r = store_watch(store, vbd->frontend_state, TOKEN_FRONTEND);
 	if (r)
 		return problem_set(
 			ret_problem, r, "'%s' cannot be watched: %s", backend, strerror(-r));
@@ -104,7 +104,8 @@ static int attach(
 	*ret_outcome = OUTCOME_REFUSE;
 	if (r)
 		return 0;
-	r = publish_connected(vbd->store, vbd->backend, seen, &vbd->conn.features);
+	r = publish_connected(
+		vbd->store, vbd->backend, seen, &vbd->conn.features, vbd->conn.fault != 0);
 	if (r)
 		return r;
 	vbd->self = XENBUS_CONNECTED;
@@ -134,10 +135,9 @@ static int try_connect(
 
 /* ---- actions ---- */
 
-static int go(struct vbd *vbd, enum xenbus_state seen, enum xenbus_state next)
+static int go(struct vbd *vbd, enum xenbus_state seen, enum xenbus_state next, const char *error)
 {
-	int r = next == XENBUS_INITWAIT ? publish_init_wait(vbd->store, vbd->backend, seen)
-					: publish_state(vbd->store, vbd->backend, seen, next);
+	int r = publish_state(vbd->store, vbd->backend, seen, next, error);
 
 	if (r == 0) {
 		log_debug("%s", xenbus_state_name(next));
@@ -152,8 +152,7 @@ static int refuse(struct vbd *vbd, enum xenbus_state seen, const struct problem 
 	(void)connection_close(&vbd->conn, vbd->now_ms);
 	if (log_limit_pass(&vbd->limit_refused, vbd->now_ms, LIMIT_LOG_LIFE))
 		log_err("the frontend is refused: %s", problem->text);
-	(void)publish_hotplug_error(vbd->store, vbd->backend, problem->text);
-	return go(vbd, seen, XENBUS_CLOSING);
+	return go(vbd, seen, XENBUS_CLOSING, problem->text);
 }
 
 static int do_connect(struct vbd *vbd, enum xenbus_state seen, bool *ret_waiting)
@@ -176,10 +175,11 @@ static int do_connect(struct vbd *vbd, enum xenbus_state seen, bool *ret_waiting
 /* End the connection, then change our state; data that did not get to the storage is told. */
 static int disconnect_and_go(struct vbd *vbd, enum xenbus_state seen, enum xenbus_state next)
 {
-	if (connection_close(&vbd->conn, vbd->now_ms))
-		(void)publish_hotplug_error(vbd->store, vbd->backend,
-			"fdatasync failed at the end of the connection: data the guest wrote may be lost");
-	return go(vbd, seen, next);
+	int r = connection_close(&vbd->conn, vbd->now_ms);
+
+	return go(vbd, seen, next,
+		r ? "fdatasync failed at the end of the connection: data the guest wrote may be lost"
+		  : NULL);
 }
 
 static int perform(
@@ -194,7 +194,7 @@ static int perform(
 	case XENBUS_DO_CONNECT:
 		return do_connect(vbd, seen, ret_waiting);
 	case XENBUS_DO_CLOSING:
-		return go(vbd, seen, XENBUS_CLOSING);
+		return go(vbd, seen, XENBUS_CLOSING, NULL);
 	case XENBUS_DO_CLOSED:
 		return disconnect_and_go(vbd, seen, XENBUS_CLOSED);
 	case XENBUS_DO_FINISH:
@@ -234,6 +234,11 @@ static int read_input(struct vbd *vbd, struct xenbus_input *ret_in)
 
 	if (r == 0)
 		r = state_read(&theirs, &in.frontend);
+	/* In a driver domain a guest may take our permission away: that is its state then. */
+	if (r == -EACCES) {
+		in.frontend = XENBUS_UNKNOWN;
+		r = 0;
+	}
 	if (r == 0 && node_bool(&ours, "online", &in.online) == NODE_ERROR)
 		r = ours.error;
 	if (r)
@@ -254,6 +259,20 @@ static enum vbd_end give_up(struct vbd *vbd, int error)
 	return vbd->end;
 }
 
+/*
+ * The table keeps serving rings while Closing. When the connection was refused there are none, and
+ * an offline disk whose frontend stays where it is would never end.
+ */
+static enum xenbus_action next_action(const struct vbd *vbd, const struct xenbus_input *in)
+{
+	enum xenbus_action action = xenbus_next(in);
+
+	if (action == XENBUS_DO_NOTHING && in->self == XENBUS_CLOSING && !in->online &&
+		vbd->conn.queue == NULL)
+		return XENBUS_DO_CLOSED;
+	return action;
+}
+
 enum vbd_end vbd_look(struct vbd *vbd, uint64_t now_ms)
 {
 	vbd->now_ms = now_ms;
@@ -265,7 +284,7 @@ enum vbd_end vbd_look(struct vbd *vbd, uint64_t now_ms)
 
 		if (r)
 			return give_up(vbd, r);
-		action = xenbus_next(&in);
+		action = next_action(vbd, &in);
 		if (action == XENBUS_DO_NOTHING)
 			break;
 		r = perform(vbd, action, in.node, &waiting);
@@ -284,16 +303,15 @@ enum vbd_end vbd_look(struct vbd *vbd, uint64_t now_ms)
 static enum vbd_end end_broken(struct vbd *vbd)
 {
 	struct problem problem;
+	int r;
 
 	(void)problem_set(&problem, 0,
 		"domain %u broke its ring (request producer beyond one ring): nothing more is taken from it until the frontend reconnects",
 		vbd->id.domid);
-	if (vbd->self == XENBUS_CONNECTED) {
-		int r = refuse(vbd, XENBUS_CONNECTED, &problem);
-
-		if (r && r != -ESTALE && r != -ENOENT)
-			return give_up(vbd, r);
-	}
+	/* While Closing the state stays; the ring goes all the same, and the reason is told. */
+	r = refuse(vbd, vbd->self, &problem);
+	if (r && r != -ESTALE && r != -ENOENT)
+		return give_up(vbd, r);
 	return vbd_look(vbd, vbd->now_ms);
 }
 
@@ -304,7 +322,8 @@ enum vbd_end vbd_heed_queue(struct vbd *vbd, uint64_t now_ms)
 	case CONNECTION_FINE:
 		break;
 	case CONNECTION_FAULTY:
-		(void)publish_hotplug_error(vbd->store, vbd->backend,
+		/* The log has it; a directory that is changing hands need not. */
+		(void)!publish_error(vbd->store, vbd->backend, vbd->self,
 			"fdatasync failed: all writes and flushes fail until the disk is detached and attached again");
 		break;
 	case CONNECTION_BROKEN:
@@ -315,13 +334,31 @@ enum vbd_end vbd_heed_queue(struct vbd *vbd, uint64_t now_ms)
 
 /* ---- the end ---- */
 
+/* Closed, whatever the node says now, unless the directory is gone or a successor's. */
+static int write_closed(struct vbd *vbd)
+{
+	int r = -ESTALE;
+
+	for (unsigned i = 0; i < ACTIONS_MAX && r == -ESTALE; i++) {
+		struct xenbus_input in;
+
+		r = read_input(vbd, &in);
+		if (r)
+			return r;
+		if (in.node == XENBUS_ABSENT || in.node == XENBUS_INITIALISING)
+			return 0;
+		r = disconnect_and_go(vbd, in.node, XENBUS_CLOSED);
+	}
+	return r;
+}
+
 void vbd_shut_down(struct vbd *vbd)
 {
 	int r;
 
 	if (vbd->end != VBD_LIVES)
 		return;
-	r = disconnect_and_go(vbd, vbd->self, XENBUS_CLOSED);
+	r = write_closed(vbd);
 	if (r && r != -ENOENT)
 		log_warn("the disk's state could not be set to Closed: %s", strerror(-r));
 	vbd->end = VBD_FINISHED;

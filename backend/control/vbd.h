@@ -20,6 +20,9 @@
 
 struct store;
 
+/* XENSTORE_ABS_PATH_MAX of xs_wire.h. */
+#define FRONTEND_PATH_MAX 3072
+
 /* How a disk ended, if it has. */
 enum vbd_end {
 	VBD_LIVES,
@@ -33,6 +36,7 @@ struct vbd {
 	const char *backend; /* our directory, as watches name it */
 	struct vbd_path id;
 	char *frontend; /* the guest's directory */
+	char frontend_state[FRONTEND_PATH_MAX];
 	enum xenbus_state self;
 	enum vbd_end end;
 

@@ -38,7 +38,7 @@ bool channel_take(struct channel *channel) __attribute__((nonnull));
 /* Let the next event come. Nothing to do unless one was taken. */
 void channel_unmask(struct channel *channel) __attribute__((nonnull));
 
-/* Wake the frontend. False when it has closed its end. */
+/* Wake the frontend. False when the port is no longer ours; a peer that is gone is not noticed. */
 bool channel_notify(struct channel *channel) __attribute__((nonnull));
 
 #endif

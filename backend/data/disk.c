@@ -54,11 +54,13 @@ static void wake_queues(const struct disk *disk, uint32_t queues)
  */
 void disk_unlock(struct disk *disk, unsigned self)
 {
-	uint32_t others = disk->order.wake & ~(1u << self);
+	uint32_t told = disk_gate(disk) / ORDER_GATE_WAKE(0);
+	uint32_t wake = disk->order.wake;
 
-	disk->order.wake &= 1u << self;
-	atomic_store_explicit(&disk->gate, disk->order.gate, memory_order_relaxed);
-	wake_queues(disk, others);
+	atomic_store_explicit(
+		&disk->gate, disk->order.gate | wake * ORDER_GATE_WAKE(0), memory_order_relaxed);
+	/* A queue that is busy sees its bit in the gate word; one that sleeps needs the eventfd. */
+	wake_queues(disk, wake & ~told & ~(1u << self));
 	(void)pthread_mutex_unlock(&disk->lock);
 }
 

@@ -12,9 +12,9 @@
  *   queued: put, not yet accepted    a FIFO of pointers; io_submit takes from its head
  *   failed: refused by io_submit     reaped before anything else
  *
- * An iocb's .data is its index; size and tag lie beside it.
+ * An iocb's `.data` points to its slot; size and tag lie beside it.
  */
-struct slot {
+struct aio_slot {
 	struct iocb iocb;
 	uint32_t size_bytes;
 	uint32_t tag;
@@ -29,8 +29,8 @@ struct engine_aio {
 	unsigned nr_queued;
 	unsigned nr_submitted;
 	unsigned nr_failed;
-	struct slot *slot;
-	struct slot **free;
+	struct aio_slot *slot;
+	struct aio_slot **free;
 	struct iocb **queued;
 	struct engine_done *failed;
 	struct io_event *events;
@@ -44,7 +44,7 @@ static struct engine_aio *self(struct engine *e)
 static void aio_put(struct engine *e, const struct engine_io *io)
 {
 	struct engine_aio *a = self(e);
-	struct slot *slot = a->free[--a->nr_free];
+	struct aio_slot *slot = a->free[--a->nr_free];
 
 	slot->size_bytes = io->size_bytes;
 	slot->tag = io->tag;
@@ -69,7 +69,7 @@ static void aio_put(struct engine *e, const struct engine_io *io)
 /* The first queued iocb will never be accepted: report it as finished. */
 static void fail_first(struct engine_aio *a, int error)
 {
-	struct slot *slot = a->queued[0]->data;
+	struct aio_slot *slot = a->queued[0]->data;
 	uint64_t one = 1;
 
 	a->failed[a->nr_failed++] = (struct engine_done){.tag = slot->tag, .error = error};
@@ -107,7 +107,7 @@ static void aio_commit(struct engine *e)
 	}
 }
 
-static int error_of(const struct io_event *event, const struct slot *slot)
+static int error_of(const struct io_event *event, const struct aio_slot *slot)
 {
 	/* libaio declares res unsigned, the kernel means a signed long. */
 	long res = (long)event->res;
@@ -139,7 +139,7 @@ static unsigned aio_reap(struct engine *e, struct engine_done *done, unsigned ma
 		return n;
 	got = io_getevents(a->ctx, 0, (long)(max - n), a->events, &now);
 	for (int i = 0; i < got; i++) {
-		struct slot *slot = a->events[i].data;
+		struct aio_slot *slot = a->events[i].data;
 
 		done[n++] = (struct engine_done){
 			.tag = slot->tag, .error = error_of(&a->events[i], slot)};

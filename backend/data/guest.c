@@ -23,7 +23,7 @@ int guest_open(struct guest *guest, uint32_t domid, unsigned max_pages, struct q
 		guest_close(guest);
 		return r ? r : -ENODEV;
 	}
-	/* Kernels since 5.10 have no limit per handle and refuse to be asked. */
+	/* A wish: most kernels have no limit per handle, and do without the request. */
 	(void)xengnttab_set_max_grants(guest->handle, max_pages);
 	return 0;
 }

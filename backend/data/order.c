@@ -202,8 +202,8 @@ static void start_sync(struct order *o, unsigned queue)
 {
 	o->covered = o->waiting;
 	list_init(&o->waiting);
-	o->sync_running = true;
 	o->sync_queue = bit(queue);
+	o->sync_told = false;
 	o->wake |= bit(queue);
 }
 
@@ -211,7 +211,7 @@ static void start_sync(struct order *o, unsigned queue)
 static void want_sync(struct order *o, uint16_t ref, unsigned queue)
 {
 	append(o, &o->waiting, ref);
-	if (!o->sync_running)
+	if (!o->sync_queue)
 		start_sync(o, queue);
 }
 
@@ -296,11 +296,18 @@ bool order_resume(struct order *o, unsigned queue)
 	return true;
 }
 
+/* Whether a request of @queue has not been handed back for good. */
+static bool has_requests(const struct order *o, unsigned queue)
+{
+	for (unsigned slot = 0; slot < ORDER_SLOTS; slot++)
+		if (o->node[ref_of(queue, slot)].stage != STAGE_IDLE)
+			return true;
+	return false;
+}
+
 bool order_leave(struct order *o, unsigned queue)
 {
-	if ((o->own_barrier | o->sync_queue) & bit(queue))
-		return false;
-	if (!list_is_empty(&o->outbox[queue]))
+	if (has_requests(o, queue) || o->sync_queue & bit(queue))
 		return false;
 	o->members &= ~bit(queue);
 	o->parked &= ~bit(queue);
@@ -350,7 +357,7 @@ static void refuse_pending(struct order *o)
 
 void order_synced(struct order *o, unsigned queue, int error)
 {
-	o->sync_running = false;
+	o->sync_queue = 0;
 	if (error && !o->fault) {
 		/* D5: the kernel reports a lost write once; a later success would prove nothing. */
 		order_latch(o, error);
@@ -360,7 +367,7 @@ void order_synced(struct order *o, unsigned queue, int error)
 	advance_all(o, &o->covered, error, queue);
 	if (o->fault)
 		advance_all(o, &o->waiting, -EIO, queue);
-	else if (!o->sync_running && !list_is_empty(&o->waiting))
+	else if (!o->sync_queue && !list_is_empty(&o->waiting))
 		start_sync(o, queue);
 }
 
@@ -383,8 +390,8 @@ bool order_next(struct order *o, unsigned queue, struct order_action *ret_action
 
 	*ret_action = (struct order_action){.verb = ORDER_DO_NOTHING};
 	o->wake &= ~bit(queue);
-	if (o->sync_queue & bit(queue)) {
-		o->sync_queue = 0;
+	if (o->sync_queue & bit(queue) && !o->sync_told) {
+		o->sync_told = true;
 		ret_action->verb = ORDER_DO_SYNC;
 		return true;
 	}
@@ -395,7 +402,8 @@ bool order_next(struct order *o, unsigned queue, struct order_action *ret_action
 	ret_action->slot = ref % ORDER_SLOTS;
 	ret_action->error = node->error;
 	ret_action->verb = node->stage == STAGE_DATA ? ORDER_DO_WRITE : ORDER_DO_ANSWER;
-	if (node->stage == STAGE_ANSWER)
+	/* Only a barrier comes back after its data, see order_written(). */
+	if (node->stage == STAGE_ANSWER || !is_barrier(node->kind))
 		node->stage = STAGE_IDLE;
 	return true;
 }

@@ -68,9 +68,13 @@ struct order_action {
 	int error;
 };
 
-/* Bits of the gate word, which every queue reads once per pass. */
-#define ORDER_GATE_CLOSED 1u
-#define ORDER_GATE_FAULT  2u
+/*
+ * Bits of the gate word, which every queue reads once per pass. Above them, one bit per queue: the
+ * disk has something for it (disk_unlock() adds these from .wake).
+ */
+#define ORDER_GATE_CLOSED      1u
+#define ORDER_GATE_FAULT       2u
+#define ORDER_GATE_WAKE(queue) (4u << (queue))
 
 /* A slot of a queue, or nothing, in 16 bits. */
 #define ORDER_NO_REF UINT16_MAX
@@ -103,9 +107,9 @@ struct order {
 	uint32_t members;           /* queues that take part */
 	uint32_t parked;            /* queues that hold and have drained */
 	uint32_t own_barrier;       /* queues with a barrier pending or active */
-	uint32_t wake;              /* queues with something to see; the caller wakes and clears */
-	uint32_t sync_queue;        /* bit of the queue that is to start an fdatasync, or 0 */
-	bool sync_running;          /* from the decision to start until order_synced() */
+	uint32_t wake;              /* queues with something to see; order_next() clears the bit */
+	uint32_t sync_queue;        /* bit of the queue that runs the fdatasync, or 0 */
+	bool sync_told;             /* that queue has been told to start it */
 	uint16_t active;            /* the barrier that closed the gate */
 	int32_t fault;              /* 0 or the -errno of the fdatasync that failed */
 	struct order_list barriers; /* pending, in order of submission; at most one per queue */
@@ -153,12 +157,15 @@ void order_init(struct order *o) __attribute__((nonnull));
 /* The disk was latched in an earlier connection with @error and still is (D5). */
 void order_latch(struct order *o, int error) __attribute__((nonnull));
 
-/* @queue takes part from now on; it starts neither parked nor holding. */
+/*
+ * @queue takes part from now on; it starts neither parked nor holding. A gate that is closed
+ * already does not wait for it: its port must see the gate before it takes its first request.
+ */
 void order_join(struct order *o, unsigned queue) __attribute__((nonnull));
 
 /*
- * @queue is going. False, and nothing changed, while one of its requests, an action for it or a
- * sync it must start is still here.
+ * @queue is going; no write of its port is running or held. False, and nothing changed, while one
+ * of its requests is still here or the fdatasync is its to start or to report.
  */
 bool order_leave(struct order *o, unsigned queue) __attribute__((nonnull, warn_unused_result));
 

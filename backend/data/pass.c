@@ -45,7 +45,7 @@ static int16_t failure_status(const struct slot *slot)
 
 /* ---- 1. take: copy each request out of the ring once, and judge the copy (R6) ---- */
 
-static void refuse(struct queue *q, unsigned s, enum blk_reason reason)
+static void refuse_request(struct queue *q, unsigned s, enum blk_reason reason)
 {
 	stat_add(&q->stats.refused[reason], 1);
 	slot_finish(q, s, blk_reason_status(reason));
@@ -64,7 +64,7 @@ static void take_one(struct queue *q)
 	blk_request_decode(q->cfg.abi, &wire, &slot->req);
 	reason = blk_request_check(&slot->req, &q->cfg.limits);
 	if (reason != BLK_REQUEST_OK) {
-		refuse(q, s, reason);
+		refuse_request(q, s, reason);
 		return;
 	}
 	slot->state = SLOT_TAKEN;
@@ -170,6 +170,8 @@ static void look_at_gate(struct queue *q)
 	enum order_verdict verdict;
 	unsigned s;
 
+	if (gate & ORDER_GATE_WAKE(q->cfg.index))
+		q->look = true;
 	order_port_see(&q->order, gate);
 	if (order_port_must_park(&q->order)) {
 		struct order *order = disk_lock(q->disk);

@@ -205,7 +205,14 @@ int storage_open(
 	r = open_direct(path, &s, ret_problem);
 	if (r)
 		return r;
-	if (fstat(s.fd, &st) == 0 && S_ISBLK(st.st_mode))
+	if (fstat(s.fd, &st) < 0) {
+		r = problem_set(ret_problem, -errno, "'%s': %s", path, strerror(errno));
+		storage_close(&s);
+		return r;
+	}
+	s.identity = S_ISBLK(st.st_mode) ? (struct storage_identity){0, st.st_rdev}
+					 : (struct storage_identity){st.st_dev, st.st_ino};
+	if (S_ISBLK(st.st_mode))
 		r = probe_block_device(path, &s, &unit, ret_problem);
 	else
 		r = probe_file(path, &s, &unit, ret_problem);

@@ -16,6 +16,12 @@
 /* The unit of every size and position a guest sees, whatever the medium has (D1). */
 #define STORAGE_SECTOR_SIZE 512u
 
+/* Which file or device it is, whatever its name: device and inode, or the block device's number. */
+struct storage_identity {
+	uint64_t device;
+	uint64_t number;
+};
+
 struct storage {
 	int fd;                        /* -1 when closed; O_DIRECT, O_RDONLY if read_only */
 	uint64_t nr_sectors;           /* 512-byte units */
@@ -23,6 +29,7 @@ struct storage {
 	unsigned memory_align;         /* bytes: where a buffer for direct I/O may begin */
 	bool read_only;
 	bool is_block_device;
+	struct storage_identity identity;
 };
 
 /*
@@ -32,6 +39,12 @@ struct storage {
  */
 int storage_open(const char *path, bool read_only, struct storage *ret_storage,
 	struct problem *ret_problem) __attribute__((nonnull, warn_unused_result));
+
+static inline bool storage_identity_same(
+	const struct storage_identity *a, const struct storage_identity *b)
+{
+	return a->device == b->device && a->number == b->number;
+}
 
 /* Close. May be called twice; does not flush: who closes orderly has flushed before. */
 void storage_close(struct storage *storage) __attribute__((nonnull));

@@ -10,13 +10,10 @@ static const char *context = "";
 static bool use_stderr = true;
 static int highest = LOG_INFO;
 
-void log_init(const char *the_program, const char *the_context, bool to_stderr)
+void log_init(const char *the_program, const char *the_context)
 {
 	program = the_program;
 	context = the_context;
-	use_stderr = to_stderr;
-	if (!to_stderr)
-		log_to_syslog();
 }
 
 void log_to_syslog(void)

@@ -12,8 +12,8 @@
 #include <stdint.h>
 #include <syslog.h>
 
-/* @program and @context must stay alive; @context may be "". Opens nothing until the first line. */
-void log_init(const char *program, const char *context, bool to_stderr) __attribute__((nonnull));
+/* @program and @context must stay alive; @context may be "". */
+void log_init(const char *program, const char *context) __attribute__((nonnull));
 
 /* From now on to syslog: what a process that goes into the background does last. */
 void log_to_syslog(void);

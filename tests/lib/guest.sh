@@ -14,7 +14,7 @@
 # Waiting means waiting for an event, for $deadline seconds at most.
 
 # shellcheck disable=SC2034 # variables for the tests
-deadline=60
+deadline=30
 domid=5
 be=/local/domain/0/backend/vbd/5/51712
 fe=/local/domain/5/device/vbd/51712

@@ -175,7 +175,8 @@ static void stop_storage(struct rig *rig)
 	(void)rmdir(path);
 }
 
-static void say(struct rig *rig, const char *fmt, va_list args)
+__attribute__((format(printf, 2, 0))) static void say(
+	struct rig *rig, const char *fmt, va_list args)
 {
 	char line[256];
 	int n = vsnprintf(line, sizeof(line) - 1, fmt, args);

@@ -13,12 +13,18 @@ offer() {
     xensim vbd-attach --no-script --script="$script" "${@:2}" "$domid" xvda "$1"
 }
 
+# Names of files may hold anything: xenstore-read quotes what is not ASCII unless told not to.
+raw_node() {
+    xenstore-read -R "backend/vbd/$domid/51712/$1"
+}
+
 image=$(new_image disk 1M)
 ln -s disk "$images/link"
-for params in "$image" "raw:$image" "aio:$image" "$images/link"; do
+cp --sparse=always "$image" "$images/Größe und \\n.img"
+for params in "$image" "raw:$image" "aio:$image" "$images/link" "$images/Größe und \\n.img"; do
     offer "$params"
     check "params '${params/$images/}' is served" hotplug add
-    is "$(node hotplug-status) $(node physical-device-path)" "connected $image" "... from the image itself"
+    is "$(node hotplug-status) $(raw_node physical-device-path)" "connected ${params#???:}" "... under the name it was given"
     worker_pid=$(cat "$BLKBACK_RUNDIR/vbd-5-51712.pid")
     check "add once more" hotplug add
     is "$(cat "$BLKBACK_RUNDIR/vbd-5-51712.pid")" "$worker_pid" "... changes nothing"

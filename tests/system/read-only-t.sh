@@ -35,6 +35,7 @@ check "an empty flush is fine" hear "flush: status 0"
 check "an empty barrier is fine" hear "barrier: status 0"
 check "reading is fine" hear "read 0 88: status 0 data ok"
 exits 0 "nothing else was wrong" guest_close
+like "$(grep 'served ' "$log")" "* refused=3 failed=0" "it was the check that refused, not the storage"
 is "$(sha256sum <"$image")" "$before" "the image has not changed"
 check "the disk detaches" detach xvda
 exits 0 "the worker ends with 0" ended "$worker"

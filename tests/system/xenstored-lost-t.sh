@@ -4,6 +4,8 @@
 # shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
 
+# The worker asks every 30 seconds.
+deadline=60
 image=$(new_image disk 1M)
 check "the disk is served" serve "$image"
 guest_open
