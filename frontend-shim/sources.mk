@@ -43,7 +43,7 @@ blkfront-pattern-t_SRCS := tests/unit/blkfront-pattern-t.c frontend-shim/blkfron
 
 # The toolstack and the tester's tool.
 PROGRAMS += xensim
-xensim_SRCS := $(patsubst %,frontend-shim/toolstack/%.c,main tool store device script spawn vdev host \
+xensim_SRCS := $(patsubst %,frontend-shim/toolstack/%.c,main tool tree device script spawn vdev host \
 	domain vbd counters) $(filter-out %/port.c %/events.c,$(SHIM_MACHINE))
 xensim_LIBS := xenstore
 

@@ -89,19 +89,22 @@ static bool is_file_name(const char *path)
 static int read_path(struct node_dir *dir, char **ret_path, struct problem *problem)
 {
 	char name[BACKEND_NODE_MAX];
+	char *path = NULL;
 	int r = path_join(name, sizeof(name), dir->path, "physical-device-path");
 
 	if (r == 0)
-		r = store_read(dir->store, dir->txn, name, ret_path, NULL);
+		r = store_read(dir->store, dir->txn, name, &path, NULL);
 	if (r)
 		return problem_set(problem, r,
 			"node '%s/physical-device-path' cannot be read: %s: the hotplug script writes the image's path there",
 			dir->path, strerror(-r));
-	if (is_file_name(*ret_path))
-		return 0;
-	free(*ret_path);
-	return problem_set(
-		problem, -EINVAL, "node '%s/physical-device-path' is not a path", dir->path);
+	if (!is_file_name(path)) {
+		free(path);
+		return problem_set(problem, -EINVAL, "node '%s/physical-device-path' is not a path",
+			dir->path);
+	}
+	*ret_path = path;
+	return 0;
 }
 
 static int open_path(const char *path, bool read_only, const struct storage_identity *expected,
@@ -122,7 +125,7 @@ int backing_open(struct store *store, const char *backend, const struct storage_
 {
 	struct node_dir dir = {.store = store, .txn = STORE_NO_TXN, .path = backend};
 	bool read_only = true;
-	char *path;
+	char *path = NULL;
 	int r = read_mode(&dir, &read_only, ret_problem);
 
 	if (r == 0)

@@ -23,7 +23,7 @@ int device_init(struct device *d, uint32_t domid, uint32_t devid, const char *ki
 int device_find(struct device *d, struct xs_handle *xs, uint32_t domid, uint32_t devid)
 {
 	static const char prefix[] = "/local/domain/0/backend/";
-	char *backend = store_read(xs, "/libxl/%u/device/vbd/%u/backend", domid, devid);
+	char *backend = tree_read(xs, "/libxl/%u/device/vbd/%u/backend", domid, devid);
 	char *kind, *slash;
 	int r = -ENOENT;
 
@@ -43,14 +43,14 @@ struct removal {
 	bool force, closed, gone;
 };
 
-static void removal_begin(struct store_tx *tx, void *arg)
+static void removal_begin(struct tree_tx *tx, void *arg)
 {
 	struct removal *rm = arg;
 	char path[160], *state;
 
 	(void)snprintf(path, sizeof(path), "%s/state", rm->d->backend);
 	if (rm->force)
-		store_remove_upwards(tx, rm->d->frontend);
+		tree_remove_upwards(tx, rm->d->frontend);
 	if (tx->error)
 		return;
 	state = xs_read(tx->xs, tx->t, path, NULL);
@@ -59,24 +59,24 @@ static void removal_begin(struct store_tx *tx, void *arg)
 	free(state);
 	if (rm->gone)
 		return; /* the backend went by itself: only what is ours is cleaned up */
-	store_put(tx, (struct store_acl){0}, "0", "%s/online", rm->d->backend);
+	tree_put(tx, (struct tree_acl){0}, "0", "%s/online", rm->d->backend);
 	if (!rm->closed)
-		store_put(tx, (struct store_acl){0}, "5", "%s/state", rm->d->backend);
+		tree_put(tx, (struct tree_acl){0}, "5", "%s/state", rm->d->backend);
 }
 
-static void removal_finish(struct store_tx *tx, void *arg)
+static void removal_finish(struct tree_tx *tx, void *arg)
 {
 	const struct removal *rm = arg;
 
-	store_remove_upwards(tx, rm->d->frontend);
-	store_remove_upwards(tx, rm->d->shadow);
-	store_remove_upwards(tx, rm->d->backend);
+	tree_remove_upwards(tx, rm->d->frontend);
+	tree_remove_upwards(tx, rm->d->shadow);
+	tree_remove_upwards(tx, rm->d->backend);
 }
 
 /* A failed script does not stop a removal, it is only told. */
 static void removal_script(const struct device *d, struct xs_handle *xs)
 {
-	char *script = store_read(xs, "%s/script", d->backend);
+	char *script = tree_read(xs, "%s/script", d->backend);
 	int r = script ? script_run(d, script, "remove") : 0;
 
 	if (r < 0)
@@ -91,12 +91,12 @@ int device_remove(struct device *d, struct xs_handle *xs, bool force, bool run_s
 	char path[160];
 	int r;
 
-	r = store_transact(xs, removal_begin, &rm);
+	r = tree_transact(xs, removal_begin, &rm);
 	if (r < 0)
 		return r;
 	if (!rm.gone) {
 		(void)snprintf(path, sizeof(path), "%s/state", d->backend);
-		r = store_wait_state(xs, path, 1u << STATE_CLOSED, true, TOOL_STATE_MS);
+		r = tree_wait_state(xs, path, 1u << STATE_CLOSED, true, TOOL_STATE_MS);
 		if (r < 0 && !force)
 			return r;
 		if (r == 0 && run_script)
@@ -105,5 +105,5 @@ int device_remove(struct device *d, struct xs_handle *xs, bool force, bool run_s
 	if (r < 0)
 		tool_error("the backend of '%s' did not close: %s; removed by force", d->backend,
 			strerror(-r));
-	return store_transact(xs, removal_finish, &rm);
+	return tree_transact(xs, removal_finish, &rm);
 }

@@ -64,36 +64,36 @@ static const struct domain_node domain_nodes[] = {
 	{"error", "", 'w'},
 };
 
-static void domain_put(struct store_tx *tx, void *arg)
+static void domain_put(struct tree_tx *tx, void *arg)
 {
 	const struct domain *d = arg;
-	struct store_acl read = store_acl_reader(0, d->domid), same = {0};
+	struct tree_acl read = tree_acl_reader(0, d->domid), same = {0};
 	char base[64], vm[64], text[16];
 
 	(void)snprintf(base, sizeof(base), "/local/domain/%u", d->domid);
 	(void)snprintf(vm, sizeof(vm), "/vm/%s", d->uuid);
-	store_remove(tx, base);
-	store_mkdir(tx, read, base);
-	store_mkdir(tx, read, vm);
-	store_put(tx, same, d->name, "%s/name", vm);
-	store_put(tx, same, d->uuid, "%s/uuid", vm);
-	store_put(tx, store_acl_owner(0), "", "/libxl/%u", d->domid);
-	store_put(tx, same, d->hvm ? "hvm" : "pv", "/libxl/%u/type", d->domid);
-	store_put(tx, same, "qemu_xen", "/libxl/%u/dm-version", d->domid);
-	store_put(tx, same, vm, "%s/vm", base);
-	store_put(tx, same, d->name, "%s/name", base);
+	tree_remove(tx, base);
+	tree_mkdir(tx, read, base);
+	tree_mkdir(tx, read, vm);
+	tree_put(tx, same, d->name, "%s/name", vm);
+	tree_put(tx, same, d->uuid, "%s/uuid", vm);
+	tree_put(tx, tree_acl_owner(0), "", "/libxl/%u", d->domid);
+	tree_put(tx, same, d->hvm ? "hvm" : "pv", "/libxl/%u/type", d->domid);
+	tree_put(tx, same, "qemu_xen", "/libxl/%u/dm-version", d->domid);
+	tree_put(tx, same, vm, "%s/vm", base);
+	tree_put(tx, same, d->name, "%s/name", base);
 	for (size_t i = 0; i < sizeof(domain_nodes) / sizeof(domain_nodes[0]); i++) {
 		const struct domain_node *n = &domain_nodes[i];
 
-		store_put(tx, n->acl == 'w' ? store_acl_owner(d->domid) : read, n->value, "%s/%s",
+		tree_put(tx, n->acl == 'w' ? tree_acl_owner(d->domid) : read, n->value, "%s/%s",
 			base, n->path);
 	}
 	(void)snprintf(text, sizeof(text), "%u", d->domid);
-	store_put(tx, same, text, "%s/domid", base);
+	tree_put(tx, same, text, "%s/domid", base);
 	(void)snprintf(text, sizeof(text), "%u", d->port);
-	store_put(tx, same, text, "%s/store/port", base);
+	tree_put(tx, same, text, "%s/store/port", base);
 	(void)snprintf(text, sizeof(text), "%u", d->frame);
-	store_put(tx, same, text, "%s/store/ring-ref", base);
+	tree_put(tx, same, text, "%s/store/ring-ref", base);
 }
 
 /* The guest boots: the only part of it the simulator brings is its xenbus. */
@@ -124,7 +124,7 @@ static int domain_start(struct domain *d, struct hv_client *c, const char *host)
 	return r;
 }
 
-static void domain_forget(struct store_tx *tx, void *arg)
+static void domain_forget(struct tree_tx *tx, void *arg)
 {
 	const struct domain *d = arg;
 	char path[64], *vm;
@@ -132,12 +132,12 @@ static void domain_forget(struct store_tx *tx, void *arg)
 	(void)snprintf(path, sizeof(path), "/local/domain/%u/vm", d->domid);
 	vm = xs_read(tx->xs, tx->t, path, NULL);
 	if (vm && !strncmp(vm, "/vm/", 4))
-		store_remove(tx, vm);
+		tree_remove(tx, vm);
 	free(vm);
 	(void)snprintf(path, sizeof(path), "/local/domain/%u", d->domid);
-	store_remove(tx, path);
+	tree_remove(tx, path);
 	(void)snprintf(path, sizeof(path), "/libxl/%u", d->domid);
-	store_remove(tx, path);
+	tree_remove(tx, path);
 }
 
 /* Only ours lie there: the socket of the guest's xenbus. */
@@ -171,7 +171,7 @@ static int domain_create(
 	if (!r)
 		r = domain_uuid(d->uuid, sizeof(d->uuid));
 	if (!r)
-		r = store_transact(xs, domain_put, d);
+		r = tree_transact(xs, domain_put, d);
 	if (!r && !xs_introduce_domain(xs, d->domid, d->frame, d->port))
 		r = -errno;
 	if (!r)
@@ -179,7 +179,7 @@ static int domain_create(
 	if (r < 0) {
 		(void)hv_client_simple(
 			c, &(struct hv_request){.op = HV_DOMAIN_DESTROY, .domid = d->domid}, NULL);
-		(void)store_transact(xs, domain_forget, d);
+		(void)tree_transact(xs, domain_forget, d);
 		domain_rmdir(d);
 	}
 	return r;
@@ -223,7 +223,7 @@ static int domain_destroy(struct domain *d, struct hv_client *c, struct xs_handl
 	if (r < 0 && r != -EALREADY)
 		return r;
 	devices = domain_remove_devices(d, xs, run_script);
-	r = store_transact(xs, domain_forget, d);
+	r = tree_transact(xs, domain_forget, d);
 	if (r < 0)
 		return r;
 	req = (struct hv_request){.op = HV_DOMAIN_DESTROY, .domid = d->domid};

@@ -205,17 +205,17 @@ static int xenstored_start(struct host *h, struct hv_client *c)
 }
 
 /* What xen-init-dom0 and the dom0 kernel write. */
-static void dom0_put(struct store_tx *tx, void *arg)
+static void dom0_put(struct tree_tx *tx, void *arg)
 {
-	struct store_acl same = {0};
+	struct tree_acl same = {0};
 
 	(void)arg;
-	store_put(tx, same, "0", "/local/domain/0/domid");
-	store_put(tx, same, "Domain-0", "/local/domain/0/name");
-	store_put(tx, same, "1", "/local/domain/0/control/feature-poweroff");
-	store_put(tx, same, "1", "/local/domain/0/control/feature-reboot");
-	store_put(tx, same, "1", "/local/domain/0/control/feature-suspend");
-	store_put(tx, same, "Pool-0", "/local/pool/0/name");
+	tree_put(tx, same, "0", "/local/domain/0/domid");
+	tree_put(tx, same, "Domain-0", "/local/domain/0/name");
+	tree_put(tx, same, "1", "/local/domain/0/control/feature-poweroff");
+	tree_put(tx, same, "1", "/local/domain/0/control/feature-reboot");
+	tree_put(tx, same, "1", "/local/domain/0/control/feature-suspend");
+	tree_put(tx, same, "Pool-0", "/local/pool/0/name");
 }
 
 static int host_populate(void)
@@ -225,7 +225,7 @@ static int host_populate(void)
 
 	if (!xs)
 		return -EIO;
-	r = store_transact(xs, dom0_put, NULL);
+	r = tree_transact(xs, dom0_put, NULL);
 	xs_close(xs);
 	if (r < 0)
 		tool_error("cannot write dom0's nodes: %s", strerror(-r));

@@ -49,36 +49,36 @@ struct xs_handle *tool_store(void);
 
 /* ---- store.c: transactions with libxl's permissions -------------------------------------------- */
 
-struct store_acl {
+struct tree_acl {
 	struct xs_permissions perms[2];
 	unsigned nr; /* 0: as the parent */
 };
 
-struct store_tx {
+struct tree_tx {
 	struct xs_handle *xs;
 	xs_transaction_t t;
 	int error; /* the first one; later writes are skipped */
 };
 
-struct store_acl store_acl_owner(uint32_t owner);                   /* n<owner> */
-struct store_acl store_acl_reader(uint32_t owner, uint32_t reader); /* n<owner>,r<reader> */
+struct tree_acl tree_acl_owner(uint32_t owner);                   /* n<owner> */
+struct tree_acl tree_acl_reader(uint32_t owner, uint32_t reader); /* n<owner>,r<reader> */
 
 /* Runs `body` in a transaction, again as long as it conflicts with others'. */
-int store_transact(struct xs_handle *xs, void (*body)(struct store_tx *tx, void *arg), void *arg);
+int tree_transact(struct xs_handle *xs, void (*body)(struct tree_tx *tx, void *arg), void *arg);
 
-void store_put(struct store_tx *tx, struct store_acl acl, const char *value, const char *path, ...)
+void tree_put(struct tree_tx *tx, struct tree_acl acl, const char *value, const char *path, ...)
 	__attribute__((format(printf, 4, 5)));
-void store_mkdir(struct store_tx *tx, struct store_acl acl, const char *path);
-void store_remove(struct store_tx *tx, const char *path);
+void tree_mkdir(struct tree_tx *tx, struct tree_acl acl, const char *path);
+void tree_remove(struct tree_tx *tx, const char *path);
 /* Removes the path, then its parents as long as they are empty, as libxl__xs_path_cleanup(). */
-void store_remove_upwards(struct store_tx *tx, const char *path);
+void tree_remove_upwards(struct tree_tx *tx, const char *path);
 
 /* A value, NULL if absent or unreadable. The caller frees. */
-char *store_read(struct xs_handle *xs, const char *path, ...) __attribute__((format(printf, 2, 3)));
+char *tree_read(struct xs_handle *xs, const char *path, ...) __attribute__((format(printf, 2, 3)));
 
 /* Waits for `path` to have a value in `wanted` (bit per state), or with `gone` to be absent.
  * -ETIMEDOUT after timeout_ms. */
-int store_wait_state(
+int tree_wait_state(
 	struct xs_handle *xs, const char *path, unsigned wanted, bool gone, int timeout_ms);
 
 /* ---- device.c: one device of a domain ---------------------------------------------------------- */

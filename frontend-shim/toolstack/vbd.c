@@ -24,10 +24,10 @@ static bool vbd_is_qdisk(const struct vbd *v)
 }
 
 /* The backend's keys, in libxl's order; written to the backend directory and to libxl's copy. */
-static void vbd_put_backend(struct store_tx *tx, const struct vbd *v, const char *dir)
+static void vbd_put_backend(struct tree_tx *tx, const struct vbd *v, const char *dir)
 {
 	const char *type = vbd_is_qdisk(v) ? "qdisk" : strcmp(v->kind, "vbd3") ? "phy" : "tap";
-	struct store_acl same = {0};
+	struct tree_acl same = {0};
 	char domid[16];
 
 	(void)snprintf(domid, sizeof(domid), "%u", v->device.domid);
@@ -35,60 +35,60 @@ static void vbd_put_backend(struct store_tx *tx, const struct vbd *v, const char
 		char params[PATH_MAX + 8];
 
 		(void)snprintf(params, sizeof(params), "aio:%s", v->target);
-		store_put(tx, same, params, "%s/params", dir);
+		tree_put(tx, same, params, "%s/params", dir);
 	} else {
-		store_put(tx, same, v->target, "%s/params", dir);
-		store_put(tx, same, v->script, "%s/script", dir);
+		tree_put(tx, same, v->target, "%s/params", dir);
+		tree_put(tx, same, v->script, "%s/script", dir);
 	}
-	store_put(tx, same, domid, "%s/frontend-id", dir);
-	store_put(tx, same, "1", "%s/online", dir);
-	store_put(tx, same, "0", "%s/removable", dir);
-	store_put(tx, same, "1", "%s/bootable", dir);
-	store_put(tx, same, "1", "%s/state", dir);
-	store_put(tx, same, v->vdev, "%s/dev", dir);
-	store_put(tx, same, type, "%s/type", dir);
-	store_put(tx, same, v->mode == 'w' ? "w" : "r", "%s/mode", dir);
-	store_put(tx, same, "disk", "%s/device-type", dir);
-	store_put(tx, same, v->mode == 'w' ? "1" : "0", "%s/discard-enable", dir);
-	store_put(tx, same, "xen", "%s/specification", dir);
+	tree_put(tx, same, domid, "%s/frontend-id", dir);
+	tree_put(tx, same, "1", "%s/online", dir);
+	tree_put(tx, same, "0", "%s/removable", dir);
+	tree_put(tx, same, "1", "%s/bootable", dir);
+	tree_put(tx, same, "1", "%s/state", dir);
+	tree_put(tx, same, v->vdev, "%s/dev", dir);
+	tree_put(tx, same, type, "%s/type", dir);
+	tree_put(tx, same, v->mode == 'w' ? "w" : "r", "%s/mode", dir);
+	tree_put(tx, same, "disk", "%s/device-type", dir);
+	tree_put(tx, same, v->mode == 'w' ? "1" : "0", "%s/discard-enable", dir);
+	tree_put(tx, same, "xen", "%s/specification", dir);
 	for (unsigned i = 0; i < v->nr_settings; i++) {
 		const char *value = strchr(v->settings[i], '=') + 1;
 
-		store_put(tx, same, value, "%s/%.*s", dir, (int)(value - 1 - v->settings[i]),
+		tree_put(tx, same, value, "%s/%.*s", dir, (int)(value - 1 - v->settings[i]),
 			v->settings[i]);
 	}
 }
 
-static void vbd_put_frontend(struct store_tx *tx, const struct vbd *v)
+static void vbd_put_frontend(struct tree_tx *tx, const struct vbd *v)
 {
 	const struct device *d = &v->device;
-	struct store_acl acl = store_acl_reader(d->domid, 0);
+	struct tree_acl acl = tree_acl_reader(d->domid, 0);
 	char devid[16];
 
 	(void)snprintf(devid, sizeof(devid), "%u", d->devid);
-	store_remove(tx, d->frontend);
-	store_mkdir(tx, acl, d->frontend);
-	store_put(tx, (struct store_acl){0}, d->backend, "%s/backend", d->frontend);
-	store_put(tx, acl, "0", "%s/backend-id", d->frontend);
-	store_put(tx, acl, "1", "%s/state", d->frontend);
-	store_put(tx, acl, devid, "%s/virtual-device", d->frontend);
-	store_put(tx, acl, "disk", "%s/device-type", d->frontend);
-	store_put(tx, acl, "1", "%s/trusted", d->frontend);
+	tree_remove(tx, d->frontend);
+	tree_mkdir(tx, acl, d->frontend);
+	tree_put(tx, (struct tree_acl){0}, d->backend, "%s/backend", d->frontend);
+	tree_put(tx, acl, "0", "%s/backend-id", d->frontend);
+	tree_put(tx, acl, "1", "%s/state", d->frontend);
+	tree_put(tx, acl, devid, "%s/virtual-device", d->frontend);
+	tree_put(tx, acl, "disk", "%s/device-type", d->frontend);
+	tree_put(tx, acl, "1", "%s/trusted", d->frontend);
 }
 
-static void vbd_put(struct store_tx *tx, void *arg)
+static void vbd_put(struct tree_tx *tx, void *arg)
 {
 	const struct vbd *v = arg;
 	const struct device *d = &v->device;
-	struct store_acl same = {0};
+	struct tree_acl same = {0};
 
-	store_remove(tx, d->shadow);
-	store_put(tx, same, d->frontend, "%s/frontend", d->shadow);
-	store_put(tx, same, d->backend, "%s/backend", d->shadow);
+	tree_remove(tx, d->shadow);
+	tree_put(tx, same, d->frontend, "%s/frontend", d->shadow);
+	tree_put(tx, same, d->backend, "%s/backend", d->shadow);
 	vbd_put_frontend(tx, v);
-	store_remove(tx, d->backend);
-	store_mkdir(tx, store_acl_reader(0, d->domid), d->backend);
-	store_put(tx, same, d->frontend, "%s/frontend", d->backend);
+	tree_remove(tx, d->backend);
+	tree_mkdir(tx, tree_acl_reader(0, d->domid), d->backend);
+	tree_put(tx, same, d->frontend, "%s/frontend", d->backend);
 	vbd_put_backend(tx, v, d->backend);
 	vbd_put_backend(tx, v, d->shadow);
 }
@@ -101,7 +101,7 @@ static int vbd_plug(const struct vbd *v, struct xs_handle *xs)
 	if (v->wait_init && !vbd_is_qdisk(v)) {
 		(void)snprintf(path, sizeof(path), "%s/state", v->device.backend);
 		/* Exactly 2, as libxl: a backend that runs on to 4 at once is missed. */
-		r = store_wait_state(xs, path, 1u << STATE_INIT_WAIT, false, TOOL_STATE_MS);
+		r = tree_wait_state(xs, path, 1u << STATE_INIT_WAIT, false, TOOL_STATE_MS);
 		if (r < 0) {
 			tool_error("the backend of '%s' did not reach InitWait: %s",
 				v->device.backend, strerror(-r));
@@ -113,7 +113,7 @@ static int vbd_plug(const struct vbd *v, struct xs_handle *xs)
 	r = script_run(&v->device, v->script, "add");
 	if (!r)
 		return EXIT_DONE;
-	why = store_read(xs, "%s/hotplug-error", v->device.backend);
+	why = tree_read(xs, "%s/hotplug-error", v->device.backend);
 	tool_error("hotplug script '%s add' for '%s' %s%s%s", v->script, v->device.backend,
 		r == -ETIMEDOUT ? "did not end in time" : "failed", why ? ": " : "",
 		why ? why : "");
@@ -129,19 +129,19 @@ static int vbd_attach(struct vbd *v)
 
 	if (!xs)
 		return EXIT_FAILED;
-	id = store_read(xs, "/local/domain/%u/domid", v->device.domid);
+	id = tree_read(xs, "/local/domain/%u/domid", v->device.domid);
 	free(id);
 	if (!id) {
 		tool_error("there is no domain %u", v->device.domid);
 		goto out;
 	}
-	id = store_read(xs, "%s", v->device.shadow);
+	id = tree_read(xs, "%s", v->device.shadow);
 	free(id);
 	if (id) {
 		tool_error("domain %u has a device %u already", v->device.domid, v->device.devid);
 		goto out;
 	}
-	r = store_transact(xs, vbd_put, v);
+	r = tree_transact(xs, vbd_put, v);
 	if (r < 0)
 		tool_error("cannot write '%s': %s", v->device.backend, strerror(-r));
 	else

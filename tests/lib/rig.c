@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <xen/io/xenbus.h>
+#include <xenstore.h>
 
 #include "tests/lib/judge.h"
 
@@ -52,25 +53,51 @@ void rig_enter(char **argv)
 	exit(1);
 }
 
+static void become_dom0(void)
+{
+	const char *store = getenv(DOM0_STORE);
+
+	(void)unsetenv("XENSIM_DOMID");
+	if (store)
+		(void)setenv("XENSTORED_PATH", store, 1);
+}
+
+/*
+ * The domain is gone when xenstored has let go of its ring, and that is some time after the toolstack
+ * has finished: xenstored says so with @releaseDomain, at shutdown and at the end.
+ */
 int rig_leave(int nr_failed)
 {
-	if (rig_dom0("xensim", "domain-destroy", "5"))
+	struct pollfd pfd = {.events = POLLIN};
+	struct xs_handle *xs;
+	unsigned n;
+	int r;
+
+	become_dom0();
+	xs = xs_open(0);
+	if (xs == NULL || !xs_watch(xs, "@releaseDomain", "x"))
 		return 1;
-	return nr_failed != 0;
+	pfd.fd = xs_fileno(xs);
+	r = rig_dom0("xensim", "domain-destroy", "5");
+	while (r == 0 && rig_dom0("xensim", "counters", "--check")) {
+		if (poll(&pfd, 1, DEADLINE_MS) != 1)
+			r = 1;
+		else
+			free(xs_read_watch(xs, &n));
+	}
+	xs_close(xs);
+	return r || nr_failed;
 }
 
 /* ---- the toolstack ----------------------------------------------------------------------------- */
 
 pid_t rig_dom0_start(const char **argv)
 {
-	const char *store = getenv(DOM0_STORE);
 	pid_t child = fork();
 
 	if (child != 0)
 		return child;
-	(void)unsetenv("XENSIM_DOMID");
-	if (store)
-		(void)setenv("XENSTORED_PATH", store, 1);
+	become_dom0();
 	(void)dup2(STDERR_FILENO, STDOUT_FILENO);
 	(void)execvp(argv[0], (char **)(uintptr_t)argv);
 	_exit(127);

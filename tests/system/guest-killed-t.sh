@@ -7,9 +7,10 @@
 # Verified I/O through NBD; a filter tells each request, which is how we know that it is under way.
 start_guest() {
     mkfifo "$work/requests"
-    as_guest nbdkit -U "$work/nbd" -P "$work/nbd.pid" --filter=log "$plugin" logfile="$work/requests" "$1" 2>&1 &
+    launch as_guest nbdkit -U "$work/nbd" -P "$work/nbd.pid" --filter=log "$plugin" logfile="$work/requests" "$1"
+    nbdkit=$launched
     exec {requests}<"$work/requests"
-    wait "$!" || return 1
+    wait "$nbdkit" || return 1
     launch fio --name=busy --ioengine=nbd --uri="nbd+unix:///?socket=$work/nbd" --size=16m --rw=randrw --bs=16k \
         --iodepth=16 --time_based --runtime="$deadline" --output="$work/fio"
 }
@@ -30,6 +31,7 @@ for transfer in persistent=1 persistent=0; do
     check "$transfer: it is busy" requests_seen 500
     kill -KILL "$(cat "$work/nbd.pid")"
     exec {requests}<&-
+    ended "$nbdkit"
     refuses "$transfer: its programs fail with it" ended "$launched"
     check "$transfer: the worker has survived" kill -0 "$worker"
     check "$transfer: the domain is destroyed" xensim domain-destroy "$domid"

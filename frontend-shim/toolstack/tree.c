@@ -7,22 +7,22 @@
 
 #include "frontend-shim/toolstack/toolstack.h"
 
-struct store_acl store_acl_owner(uint32_t owner)
+struct tree_acl tree_acl_owner(uint32_t owner)
 {
-	return (struct store_acl){.perms = {{.id = owner, .perms = XS_PERM_NONE}}, .nr = 1};
+	return (struct tree_acl){.perms = {{.id = owner, .perms = XS_PERM_NONE}}, .nr = 1};
 }
 
-struct store_acl store_acl_reader(uint32_t owner, uint32_t reader)
+struct tree_acl tree_acl_reader(uint32_t owner, uint32_t reader)
 {
-	return (struct store_acl){.perms = {{.id = owner, .perms = XS_PERM_NONE},
-					  {.id = reader, .perms = XS_PERM_READ}},
+	return (struct tree_acl){.perms = {{.id = owner, .perms = XS_PERM_NONE},
+					 {.id = reader, .perms = XS_PERM_READ}},
 		.nr = 2};
 }
 
-int store_transact(struct xs_handle *xs, void (*body)(struct store_tx *tx, void *arg), void *arg)
+int tree_transact(struct xs_handle *xs, void (*body)(struct tree_tx *tx, void *arg), void *arg)
 {
 	for (;;) {
-		struct store_tx tx = {.xs = xs};
+		struct tree_tx tx = {.xs = xs};
 
 		tx.t = xs_transaction_start(xs);
 		if (!tx.t)
@@ -39,13 +39,13 @@ int store_transact(struct xs_handle *xs, void (*body)(struct store_tx *tx, void 
 	}
 }
 
-static void tx_set_acl(struct store_tx *tx, struct store_acl *acl, const char *path)
+static void tx_set_acl(struct tree_tx *tx, struct tree_acl *acl, const char *path)
 {
 	if (acl->nr && !xs_set_permissions(tx->xs, tx->t, path, acl->perms, acl->nr))
 		tx->error = -errno;
 }
 
-void store_put(struct store_tx *tx, struct store_acl acl, const char *value, const char *path, ...)
+void tree_put(struct tree_tx *tx, struct tree_acl acl, const char *value, const char *path, ...)
 {
 	char text[STORE_PATH_ROOM];
 	va_list ap;
@@ -61,7 +61,7 @@ void store_put(struct store_tx *tx, struct store_acl acl, const char *value, con
 		tx_set_acl(tx, &acl, text);
 }
 
-void store_mkdir(struct store_tx *tx, struct store_acl acl, const char *path)
+void tree_mkdir(struct tree_tx *tx, struct tree_acl acl, const char *path)
 {
 	if (tx->error)
 		return;
@@ -71,13 +71,13 @@ void store_mkdir(struct store_tx *tx, struct store_acl acl, const char *path)
 		tx_set_acl(tx, &acl, path);
 }
 
-void store_remove(struct store_tx *tx, const char *path)
+void tree_remove(struct tree_tx *tx, const char *path)
 {
 	if (!tx->error && !xs_rm(tx->xs, tx->t, path) && errno != ENOENT)
 		tx->error = -errno;
 }
 
-void store_remove_upwards(struct store_tx *tx, const char *path)
+void tree_remove_upwards(struct tree_tx *tx, const char *path)
 {
 	char *parent = strdup(path), *slash;
 
@@ -85,7 +85,7 @@ void store_remove_upwards(struct store_tx *tx, const char *path)
 		tx->error = -ENOMEM;
 		return;
 	}
-	store_remove(tx, path);
+	tree_remove(tx, path);
 	while (!tx->error && (slash = strrchr(parent, '/')) && slash != parent) {
 		unsigned nr = 0;
 		char **entries;
@@ -95,12 +95,12 @@ void store_remove_upwards(struct store_tx *tx, const char *path)
 		free(entries);
 		if (!entries || nr)
 			break;
-		store_remove(tx, parent);
+		tree_remove(tx, parent);
 	}
 	free(parent);
 }
 
-char *store_read(struct xs_handle *xs, const char *path, ...)
+char *tree_read(struct xs_handle *xs, const char *path, ...)
 {
 	char text[STORE_PATH_ROOM];
 	va_list ap;
@@ -129,7 +129,7 @@ static int watch_wait(struct xs_handle *xs, int64_t deadline)
 	return errno == EAGAIN ? 0 : -errno;
 }
 
-int store_wait_state(
+int tree_wait_state(
 	struct xs_handle *xs, const char *path, unsigned wanted, bool gone, int timeout_ms)
 {
 	int64_t deadline = tool_now_ms() + timeout_ms;
@@ -138,7 +138,7 @@ int store_wait_state(
 	if (!xs_watch(xs, path, "xensim"))
 		return -errno;
 	while (!r) {
-		char *value = store_read(xs, "%s", path);
+		char *value = tree_read(xs, "%s", path);
 		unsigned state = 0;
 
 		if (!value && errno == ENOENT) {
