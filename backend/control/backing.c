@@ -86,7 +86,8 @@ static bool is_file_name(const char *path)
 	return path[0] == '/';
 }
 
-static int read_path(struct node_dir *dir, char **ret_path, struct problem *problem)
+/* To be freed by the caller; NULL with the reason in @ret_error. */
+static char *read_path(struct node_dir *dir, int *ret_error, struct problem *problem)
 {
 	char name[BACKEND_NODE_MAX];
 	char *path = NULL;
@@ -94,17 +95,18 @@ static int read_path(struct node_dir *dir, char **ret_path, struct problem *prob
 
 	if (r == 0)
 		r = store_read(dir->store, dir->txn, name, &path, NULL);
-	if (r)
-		return problem_set(problem, r,
+	if (r) {
+		*ret_error = problem_set(problem, r,
 			"node '%s/physical-device-path' cannot be read: %s: the hotplug script writes the image's path there",
 			dir->path, strerror(-r));
-	if (!is_file_name(path)) {
-		free(path);
-		return problem_set(problem, -EINVAL, "node '%s/physical-device-path' is not a path",
-			dir->path);
+		return NULL;
 	}
-	*ret_path = path;
-	return 0;
+	if (is_file_name(path))
+		return path;
+	free(path);
+	*ret_error = problem_set(
+		problem, -EINVAL, "node '%s/physical-device-path' is not a path", dir->path);
+	return NULL;
 }
 
 static int open_path(const char *path, bool read_only, const struct storage_identity *expected,
@@ -125,14 +127,15 @@ int backing_open(struct store *store, const char *backend, const struct storage_
 {
 	struct node_dir dir = {.store = store, .txn = STORE_NO_TXN, .path = backend};
 	bool read_only = true;
-	char *path = NULL;
+	char *path;
 	int r = read_mode(&dir, &read_only, ret_problem);
 
 	if (r == 0)
 		r = read_info(&dir, ret_info, ret_problem);
-	if (r == 0)
-		r = read_path(&dir, &path, ret_problem);
 	if (r)
+		return r;
+	path = read_path(&dir, &r, ret_problem);
+	if (path == NULL)
 		return r;
 	r = open_path(path, read_only, expected, ret_storage, ret_problem);
 	free(path);

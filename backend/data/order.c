@@ -215,7 +215,20 @@ static void want_sync(struct order *o, uint16_t ref, unsigned queue)
 		start_sync(o, queue);
 }
 
-static void finish_barrier(struct order *o, int error, unsigned queue);
+/*
+ * Answer the active barrier and open the gate behind it. The next one cannot close it yet: the
+ * queues that are parked have to resume first.
+ */
+static void finish_barrier(struct order *o, int error)
+{
+	uint16_t ref = o->active;
+
+	o->active = ORDER_NO_REF;
+	o->own_barrier &= ~bit(queue_of(ref));
+	o->gate &= ~ORDER_GATE_CLOSED;
+	o->wake |= o->members;
+	hand_over(o, ref, STAGE_ANSWER, error);
+}
 
 /* The active barrier may run when every member has parked. */
 static void check_drained(struct order *o, unsigned queue)
@@ -228,7 +241,7 @@ static void check_drained(struct order *o, unsigned queue)
 	if (node->stage != STAGE_DRAIN)
 		return;
 	if (o->fault) {
-		finish_barrier(o, -EIO, queue);
+		finish_barrier(o, -EIO);
 		return;
 	}
 	node->stage = STAGE_SYNC;
@@ -237,7 +250,7 @@ static void check_drained(struct order *o, unsigned queue)
 }
 
 /* Let the next pending barrier close the gate, once all who may resume have resumed. */
-static void close_gate(struct order *o, unsigned queue)
+static void close_gate(struct order *o)
 {
 	if (o->active != ORDER_NO_REF || list_is_empty(&o->barriers))
 		return;
@@ -247,20 +260,6 @@ static void close_gate(struct order *o, unsigned queue)
 	o->node[o->active].stage = STAGE_DRAIN;
 	o->gate |= ORDER_GATE_CLOSED;
 	o->wake |= o->members;
-	check_drained(o, queue);
-}
-
-/* Answer the active barrier and open the gate behind it. */
-static void finish_barrier(struct order *o, int error, unsigned queue)
-{
-	uint16_t ref = o->active;
-
-	o->active = ORDER_NO_REF;
-	o->own_barrier &= ~bit(queue_of(ref));
-	o->gate &= ~ORDER_GATE_CLOSED;
-	o->wake |= o->members;
-	hand_over(o, ref, STAGE_ANSWER, error);
-	close_gate(o, queue);
 }
 
 void order_submit(struct order *o, unsigned queue, unsigned slot, enum order_kind kind)
@@ -274,7 +273,7 @@ void order_submit(struct order *o, unsigned queue, unsigned slot, enum order_kin
 		o->node[ref].stage = STAGE_PENDING;
 		o->own_barrier |= bit(queue);
 		append(o, &o->barriers, ref);
-		close_gate(o, queue);
+		close_gate(o);
 	} else {
 		o->node[ref].stage = STAGE_SYNC;
 		want_sync(o, ref, queue);
@@ -292,7 +291,7 @@ bool order_resume(struct order *o, unsigned queue)
 	if (o->gate & ORDER_GATE_CLOSED)
 		return false;
 	o->parked &= ~bit(queue);
-	close_gate(o, queue);
+	close_gate(o);
 	return true;
 }
 
@@ -312,13 +311,13 @@ bool order_leave(struct order *o, unsigned queue)
 	o->members &= ~bit(queue);
 	o->parked &= ~bit(queue);
 	o->wake &= ~bit(queue);
-	close_gate(o, queue);
+	close_gate(o);
 	check_drained(o, queue);
 	return true;
 }
 
 /* One request's fdatasync has ended. */
-static void advance(struct order *o, uint16_t ref, int error, unsigned queue)
+static void advance(struct order *o, uint16_t ref, int error)
 {
 	struct order_node *node = &o->node[ref];
 
@@ -326,7 +325,7 @@ static void advance(struct order *o, uint16_t ref, int error, unsigned queue)
 		if (!error && node->stage == STAGE_SYNC && node->kind == ORDER_BARRIER_WRITE)
 			hand_over(o, ref, STAGE_DATA, 0);
 		else
-			finish_barrier(o, error, queue);
+			finish_barrier(o, error);
 	} else if (!error && node->kind == ORDER_FLUSH_WRITE) {
 		hand_over(o, ref, STAGE_DATA, 0);
 	} else {
@@ -334,14 +333,14 @@ static void advance(struct order *o, uint16_t ref, int error, unsigned queue)
 	}
 }
 
-static void advance_all(struct order *o, struct order_list *list, int error, unsigned queue)
+static void advance_all(struct order *o, struct order_list *list, int error)
 {
 	struct order_list taken = *list;
 	uint16_t ref;
 
 	list_init(list);
 	while ((ref = pop(o, &taken)) != ORDER_NO_REF)
-		advance(o, ref, error, queue);
+		advance(o, ref, error);
 }
 
 /* Barriers that had not begun when the disk was latched fail like everything after it. */
@@ -364,9 +363,9 @@ void order_synced(struct order *o, unsigned queue, int error)
 		o->wake |= o->members;
 		refuse_pending(o);
 	}
-	advance_all(o, &o->covered, error, queue);
+	advance_all(o, &o->covered, error);
 	if (o->fault)
-		advance_all(o, &o->waiting, -EIO, queue);
+		advance_all(o, &o->waiting, -EIO);
 	else if (!o->sync_queue && !list_is_empty(&o->waiting))
 		start_sync(o, queue);
 }
@@ -376,7 +375,7 @@ void order_written(struct order *o, unsigned queue, unsigned slot, int error)
 	uint16_t ref = ref_of(queue, slot);
 
 	if (error || o->fault) {
-		finish_barrier(o, error ? error : -EIO, queue);
+		finish_barrier(o, error ? error : -EIO);
 		return;
 	}
 	o->node[ref].stage = STAGE_POST;

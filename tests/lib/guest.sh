@@ -105,8 +105,8 @@ done_testing() {
 
 # ---- the beginning and the end of every test ------------------------------------------------
 
-# Everything the test starts inherits descriptor 8, so 7 reads the end of file when all of it has ended.
-mkfifo "$work/alive" && exec 8<>"$work/alive" && exec 7<"$work/alive" || exit 1
+# Everything the test starts inherits descriptor 68, so 67 reads the end of file when all of it has ended.
+mkfifo "$work/alive" && exec 68<>"$work/alive" && exec 67<"$work/alive" || exit 1
 
 # Images lie where direct I/O works as on a host: not on an overlay, whose inodes are not the storage's.
 image_dir() {
@@ -169,8 +169,8 @@ assert_clean() {
     for id in $(xenstore-list /local/domain); do
         [ "$id" = 0 ] || xensim domain-destroy "$id"
     done
-    exec 8>&-
-    read -r -t "$deadline" -u 7 _
+    exec 68>&-
+    read -r -t "$deadline" -u 67 _
     ok $(($? > 128)) "no process is left"
     is "$(find "$BLKBACK_RUNDIR" -name '*.pid' 2>/dev/null)" "" "no pid file is left"
     # Directories above a disk's may stay, empty.
@@ -201,19 +201,19 @@ await() {
 
 # whole COMMAND...: run it and wait until everything it started has ended, too; its status.
 whole() {
-    { ( "$@" 6>&1 1>&5 5>&- ) | cat >&5; return "${PIPESTATUS[0]}"; } 5>&1
+    { ( "$@" 66>&1 1>&65 65>&- ) | cat >&65; return "${PIPESTATUS[0]}"; } 65>&1
 }
 
 # A child's lifeline is a pipe it holds the only end of. Between lifeline and held_by PID start the child.
 declare -A lifelines
 
 lifeline() {
-    mkfifo "$work/lifeline" && exec 6<>"$work/lifeline" && exec {end}<"$work/lifeline"
+    mkfifo "$work/lifeline" && exec 66<>"$work/lifeline" && exec {end}<"$work/lifeline"
     rm "$work/lifeline"
 }
 
 held_by() {
-    exec 6>&-
+    exec 66>&-
     lifelines[$1]=$end
 }
 

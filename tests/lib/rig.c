@@ -407,12 +407,13 @@ void rig_settle(struct rig *rig)
 int rig_setup(void **state)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
+	const char *tmp = getenv("TMPDIR");
 	struct blkfront_options options;
 	char run[PATH_MAX];
 
 	assert_non_null(rig);
 	*state = rig;
-	(void)snprintf(rig->dir, sizeof(rig->dir), "/tmp/rig.XXXXXX");
+	(void)snprintf(rig->dir, sizeof(rig->dir), "%s/rig.XXXXXX", tmp && *tmp ? tmp : "/tmp");
 	assert_non_null(mkdtemp(rig->dir));
 	(void)snprintf(run, sizeof(run), "%s/run", rig->dir);
 	(void)setenv("BLKBACK_RUNDIR", run, 1);

@@ -28,7 +28,7 @@
 #define RIG_NO_SECTOR  UINT64_MAX
 
 struct rig {
-	char dir[64];
+	char dir[128];
 	pid_t storage;
 	int to_storage;
 	FILE *from_storage;
