@@ -29,6 +29,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -489,6 +490,11 @@ int main(int argc, char **argv)
 		(void)fprintf(stderr, "usage: recordfs MOUNTPOINT SIZE\n");
 		return 2;
 	}
+	/* A test that is cut short takes its process group with it: unmount still. */
+	(void)signal(SIGTERM, SIG_IGN);
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
+	(void)signal(SIGPIPE, SIG_IGN);
 	fs.image = calloc(1, fs.size);
 	fs.record = malloc(MAX_RECORD);
 	se = fuse_session_new(&args, &operations, sizeof(operations), NULL);

@@ -25,6 +25,7 @@ requests_seen() {
 }
 
 image=$(new_image disk 16M)
+next=6
 for transfer in persistent=1 persistent=0; do
     check "$transfer: the disk is served" serve "$image"
     check "$transfer: the guest starts" start_guest "$transfer"
@@ -38,7 +39,8 @@ for transfer in persistent=1 persistent=0; do
     exits 0 "$transfer: the worker ends with 0" ended "$worker"
     is "$(grep -c 'left mapped' "$log")" 0 "$transfer: and has nothing mapped"
     rm -f "$work"/requests "$work"/nbd*
-    xensim domain-create "$domid"
+    new_guest "$next"
+    next=$((next + 1))
 done
 assert_clean
 done_testing
