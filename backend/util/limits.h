@@ -25,8 +25,13 @@
 /* Bytes of copy buffers per queue: every slot may need one page per segment. */
 #define LIMIT_COPY_BYTES ((size_t)LIMIT_SLOTS * LIMIT_SEGMENTS * 4096u)
 
-/* Requests one pass takes before completions are looked at again. */
-#define LIMIT_TAKE_PER_PASS LIMIT_SLOTS
+/*
+ * Requests one pass takes, submits together and answers together before it looks for more. Few, so
+ * that guest, worker and storage work at the same time: taking the whole ring at once made the
+ * three wait for each other in turn (4k at 32 in flight: 0.74 of fio on a virtio disk and 0.45 on
+ * tmpfs with 32, 0.93 and 0.85 with 4).
+ */
+#define LIMIT_TAKE_PER_PASS 4
 
 /*
  * Log lines a guest can cause per interval: for each kind of bad request or failed I/O, and for
