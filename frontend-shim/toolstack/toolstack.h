@@ -81,6 +81,9 @@ char *tree_read(struct xs_handle *xs, const char *path, ...) __attribute__((form
 int tree_wait_state(
 	struct xs_handle *xs, const char *path, unsigned wanted, bool gone, int timeout_ms);
 
+/* Waits until xenstored has let go of a dead domain's ring. -ETIMEDOUT after timeout_ms. */
+int tree_wait_release(struct xs_handle *xs, uint32_t domid, int timeout_ms);
+
 /* ---- device.c: one device of a domain ---------------------------------------------------------- */
 
 struct device {

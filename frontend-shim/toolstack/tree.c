@@ -156,3 +156,16 @@ int tree_wait_state(
 	(void)xs_unwatch(xs, path, "xensim");
 	return r < 0 ? r : 0;
 }
+
+int tree_wait_release(struct xs_handle *xs, uint32_t domid, int timeout_ms)
+{
+	int64_t deadline = tool_now_ms() + timeout_ms;
+	int r = 0;
+
+	if (!xs_watch(xs, "@releaseDomain", "xensim"))
+		return -errno;
+	while (!r && xs_is_domain_introduced(xs, domid))
+		r = watch_wait(xs, deadline);
+	(void)xs_unwatch(xs, "@releaseDomain", "xensim");
+	return r;
+}
