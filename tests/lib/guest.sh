@@ -205,7 +205,7 @@ assert_clean() {
 await() {
     local fd watcher value
 
-    exec {fd}< <(exec timeout "$deadline" xenstore-watch "$1" 2>/dev/null)
+    exec {fd}< <(exec timeout --foreground "$deadline" xenstore-watch "$1" 2>/dev/null)
     watcher=$!
     while value=$(xenstore-read "$1" 2>/dev/null); [ "$value" != "$2" ]; do
         read -r -u "$fd" _ || break
@@ -308,14 +308,14 @@ exec_guest() {
 
 # guest_io [OPTION...] COMMAND...: single requests, by blkfront-io
 guest_io() {
-    as_guest timeout "$deadline" blkfront-io "$@"
+    as_guest timeout --foreground "$deadline" blkfront-io "$@"
 }
 
 # with_nbd PARAMETERS COMMAND: the guest's disk as NBD server at $uri while the command runs.
 # Returns when the guest has closed its disk.
 with_nbd() {
     # shellcheck disable=SC2086 # parameters are words
-    whole as_guest timeout -k 10 "$deadline" nbdkit -U - "$plugin" $1 --run "export uri; $2"
+    whole as_guest timeout --foreground -k 10 "$deadline" nbdkit -U - "$plugin" $1 --run "export uri; $2"
 }
 
 # guest_open [OPTION...]: a guest that stays, to be talked to with tell and hear
@@ -354,7 +354,7 @@ guest_close() {
 
     exec {out}<&"$out"
     exec {fd}>&-
-    timeout "$deadline" cat <&"$out" >"$work/last_words"
+    timeout --foreground "$deadline" cat <&"$out" >"$work/last_words"
     exec {out}<&-
     ended "$guest_pid"
 }

@@ -6,7 +6,7 @@
 . "$(dirname "$0")/../lib/guest.sh"
 
 # Every value of the state is seen: the next step is taken only when the last one has been.
-exec {events}< <(exec timeout "$deadline" xenstore-watch "$be/state")
+exec {events}< <(exec timeout --foreground "$deadline" xenstore-watch "$be/state")
 watcher=$!
 states=
 reached() {
