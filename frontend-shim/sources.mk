@@ -18,28 +18,27 @@ xensim-xenbus_SRCS := $(patsubst %,frontend-shim/xenbus/%.c,main bus client requ
 	$(SHIM_MACHINE)
 
 # ---- The block frontend: a library, and the clients built on it --------------------------------
-BLKFRONT_SRCS = $(patsubst %,frontend-shim/blkfront%.c,_options _layout _shadow _pages _xenbus _request) \
-	frontend-shim/blkfront.c \
-	$(RING_SRCS) $(FRONTRING_SRCS)
+BLKFRONT_SRCS = $(patsubst %,frontend-shim/blkfront/%.c,blkfront options layout shadow pages xenbus \
+	request) $(RING_SRCS) $(FRONTRING_SRCS)
 BLKFRONT_LIBS := xengnttab xenevtchn xenstore
 
 PROGRAMS += blkfront-bench blkfront-io
-blkfront-bench_SRCS = frontend-shim/blkfront-bench.c $(BLKFRONT_SRCS)
+blkfront-bench_SRCS = frontend-shim/clients/blkfront-bench.c $(BLKFRONT_SRCS)
 blkfront-bench_LIBS := $(BLKFRONT_LIBS)
-blkfront-io_SRCS = $(patsubst %,frontend-shim/%.c,blkfront-io blkfront_words blkfront_pattern) \
+blkfront-io_SRCS = $(patsubst %,frontend-shim/clients/%.c,blkfront-io words pattern) \
 	$(BLKFRONT_SRCS)
 blkfront-io_LIBS := $(BLKFRONT_LIBS)
 
 SHLIBS += nbdkit-blkfront-plugin.so
-nbdkit-blkfront-plugin.so_SRCS = $(patsubst %,frontend-shim/%.c,nbdkit-blkfront-plugin blkfront_sync) \
+nbdkit-blkfront-plugin.so_SRCS = frontend-shim/clients/nbdkit-blkfront-plugin.c frontend-shim/blkfront/sync.c \
 	$(BLKFRONT_SRCS)
 nbdkit-blkfront-plugin.so_LIBS := $(BLKFRONT_LIBS)
 
 TESTS += blkfront-options-t blkfront-layout-t blkfront-shadow-t blkfront-pattern-t
-blkfront-options-t_SRCS := tests/unit/blkfront-options-t.c frontend-shim/blkfront_options.c
-blkfront-layout-t_SRCS := tests/unit/blkfront-layout-t.c frontend-shim/blkfront_layout.c
-blkfront-shadow-t_SRCS := tests/unit/blkfront-shadow-t.c frontend-shim/blkfront_shadow.c
-blkfront-pattern-t_SRCS := tests/unit/blkfront-pattern-t.c frontend-shim/blkfront_pattern.c
+blkfront-options-t_SRCS := tests/unit/blkfront-options-t.c frontend-shim/blkfront/options.c
+blkfront-layout-t_SRCS := tests/unit/blkfront-layout-t.c frontend-shim/blkfront/layout.c
+blkfront-shadow-t_SRCS := tests/unit/blkfront-shadow-t.c frontend-shim/blkfront/shadow.c
+blkfront-pattern-t_SRCS := tests/unit/blkfront-pattern-t.c frontend-shim/clients/pattern.c
 
 # The toolstack and the tester's tool.
 PROGRAMS += xensim

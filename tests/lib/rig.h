@@ -20,7 +20,7 @@
 
 #include <cmocka.h>
 
-#include "frontend-shim/blkfront.h"
+#include "frontend-shim/blkfront/blkfront.h"
 
 #define RIG_BACKEND    "/local/domain/0/backend/vbd/5/51712"
 #define RIG_DISK_BYTES 1048576u

@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "frontend-shim/blkfront.h"
-#include "frontend-shim/blkfront_layout.h"
+#include "frontend-shim/blkfront/blkfront.h"
+#include "frontend-shim/blkfront/layout.h"
 
 static uint8_t pages[WIRE_SEGMENTS_MAX][WIRE_PAGE_SIZE];
 static uint8_t data[BLKFRONT_MAX_SECTORS * WIRE_SECTOR_SIZE];

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "frontend-shim/blkfront_options.h"
+#include "frontend-shim/blkfront/options.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

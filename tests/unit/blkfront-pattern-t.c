@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "frontend-shim/blkfront_pattern.h"
+#include "frontend-shim/clients/pattern.h"
 
 static uint8_t data[8 * 512];
 

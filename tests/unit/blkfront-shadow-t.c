@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "frontend-shim/blkfront.h"
-#include "frontend-shim/blkfront_shadow.h"
+#include "frontend-shim/blkfront/blkfront.h"
+#include "frontend-shim/blkfront/shadow.h"
 
 #define SLOTS 32
 

@@ -1,4 +1,4 @@
-#include "frontend-shim/blkfront_sync.h"
+#include "frontend-shim/blkfront/sync.h"
 
 #include <errno.h>
 #include <pthread.h>

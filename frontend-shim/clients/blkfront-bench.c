@@ -14,7 +14,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "frontend-shim/blkfront.h"
+#include "frontend-shim/blkfront/blkfront.h"
 
 #define MAX_DEPTH 32
 

@@ -4,13 +4,13 @@
  * One thread. Points into the caller's text. Parsers return 0, or -EINVAL after telling standard error
  * what is wrong: they serve a program for people.
  */
-#ifndef FRONTEND_SHIM_BLKFRONT_WORDS_H
-#define FRONTEND_SHIM_BLKFRONT_WORDS_H
+#ifndef FRONTEND_SHIM_CLIENTS_WORDS_H
+#define FRONTEND_SHIM_CLIENTS_WORDS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "frontend-shim/blkfront_pattern.h"
+#include "frontend-shim/clients/pattern.h"
 #include "ring/request.h"
 
 #define BLKFRONT_WORDS_MAX 16

@@ -3,9 +3,9 @@
 #include <string.h>
 #include <xenevtchn.h>
 
-#include "frontend-shim/blkfront.h"
-#include "frontend-shim/blkfront_impl.h"
-#include "frontend-shim/blkfront_layout.h"
+#include "frontend-shim/blkfront/blkfront.h"
+#include "frontend-shim/blkfront/impl.h"
+#include "frontend-shim/blkfront/layout.h"
 
 /* ---- submit ----------------------------------------------------------------------------------- */
 

@@ -15,9 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "frontend-shim/blkfront.h"
-#include "frontend-shim/blkfront_words.h"
-#include "frontend-shim/blkfront_xenbus.h"
+#include "frontend-shim/blkfront/blkfront.h"
+#include "frontend-shim/blkfront/xenbus.h"
+#include "frontend-shim/clients/words.h"
 
 #define MAX_FLIGHT 32
 #define DATA_SIZE  (BLKFRONT_MAX_SECTORS * WIRE_SECTOR_SIZE)

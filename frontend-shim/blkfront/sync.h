@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "frontend-shim/blkfront.h"
+#include "frontend-shim/blkfront/blkfront.h"
 
 struct blkfront_sync;
 

@@ -1,4 +1,4 @@
-#include "frontend-shim/blkfront_words.h"
+#include "frontend-shim/clients/words.h"
 
 #include <errno.h>
 #include <stdarg.h>

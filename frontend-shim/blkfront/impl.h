@@ -1,14 +1,14 @@
 /*
- * What blkfront.c (life cycle) and blkfront_request.c (requests) share. Nobody else includes this.
+ * What blkfront.c (life cycle) and blkfront/request.c (requests) share. Nobody else includes this.
  *
  * One thread at a time, as blkfront.h says.
  */
 #ifndef FRONTEND_SHIM_BLKFRONT_IMPL_H
 #define FRONTEND_SHIM_BLKFRONT_IMPL_H
 
-#include "frontend-shim/blkfront.h"
-#include "frontend-shim/blkfront_shadow.h"
-#include "frontend-shim/blkfront_xenbus.h"
+#include "frontend-shim/blkfront/blkfront.h"
+#include "frontend-shim/blkfront/shadow.h"
+#include "frontend-shim/blkfront/xenbus.h"
 
 struct xenevtchn_handle;
 

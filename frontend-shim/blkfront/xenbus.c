@@ -1,4 +1,4 @@
-#include "frontend-shim/blkfront_xenbus.h"
+#include "frontend-shim/blkfront/xenbus.h"
 
 #include <errno.h>
 #include <poll.h>

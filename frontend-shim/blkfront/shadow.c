@@ -1,4 +1,4 @@
-#include "frontend-shim/blkfront_shadow.h"
+#include "frontend-shim/blkfront/shadow.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-#include "frontend-shim/blkfront.h"
+#include "frontend-shim/blkfront/blkfront.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +11,7 @@
 
 #include <xen/io/protocols.h>
 
-#include "frontend-shim/blkfront_impl.h"
+#include "frontend-shim/blkfront/impl.h"
 
 #define STATE(name)   (1u << XenbusState##name)
 #define STATE_IS_OVER (STATE(Closed) | STATE(Unknown))

@@ -2,7 +2,7 @@
  * A guest's block frontend, as a C library: what Linux's xen-blkfront does, in the order it does it,
  * through the real libxenstore, libxengnttab (gntshr) and libxenevtchn of the domain it runs in.
  *
- * One thread at a time per object; blkfront_sync.h lets several threads block on one disk. Owns the
+ * One thread at a time per object; blkfront/sync.h lets several threads block on one disk. Owns the
  * ring page, the data pages, the event channel and the store connection. Never logs and never exits:
  * errors are returned and blkfront_error() has them in words. Waits only in the functions that say
  * so, for events, with a deadline. Deliberately able to misbehave: see the last section.
@@ -18,8 +18,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "frontend-shim/blkfront_options.h"
-#include "frontend-shim/blkfront_pages.h"
+#include "frontend-shim/blkfront/options.h"
+#include "frontend-shim/blkfront/pages.h"
 #include "ring/frontring.h"
 
 struct blkfront;

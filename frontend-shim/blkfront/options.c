@@ -1,4 +1,4 @@
-#include "frontend-shim/blkfront_options.h"
+#include "frontend-shim/blkfront/options.h"
 
 #include <errno.h>
 #include <limits.h>

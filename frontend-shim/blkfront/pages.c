@@ -1,4 +1,4 @@
-#include "frontend-shim/blkfront_pages.h"
+#include "frontend-shim/blkfront/pages.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -4,8 +4,8 @@
  * Any thread; pure. Either one byte all over, or words that each tell where and with which seed they
  * were written, so that data that turns up at the wrong place, or is old, is told from the right one.
  */
-#ifndef FRONTEND_SHIM_BLKFRONT_PATTERN_H
-#define FRONTEND_SHIM_BLKFRONT_PATTERN_H
+#ifndef FRONTEND_SHIM_CLIENTS_PATTERN_H
+#define FRONTEND_SHIM_CLIENTS_PATTERN_H
 
 #include <stdbool.h>
 #include <stddef.h>

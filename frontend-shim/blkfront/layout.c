@@ -1,9 +1,9 @@
-#include "frontend-shim/blkfront_layout.h"
+#include "frontend-shim/blkfront/layout.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "frontend-shim/blkfront.h"
+#include "frontend-shim/blkfront/blkfront.h"
 
 int blkfront_layout_contiguous(unsigned first_sect, unsigned nr_sectors,
 	struct blk_segment *ret_seg, unsigned *ret_nr_segments)

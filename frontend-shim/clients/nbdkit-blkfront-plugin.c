@@ -3,7 +3,7 @@
  *
  *   nbdkit -U sock ./nbdkit-blkfront-plugin.so vdev=xvda persistent=0
  *
- * nbdkit's threads call in parallel; blkfront_sync.h takes care of that. One frontend serves all
+ * nbdkit's threads call in parallel; blkfront/sync.h takes care of that. One frontend serves all
  * connections. It connects after nbdkit forked, because the Xen libraries do not survive a fork, and
  * closes when the last connection is gone and nbdkit exits.
  */
@@ -15,7 +15,7 @@
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
 
-#include "frontend-shim/blkfront_sync.h"
+#include "frontend-shim/blkfront/sync.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 

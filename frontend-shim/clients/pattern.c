@@ -1,4 +1,4 @@
-#include "frontend-shim/blkfront_pattern.h"
+#include "frontend-shim/clients/pattern.h"
 
 #include <string.h>
 
