@@ -5,7 +5,8 @@
  *   InitWait --frontend's keys and hotplug-status=connected--> storage opened, queue made,
  *   features published, Connected --frontend leaves--> queue drained, storage flushed and closed
  *
- * Control thread only. Owns the connection to the frontend; the one to the store is the caller's. Logs what becomes of the disk. Times are CLOCK_MONOTONIC milliseconds.
+ * Control thread only. Owns the connection to the frontend; the one to the store is the caller's.
+ * Logs what becomes of the disk. Times are CLOCK_MONOTONIC milliseconds.
  */
 #ifndef BACKEND_CONTROL_VBD_H
 #define BACKEND_CONTROL_VBD_H
@@ -50,8 +51,9 @@ struct vbd {
 };
 
 /*
- * Read where the frontend is and watch both directories. @backend must stay alive and be a valid
- * path. -errno with a sentence when the directory is not there or not a disk's.
+ * Read where the frontend is; watch our directory, and of the frontend's the state alone. @backend
+ * must stay alive and be a valid path. -errno with a sentence when the directory is not there or not
+ * a disk's.
  */
 int vbd_init(struct vbd *vbd, struct store *store, const char *backend, struct problem *ret_problem)
 	__attribute__((nonnull, warn_unused_result));

@@ -2,9 +2,9 @@
  * What the queues of one disk share: the storage and the ordering object.
  *
  * Made and destroyed by the control thread while no queue runs. In between, queue threads call
- * everything below. The lock guards .order and .wake_fd; it is the only lock of the data path and is taken
- * only by requests that need ordering. It is held for a few list operations, never over I/O. The
- * gate word is the order's, published: queues read it relaxed, once per pass.
+ * everything below. The lock guards .order and .wake_fd; it is the only lock of the data path and is
+ * taken only by requests that need ordering. It is held for a few list operations, never over I/O.
+ * The gate word is the order's gate and wake bits, published: queues read it relaxed, once per pass.
  */
 #ifndef BACKEND_DATA_DISK_H
 #define BACKEND_DATA_DISK_H
