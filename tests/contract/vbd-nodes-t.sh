@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/bash
 # xensim vbd-attach writes what libxl 4.17 writes for a disk with script= (nodes, values, permissions,
 # its own copy), and vbd-detach leaves nothing of it.
 set -u
@@ -56,12 +56,16 @@ dir=/libxl/5/device/vbd/51712
 check "libxl's copy" "$(tree $dir)" "$(expected $dir n0 "$backend_keys
 backend=\"/local/domain/0/backend/vbd/5/51712\"")"
 
-# A backend that closes when it is told to. Its last event comes with the end of the directory.
+# A backend that closes when it is told to.
 state=/local/domain/0/backend/vbd/5/51712/state
-xenstore-watch $state | while read -r _; do
+exec 3< <(exec xenstore-watch $state)
+watcher=$!
+while read -r _ <&3; do
     [ "$(xenstore-read $state)" != 5 ] || { xenstore-write $state 6 && break; }
 done &
+backend=$!
 xensim vbd-detach --no-script 5 51712
 check "detached" "$? $(xenstore-ls -f / | grep -c 51712)" "0 0"
-wait
+kill $watcher
+wait $backend
 xensim domain-destroy 5
