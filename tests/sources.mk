@@ -42,7 +42,7 @@ log-limit-t_SRCS    := tests/unit/log-limit-t.c backend/util/log.c
 pidfile-t_SRCS      := tests/unit/pidfile-t.c backend/util/pidfile.c backend/util/problem.c
 
 # A queue and the frontend's end of its ring in one process.
-LOOP_TESTS := queue-pass-t queue-thread-t double-fetch-t
+LOOP_TESTS := queue-pass-t queue-thread-t two-queues-t double-fetch-t
 TESTS += $(LOOP_TESTS) pcache-t
 $(foreach t,$(LOOP_TESTS),$(eval $(t)_SRCS := $(wildcard tests/*/$(t).c) tests/lib/loop.c \
 	tests/lib/fake_engine.c $(DATA_SRCS) backend/util/problem.c $(RING_SRCS) $(FRONTRING_SRCS))$(eval \

@@ -59,7 +59,7 @@ void disk_unlock(struct disk *disk, unsigned self)
 
 	atomic_store_explicit(
 		&disk->gate, disk->order.gate | wake * ORDER_GATE_WAKE(0), memory_order_relaxed);
-	/* A queue that is busy sees its bit in the gate word; one that sleeps needs the eventfd. */
+	/* Told already and not looked since: it will, and sees this too (follow_orders()). */
 	wake_queues(disk, wake & ~told & ~(1u << self));
 	(void)pthread_mutex_unlock(&disk->lock);
 }

@@ -207,10 +207,13 @@ static void start_sync(struct order *o, unsigned queue)
 	o->wake |= bit(queue);
 }
 
-/* @ref needs an fdatasync that starts after this moment; @queue is the one that is awake. */
+/*
+ * @ref needs an fdatasync that starts after this moment; @queue is the one that is awake. One that
+ * was decided upon, but that no queue has been told to start, is as good as one that comes.
+ */
 static void want_sync(struct order *o, uint16_t ref, unsigned queue)
 {
-	append(o, &o->waiting, ref);
+	append(o, o->sync_queue && !o->sync_told ? &o->covered : &o->waiting, ref);
 	if (!o->sync_queue)
 		start_sync(o, queue);
 }

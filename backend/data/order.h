@@ -25,6 +25,11 @@
  * opens it RESUMES. The next barrier closes the gate only when every parked queue has resumed
  * (those waiting for a barrier of their own excepted), so held writes cannot starve.
  *
+ * Hence what "before" and "after" a barrier mean. In its own ring: in the order of the ring. In
+ * another ring: before, unless that queue saw the gate closed before it started the write; a write
+ * that was started is waited for. Two rings have no order of their own that we could keep: what the
+ * guest may rely on, an answer that it has seen, agrees with this.
+ *
  * At most one fdatasync of a disk is running. Whoever needs one waits for a run that starts later
  * than its need; all who wait share the next run.
  */
@@ -113,7 +118,7 @@ struct order {
 	uint16_t active;            /* the barrier that closed the gate */
 	int32_t fault;              /* 0 or the -errno of the fdatasync that failed */
 	struct order_list barriers; /* pending, in order of submission; at most one per queue */
-	struct order_list covered;  /* wait for the running fdatasync */
+	struct order_list covered;  /* wait for the fdatasync of sync_queue */
 	struct order_list waiting;  /* wait for the next one */
 	struct order_list outbox[ORDER_QUEUES];
 	struct order_node node[ORDER_QUEUES * ORDER_SLOTS];
@@ -158,8 +163,9 @@ void order_init(struct order *o) __attribute__((nonnull));
 void order_latch(struct order *o, int error) __attribute__((nonnull));
 
 /*
- * @queue takes part from now on; it starts neither parked nor holding. A gate that is closed
- * already does not wait for it: its port must see the gate before it takes its first request.
+ * @queue takes part from now on; it starts neither parked nor holding. A barrier that is waiting
+ * for the queues to park waits for this one too: its port must see the gate before it takes its
+ * first request, and its thread must run.
  */
 void order_join(struct order *o, unsigned queue) __attribute__((nonnull));
 

@@ -220,6 +220,11 @@ static void follow_orders(struct queue *q)
 			slot_finish(q, action.slot,
 				action.error ? failure_status(slot) : BLKIF_RSP_OKAY);
 	}
+	/*
+	 * order_next() has taken our wake bit back. What the gate says now has to be seen under the
+	 * same lock: nobody wakes us for it again.
+	 */
+	order_port_see(&q->order, order->gate);
 	disk_unlock(q->disk, q->cfg.index);
 }
 
@@ -320,6 +325,13 @@ static void respond(struct queue *q)
 
 /* ---- the pass ---- */
 
+/* What look_at_gate() would act upon: a barrier waits for us to park, or ours are to be released. */
+static bool has_gate_work(struct queue *q)
+{
+	return order_port_must_park(&q->order) ||
+	       order_port_may_resume(&q->order, disk_gate(q->disk));
+}
+
 bool queue_poll_once(struct queue *q)
 {
 	unsigned nr_reaped;
@@ -336,12 +348,8 @@ bool queue_poll_once(struct queue *q)
 	follow_orders(q);
 	move_out(q);
 	respond(q);
-	/*
-	 * Whatever was finished may have opened the way for more; and a held barrier that was let
-	 * go in look_at_gate() waits for this queue to park, which only the next pass does.
-	 */
-	return q->taken.n > 0 || nr_reaped > 0 || q->done.n > 0 || q->look ||
-	       order_port_must_park(&q->order);
+	/* Whatever was finished may have opened the way for more. */
+	return q->taken.n > 0 || nr_reaped > 0 || q->done.n > 0 || q->look || has_gate_work(q);
 }
 
 bool queue_is_idle(const struct queue *q)

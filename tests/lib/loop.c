@@ -36,7 +36,7 @@ static void open_image(struct loop *loop)
 		r = storage_open(path, false, &storage, &problem);
 		(void)unlink(path);
 		if (r == 0) {
-			disk_init(&loop->disk, &storage, 0);
+			disk_init(&loop->own_disk, &storage, 0);
 			return;
 		}
 		(void)close(loop->image_fd);
@@ -46,10 +46,8 @@ static void open_image(struct loop *loop)
 
 /* ---- the guest's memory ------------------------------------------------------------------------ */
 
-void loop_init(struct loop *loop, bool persistent)
+static void share_memory(struct loop *loop)
 {
-	*loop = (struct loop){.persistent = persistent, .report_fd = -1};
-	open_image(loop);
 	loop->report_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	loop->gntshr = xengntshr_open(NULL, 0);
 	loop->evtchn = xenevtchn_open(NULL, 0);
@@ -62,14 +60,34 @@ void loop_init(struct loop *loop, bool persistent)
 	assert_non_null(loop->pages);
 }
 
+void loop_init(struct loop *loop, bool persistent)
+{
+	*loop = (struct loop){.persistent = persistent, .report_fd = -1};
+	open_image(loop);
+	loop->disk = &loop->own_disk;
+	share_memory(loop);
+}
+
+void loop_init_beside(struct loop *loop, struct loop *first)
+{
+	*loop = (struct loop){.persistent = first->persistent,
+		.report_fd = -1,
+		.image_fd = -1,
+		.disk = first->disk,
+		.index = first->index + 1};
+	share_memory(loop);
+}
+
 void loop_fini(struct loop *loop)
 {
 	assert_int_equal(xengntshr_unshare(loop->gntshr, loop->ring_page, 1), 0);
 	assert_int_equal(xengntshr_unshare(loop->gntshr, loop->pages, LOOP_PAGES), 0);
 	assert_int_equal(xengntshr_close(loop->gntshr), 0);
 	assert_int_equal(xenevtchn_close(loop->evtchn), 0);
-	disk_fini(&loop->disk);
-	(void)close(loop->image_fd);
+	if (loop->disk == &loop->own_disk)
+		disk_fini(loop->disk);
+	if (loop->image_fd >= 0)
+		(void)close(loop->image_fd);
 	(void)close(loop->report_fd);
 }
 
@@ -79,6 +97,7 @@ void loop_connect(struct loop *loop)
 {
 	struct problem problem = {.text = ""};
 	struct queue_config cfg = {
+		.index = loop->index,
 		.domid = 0,
 		.nr_ring_refs = 1,
 		.ring_ref = {loop->ring_ref},
@@ -93,7 +112,7 @@ void loop_connect(struct loop *loop)
 	loop->port = (uint32_t)port;
 	cfg.event_channel = loop->port;
 	frontring_init(&loop->ring, WIRE_ABI_64, loop->ring_page, 1);
-	if (queue_create(&cfg, &loop->disk, &loop->queue, &problem))
+	if (queue_create(&cfg, loop->disk, &loop->queue, &problem))
 		fail_msg("%s", problem.text);
 }
 

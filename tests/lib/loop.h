@@ -32,7 +32,9 @@ struct loop {
 	uint8_t *pages;
 	uint32_t ref[LOOP_PAGES];
 	struct frontring ring;
-	struct disk disk;
+	struct disk own_disk;
+	struct disk *disk; /* own_disk, or another loop's */
+	unsigned index;    /* of the queue on that disk */
 	struct queue *queue;
 	int report_fd;
 	int image_fd; /* buffered, for looking */
@@ -41,6 +43,8 @@ struct loop {
 
 /* Grants, a sparse image, a disk; no queue yet. */
 void loop_init(struct loop *loop, bool persistent);
+/* The same for a second queue of @first's disk. To be ended before @first. */
+void loop_init_beside(struct loop *loop, struct loop *first);
 void loop_fini(struct loop *loop);
 
 /* A connection: a fresh ring and queue. The end asserts that all that was mapped was unmapped. */

@@ -19,8 +19,10 @@
  *      between would matter only by changing the gate, but
  *        a queue that parks     held before, or saw a gate that stays closed until it has parked;
  *        a queue that resumes   saw a gate that stays open while it is parked;
- *        a queue that collects  does not depend on the gate, and is woken to look again.
- *      In the other runs these are steps of their own, and all of this is seen to hold.
+ *        a queue that collects  sees the gate as it is then.
+ *      In the other runs these are steps of their own, and all of this is seen to hold; so is that a
+ *      queue is told once of what it has to see, until it collects. In the longest run it is told
+ *      each time, and looks again after it has parked or released.
  *   3. States that differ in names only are one: see print_of_queue().
  *
  * ORDER_OPS=1..6 in the environment bounds the operations: slow builds may want less than all 6.
@@ -82,6 +84,7 @@ struct queue {
 struct world {
 	struct order order;
 	struct queue queue[QUEUES_MAX];
+	uint32_t told;          /* the order's wake bits after the last section */
 	uint16_t active, first; /* the order's, and its first barrier, after the last section */
 	uint8_t nr_taken;
 	uint8_t dirty;         /* some finished write is in no sync yet */
@@ -223,17 +226,21 @@ static void check_gate(const struct world *w)
 
 /* ---- the smallest queue ---- */
 
-/* What the lock's holder does last: wake the others. */
+/*
+ * What the lock's holder does last: wake the others. Who was told before and has not collected since
+ * is not told again, as in disk_unlock().
+ */
 static void unlock(struct world *w, unsigned self)
 {
 	for (unsigned q = 0; q < plan->queues; q++) {
 		if (!(w->order.wake & (1u << q)))
 			continue;
 		CHECK(w->queue[q].member);
-		if (q != self)
+		if (q != self && !(w->told & (1u << q)))
 			w->queue[q].awake = w->queue[q].poked = 1;
 	}
-	w->order.wake = 0;
+	w->told = plan->split ? w->order.wake : 0;
+	w->order.wake = w->told;
 	check_gate(w);
 	w->active = w->order.active;
 	w->first = w->order.barriers.head;
@@ -283,6 +290,12 @@ static void look(struct world *w, unsigned q)
 	}
 }
 
+/* A real pass collects what there is, not having looked at the gate again. */
+static uint8_t after_section(void)
+{
+	return plan->split ? COLLECT : LOOK;
+}
+
 /* Release held requests, in one step up to one that asks: that is a section of the lock. */
 static void release(struct world *w, unsigned q)
 {
@@ -312,7 +325,10 @@ static void start_sync(struct world *w, unsigned q)
 	}
 }
 
-/* Collect all actions in one section of the lock and do them. With none, fall asleep. */
+/*
+ * Collect all actions in one section of the lock and do them; see the gate in it, too. With nothing
+ * to do, fall asleep.
+ */
 static void collect(struct world *w, unsigned q)
 {
 	struct queue *queue = &w->queue[q];
@@ -320,7 +336,6 @@ static void collect(struct world *w, unsigned q)
 
 	queue->section = LOOK;
 	queue->awake = queue->poked;
-	w->order.wake = 1u << q; /* may be left from a section of our own */
 	while (order_next(&w->order, q, &action)) {
 		queue->awake = 1;
 		if (action.verb == ORDER_DO_SYNC) {
@@ -333,7 +348,11 @@ static void collect(struct world *w, unsigned q)
 			order_port_done(&queue->port, action.slot);
 		}
 	}
-	CHECK(w->order.wake == 0);
+	order_port_see(&queue->port, w->order.gate);
+	unlock(w, q);
+	CHECK(!(w->order.wake & (1u << q)));
+	if (order_port_must_park(&queue->port) || order_port_may_resume(&queue->port, w->order.gate))
+		queue->awake = 1;
 }
 
 static void pass(struct world *w, unsigned q, unsigned arg __attribute__((unused)))
@@ -349,7 +368,7 @@ static void pass(struct world *w, unsigned q, unsigned arg __attribute__((unused
 		queue->port.parked = true;
 		order_park(&w->order, q);
 		unlock(w, q);
-		queue->section = LOOK;
+		queue->section = after_section();
 	} else if (queue->section == RESUME) {
 		/* Nobody can have closed the gate since the look. */
 		CHECK(order_resume(&w->order, q));
@@ -400,7 +419,6 @@ static void sync_ends(struct world *w, unsigned q, unsigned fails)
 /* At any moment when the port runs and holds no write: the disk must know of all the rest. */
 static void leave(struct world *w, unsigned q, unsigned arg __attribute__((unused)))
 {
-	w->order.wake = 1u << q; /* may be left from a section of our own */
 	if (order_leave(&w->order, q)) {
 		CHECK(w->queue[q].nr_live == 0);
 		CHECK(!w->sync_running || w->sync_queue != q);
@@ -408,7 +426,6 @@ static void leave(struct world *w, unsigned q, unsigned arg __attribute__((unuse
 		order_port_init(&w->queue[q].port);
 		unlock(w, q);
 	}
-	w->order.wake = 0;
 }
 
 static void join(struct world *w, unsigned q, unsigned arg __attribute__((unused)))
@@ -426,6 +443,9 @@ static bool has_nothing_to_see(const struct world *w, unsigned q)
 
 	if (o->outbox[q].head != ORDER_NO_REF || (o->sync_queue == 1u << q && !o->sync_told))
 		return false;
+	/* Told for nothing: between its look and its collecting there may be something. */
+	if (plan->split && o->wake & (1u << q))
+		return false;
 	if (!w->queue[q].member)
 		return true;
 	order_port_see(&port, o->gate);
@@ -442,14 +462,16 @@ static void settle(struct world *w)
 		unsigned slot;
 
 		if (queue->section == RELEASE && order_port_release(&port, &slot) == ORDER_HELD)
-			queue->section = LOOK;
+			queue->section = after_section();
 		if (queue->section != LOOK)
 			continue;
-		queue->poked = 0;
-		if (has_nothing_to_see(w, q))
-			queue->awake = 0;
-		else
+		if (!has_nothing_to_see(w, q)) {
 			CHECK(queue->awake);
+			continue;
+		}
+		queue->awake = queue->poked = 0;
+		w->order.wake &= ~(1u << q);
+		w->told &= ~(1u << q);
 	}
 }
 
@@ -498,7 +520,7 @@ static uint64_t print_of_queue(const struct world *w, unsigned q)
 		port->barrier, port->faulty, queue->member, queue->awake, queue->poked,
 		queue->section, queue->knows_fault, o->members >> q & 1, o->parked >> q & 1,
 		o->own_barrier >> q & 1, o->sync_queue >> q & 1,
-		w->sync_running && w->sync_queue == q, o->active / ORDER_SLOTS == q,
+		w->sync_running && w->sync_queue == q, o->wake >> q & 1, o->active / ORDER_SLOTS == q,
 		o->barriers.head / ORDER_SLOTS == q};
 	uint64_t print = 0, held = 16, words[3];
 
