@@ -62,5 +62,5 @@ SCRIPT_TESTS += $(patsubst %,tests/system/%-t.sh,connect integrity-qemu-io integ
 	xenstored-lost backend-vanishes hotplug-verbs hotplug-sharing storage-errors disk-full usage \
 	second-worker blockdev)
 SCRIPT_TESTS += $(patsubst %,tests/hostile/%-t.sh,bad-requests ring-overrun bad-nodes grant-tricks \
-	notify-storm reconnect-storm log-flood)
+	notify-storm report-storm reconnect-storm log-flood)
 # ---- end of: whole programs -----------------------------------------------------------------------

@@ -14,12 +14,12 @@ static void tell(struct report *report, unsigned cause, uint64_t now_ms, uint64_
 }
 
 static void tell_storage(struct report *report, unsigned cause, uint64_t now_ms, uint64_t told,
-	const struct queue_stats *now, uint64_t counted, const char *what)
+	uint64_t counted, uint64_t error, const char *what)
 {
 	if (counted == told || !log_limit_pass(&report->limit[cause], now_ms, LIMIT_LOG_TROUBLE))
 		return;
-	log_err("%s failed: %s (%" PRIu64 " so far on this connection)", what,
-		strerror((int)now->last_error), counted);
+	log_err("%s failed: %s (%" PRIu64 " so far on this connection)", what, strerror((int)error),
+		counted);
 }
 
 void report_trouble(struct report *report, const struct queue_stats *now, uint64_t now_ms)
@@ -31,11 +31,12 @@ void report_trouble(struct report *report, const struct queue_stats *now, uint64
 			blk_reason_text(i));
 	tell(report, REPORT_GUEST_PAGES, now_ms, told->failed_guest, now->failed_guest, LOG_WARNING,
 		"guest pages could not be read or written: their grants are not good");
-	tell_storage(report, REPORT_READS, now_ms, told->failed_reads, now, now->failed_reads,
-		"a read from the storage");
-	tell_storage(report, REPORT_WRITES, now_ms, told->failed_writes, now, now->failed_writes,
-		"a write to the storage");
-	tell_storage(report, REPORT_SYNCS, now_ms, told->failed_syncs, now, now->failed_syncs,
+	tell_storage(report, REPORT_READS, now_ms, told->failed_reads, now->failed_reads,
+		now->last_read_error, "a read from the storage");
+	tell_storage(report, REPORT_WRITES, now_ms, told->failed_writes, now->failed_writes,
+		now->last_write_error, "a write to the storage");
+	tell_storage(report, REPORT_SYNCS, now_ms, told->failed_syncs, now->failed_syncs,
+		now->last_sync_error,
 		"data the guest wrote may be lost, and all further writes and flushes fail until the disk is detached and attached again: fdatasync");
 	*told = *now;
 }
@@ -50,9 +51,7 @@ void report_totals(const struct queue_stats *s)
 		 " read_sectors=%" PRIu64 " write_sectors=%" PRIu64 " fdatasyncs=%" PRIu64
 		 " refused=%" PRIu64 " failed=%" PRIu64,
 		s->reads, s->writes, s->flushes, s->barriers, s->read_sectors, s->write_sectors,
-		s->syncs, refused,
-		s->failed_guest + s->failed_reads + s->failed_writes + s->failed_syncs +
-			s->refused_faulty);
+		s->syncs, refused, s->failed);
 	log_info("moved segments_mapped=%" PRIu64 " segments_copied=%" PRIu64
 		 " grants_mapped=%" PRIu64 " grants_unmapped=%" PRIu64 " events=%" PRIu64
 		 " notifications=%" PRIu64 " passes=%" PRIu64,

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "backend/control/vbd.h"
+#include "backend/util/limits.h"
 #include "backend/util/log.h"
 #include "xenstore/path.h"
 #include "xenstore/store.h"
@@ -27,6 +28,8 @@ struct worker {
 	int timer_fd;
 	bool has_vbd;
 	bool is_ready;
+	bool has_report;       /* the queue has told us, and we have not heeded it */
+	uint64_t next_heed_ms; /* not before */
 	void (*ready)(void *ctx);
 	void *ctx;
 };
@@ -161,12 +164,34 @@ static void heed_timer(struct worker *w)
 	}
 }
 
-static void heed_queue(struct worker *w)
+/* The queue does not tell us again before we have heeded it: so a guest cannot keep us busy. */
+static void note_report(struct worker *w)
 {
 	uint64_t count;
 
 	(void)!read(w->vbd.conn.report_fd, &count, sizeof(count));
-	(void)vbd_heed_queue(&w->vbd, now_ms());
+	w->has_report = true;
+}
+
+static void heed_report(struct worker *w)
+{
+	uint64_t now = now_ms();
+
+	if (!w->has_report || now < w->next_heed_ms)
+		return;
+	w->has_report = false;
+	w->next_heed_ms = now + LIMIT_REPORT_INTERVAL_MS;
+	(void)vbd_heed_queue(&w->vbd, now);
+}
+
+/* For epoll: until the report may be heeded, or for ever. */
+static int patience_ms(const struct worker *w)
+{
+	uint64_t now = now_ms();
+
+	if (!w->has_report)
+		return -1;
+	return now < w->next_heed_ms ? (int)(w->next_heed_ms - now) : 0;
 }
 
 static void heed(struct worker *w, int fd)
@@ -176,7 +201,7 @@ static void heed(struct worker *w, int fd)
 	else if (fd == w->timer_fd)
 		heed_timer(w);
 	else if (fd == w->vbd.conn.report_fd)
-		heed_queue(w);
+		note_report(w);
 	else
 		heed_store(w);
 }
@@ -191,8 +216,10 @@ static void serve(struct worker *w)
 			w->is_ready = true;
 			w->ready(w->ctx);
 		}
-		if (epoll_wait(w->epoll_fd, &event, 1, -1) == 1)
+		if (epoll_wait(w->epoll_fd, &event, 1, patience_ms(w)) == 1)
 			heed(w, event.data.fd);
+		if (w->vbd.end == VBD_LIVES)
+			heed_report(w);
 	}
 }
 

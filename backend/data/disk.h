@@ -1,8 +1,8 @@
 /*
  * What the queues of one disk share: the storage and the ordering object.
  *
- * Made and destroyed by the control thread while no queue runs. In between, queue threads call
- * everything below. The lock guards .order and .wake_fd; it is the only lock of the data path and is
+ * Made and destroyed by the control thread while no queue runs; it also joins and leaves for a queue
+ * that does not run, and may ask for the fault. In between, queue threads call everything below. The lock guards .order and .wake_fd; it is the only lock of the data path and is
  * taken only by requests that need ordering. It is held for a few list operations, never over I/O.
  * The gate word is the order's gate and wake bits, published: queues read it relaxed, once per pass.
  */

@@ -2,8 +2,9 @@
  * Asynchronous I/O on one descriptor: the run-time seam below a queue.
  *
  * Thread: the one queue thread that owns the engine. A queue puts I/O into the engine, commits all
- * of a pass with one call, and reaps what has ended; nothing blocks. Each I/O that was put is
- * reaped exactly once, also when the kernel refused it. Capacity is fixed at creation; nothing is
+ * of a pass with one call, and reaps what has ended. Nothing waits for the storage, but for an
+ * fdatasync the kernel had no memory to start. Each I/O that was put is reaped exactly once, also
+ * when the kernel refused it. Capacity is fixed at creation; nothing is
  * allocated later. Durability is the descriptor's and the SYNC's: an engine adds nothing.
  */
 #ifndef BACKEND_DATA_ENGINE_H

@@ -10,7 +10,7 @@
 /*
  *   free: iocbs nobody uses          a stack of pointers
  *   queued: put, not yet accepted    a FIFO of pointers; io_submit takes from its head
- *   failed: refused by io_submit     reaped before anything else
+ *   failed: refused by io_submit     reaped before anything else, with their results
  *
  * An iocb's `.data` points to its slot; size and tag lie beside it.
  */
@@ -66,12 +66,18 @@ static void aio_put(struct engine *e, const struct engine_io *io)
 	a->queued[a->nr_queued++] = &slot->iocb;
 }
 
-/* The first queued iocb will never be accepted: report it as finished. */
+/*
+ * The first queued iocb will never be accepted: report it as finished. A refused fdatasync is done
+ * here and now: that the kernel had no memory for it says nothing about the data, and a failed one
+ * latches the disk (D5).
+ */
 static void fail_first(struct engine_aio *a, int error)
 {
 	struct aio_slot *slot = a->queued[0]->data;
 	uint64_t one = 1;
 
+	if (slot->iocb.aio_lio_opcode == IO_CMD_FDSYNC)
+		error = fdatasync(slot->iocb.aio_fildes) < 0 ? -errno : 0;
 	a->failed[a->nr_failed++] = (struct engine_done){.tag = slot->tag, .error = error};
 	a->free[a->nr_free++] = slot;
 	a->nr_queued--;

@@ -27,7 +27,7 @@ struct guest {
 	uint32_t domid;
 };
 
-/* -errno when /dev/xen/gntdev is not there or @max_pages cannot be had. */
+/* -errno when /dev/xen/gntdev cannot be used. @max_pages is what will be mapped at most: a wish. */
 int guest_open(struct guest *guest, uint32_t domid, unsigned max_pages, struct queue_stats *stats)
 	__attribute__((nonnull, warn_unused_result));
 

@@ -1,6 +1,7 @@
 /*
  * One pass of a queue: a request's way from the ring to its response, top to bottom. Queue thread
- * only. Nothing here blocks, allocates or logs. Letters name rules of backend/DESIGN.md (D) and
+ * only. Nothing here allocates, logs, or waits for the storage, the guest or another queue, but for
+ * the disk's lock where a request needs ordering. Letters name rules of backend/DESIGN.md (D) and
  * ring/PROTOCOL.md (R).
  */
 #include <unistd.h>
@@ -48,6 +49,7 @@ static int16_t failure_status(const struct slot *slot)
 static void refuse_request(struct queue *q, unsigned s, enum blk_reason reason)
 {
 	stat_add(&q->stats.refused[reason], 1);
+	q->slot[s].refused = true;
 	slot_finish(q, s, blk_reason_status(reason));
 }
 
@@ -61,6 +63,7 @@ static void take_one(struct queue *q)
 	backring_take(&q->ring, &wire);
 	slot->way = SLOT_NO_DATA;
 	slot->ordered = false;
+	slot->refused = false;
 	blk_request_decode(q->cfg.abi, &wire, &slot->req);
 	reason = blk_request_check(&slot->req, &q->cfg.limits);
 	if (reason != BLK_REQUEST_OK) {
@@ -142,7 +145,6 @@ static void obey(struct queue *q, unsigned s, enum order_verdict verdict)
 		q->look = true;
 		break;
 	case ORDER_REFUSE:
-		stat_add(&q->stats.refused_faulty, 1);
 		slot_finish(q, s, failure_status(slot));
 		break;
 	}
@@ -230,17 +232,17 @@ static void follow_orders(struct queue *q)
 
 /* ---- 4. reap: what the storage has finished ---- */
 
-static void count_failure(struct queue *q, uint64_t *counter, int error)
+static void count_failure(struct queue *q, uint64_t *counter, uint64_t *last_error, int error)
 {
 	stat_add(counter, 1);
-	stat_set(&q->stats.last_error, (uint64_t)-error);
+	stat_set(last_error, (uint64_t)-error);
 	queue_report(q);
 }
 
 static void reap_sync(struct queue *q, int error)
 {
 	if (error)
-		count_failure(q, &q->stats.failed_syncs, error);
+		count_failure(q, &q->stats.failed_syncs, &q->stats.last_sync_error, error);
 	stat_add(&q->stats.syncs, 1);
 	order_synced(disk_lock(q->disk), q->cfg.index, error);
 	disk_unlock(q->disk, q->cfg.index);
@@ -251,11 +253,10 @@ static void reap_request(struct queue *q, unsigned s, int error)
 {
 	struct slot *slot = &q->slot[s];
 
-	if (error)
-		count_failure(q,
-			slot->req.op == BLKIF_OP_READ ? &q->stats.failed_reads
-						      : &q->stats.failed_writes,
-			error);
+	if (error && slot->req.op == BLKIF_OP_READ)
+		count_failure(q, &q->stats.failed_reads, &q->stats.last_read_error, error);
+	else if (error)
+		count_failure(q, &q->stats.failed_writes, &q->stats.last_write_error, error);
 	if (slot->req.op == BLKIF_OP_WRITE_BARRIER) {
 		/* Its data is written; the answer comes after the fdatasync (D2). */
 		slot->state = SLOT_ORDERED;
@@ -313,6 +314,8 @@ static void respond(struct queue *q)
 
 		if (slot->status == BLKIF_RSP_OKAY)
 			count_success(q, &slot->req);
+		else if (!slot->refused)
+			stat_add(&q->stats.failed, 1);
 		backring_respond(&q->ring, slot->req.id, slot->req.op, slot->status);
 		slot->state = SLOT_FREE;
 		list_add(&q->free, s);

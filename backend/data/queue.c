@@ -36,6 +36,8 @@ static int attach_ring(struct queue *q, struct problem *ret_problem)
 			"ring-ref %u of domain %u cannot be mapped: %s: did the frontend grant it read-write to this domain?",
 			cfg->ring_ref[0], cfg->domid, strerror(errno));
 	backring_init(&q->ring, cfg->abi, q->ring_pages, cfg->nr_ring_refs);
+	/* A request that finds no slot would keep the thread from sleeping. */
+	assert(q->ring.nr_slots <= LIMIT_SLOTS);
 	if (!backring_is_fresh(&q->ring))
 		return problem_set(ret_problem, -EBUSY,
 			"the ring of domain %u has been served before, by a worker that is gone: it cannot be taken over; the guest has to reconnect (reboot it, or detach and attach the disk)",

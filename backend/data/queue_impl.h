@@ -1,7 +1,7 @@
 /*
  * The inside of a queue, for queue.c (its life), pass.c (its work) and move.c (its data).
  *
- * Everything belongs to the queue thread while it runs, except the three words at the end.
+ * Everything belongs to the queue thread while it runs, except the statistics and the three words at the end.
  */
 #ifndef BACKEND_DATA_QUEUE_IMPL_H
 #define BACKEND_DATA_QUEUE_IMPL_H

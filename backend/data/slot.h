@@ -17,7 +17,7 @@
 
 enum slot_state {
 	SLOT_FREE = 0,
-	SLOT_TAKEN,   /* copied, checked, its pages at hand */
+	SLOT_TAKEN,   /* copied and checked; move_in() gets at its pages */
 	SLOT_HELD,    /* behind a closed gate */
 	SLOT_ORDERED, /* the ordering object decides when */
 	SLOT_IO,      /* the engine has it */
@@ -35,6 +35,7 @@ struct slot {
 	uint8_t state;
 	uint8_t way;
 	uint8_t ordered;               /* the ordering port counts it: order_port_done() is due */
+	uint8_t refused;               /* a bad request, counted by its reason */
 	int16_t status;                /* BLKIF_RSP_*, valid when DONE */
 	uint16_t page[LIMIT_SEGMENTS]; /* DIRECT: indexes in the persistent cache */
 	struct blk_request req;

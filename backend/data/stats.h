@@ -17,12 +17,15 @@ struct queue_stats {
 	uint64_t read_sectors; /* 512-byte units */
 	uint64_t write_sectors;
 	uint64_t refused[BLK_REASON_COUNT]; /* bad requests, by reason */
-	uint64_t failed_guest;              /* guest pages could not be reached */
-	uint64_t failed_reads;              /* the storage said no */
+	uint64_t failed;       /* answered with an error, the bad ones above not counted */
+	uint64_t failed_guest; /* guest pages could not be reached */
+	uint64_t failed_reads; /* the storage said no */
 	uint64_t failed_writes;
 	uint64_t failed_syncs;
-	uint64_t refused_faulty;  /* writes and flushes refused because the disk is latched */
-	uint64_t syncs;           /* fdatasyncs done */
+	uint64_t last_read_error; /* the errno of the last of each, or 0 */
+	uint64_t last_write_error;
+	uint64_t last_sync_error;
+	uint64_t syncs;           /* fdatasyncs that ended, failed ones too */
 	uint64_t grants_mapped;   /* ring page included */
 	uint64_t grants_unmapped; /* ... equal when the queue is destroyed */
 	uint64_t segments_mapped; /* moved through mapped pages */
@@ -30,7 +33,6 @@ struct queue_stats {
 	uint64_t events;          /* wake-ups by the frontend */
 	uint64_t notifications;   /* events sent to the frontend */
 	uint64_t passes;
-	uint64_t last_error; /* errno of the last storage failure */
 };
 
 /* Queue thread only. */

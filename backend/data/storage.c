@@ -114,6 +114,19 @@ static int probe_block_device(
 	return 0;
 }
 
+/*
+ * The file system's block, within what guests know as a physical sector. A write of less makes it
+ * zero or read the rest of a new block, in the thread that submits it.
+ */
+static unsigned preferred_unit(const struct stat *st)
+{
+	unsigned unit = STORAGE_SECTOR_SIZE;
+
+	while (unit < SAFE_MEMORY_ALIGN && (blksize_t)unit < st->st_blksize)
+		unit *= 2;
+	return unit;
+}
+
 static int probe_file(
 	const char *path, struct storage *s, unsigned *ret_unit, struct problem *ret_problem)
 {
@@ -129,7 +142,7 @@ static int probe_file(
 			"'%s': its size of %lld bytes is not a multiple of 512: extend it with truncate -s %%512",
 			path, (long long)st.st_size);
 	s->nr_sectors = (uint64_t)st.st_size / STORAGE_SECTOR_SIZE;
-	s->physical_sector_size = STORAGE_SECTOR_SIZE;
+	s->physical_sector_size = preferred_unit(&st);
 	*ret_unit = STORAGE_SECTOR_SIZE;
 	return 0;
 }

@@ -23,10 +23,11 @@ struct storage_identity {
 };
 
 struct storage {
-	int fd;                        /* -1 when closed; O_DIRECT, O_RDONLY if read_only */
-	uint64_t nr_sectors;           /* 512-byte units */
-	unsigned physical_sector_size; /* bytes; what the guest should align to */
-	unsigned memory_align;         /* bytes: where a buffer for direct I/O may begin */
+	int fd;              /* -1 when closed; O_DIRECT, O_RDONLY if read_only */
+	uint64_t nr_sectors; /* 512-byte units */
+	unsigned
+		physical_sector_size; /* bytes; what the guest should align to: a file system's block */
+	unsigned memory_align;        /* bytes: where a buffer for direct I/O may begin */
 	bool read_only;
 	bool is_block_device;
 	struct storage_identity identity;

@@ -28,8 +28,7 @@
 /*
  * Requests one pass takes, submits together and answers together before it looks for more. Few, so
  * that guest, worker and storage work at the same time: taking the whole ring at once made the
- * three wait for each other in turn (4k at 32 in flight: 0.74 of fio on a virtio disk and 0.45 on
- * tmpfs with 32, 0.93 and 0.85 with 4).
+ * three wait for each other in turn (backend/DESIGN.md, section 8).
  */
 #define LIMIT_TAKE_PER_PASS 4
 
@@ -40,6 +39,9 @@
 #define LIMIT_LOG_TROUBLE     1u
 #define LIMIT_LOG_LIFE        8u
 #define LIMIT_LOG_INTERVAL_MS 10000u
+
+/* The control thread looks at what a queue counted no more often than this. */
+#define LIMIT_REPORT_INTERVAL_MS 100u
 
 /* Longest value read from a frontend's node; all we read are short numbers and words. */
 #define LIMIT_FRONTEND_VALUE 64

@@ -307,6 +307,35 @@ static void test_pages_in_use_stay(void **state)
 
 #define PASS_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* One fdatasync fails: that flush, and whatever is refused because of it, is counted once each (D5). */
+static void test_counts_what_failed(void **state)
+{
+	struct frontring_response rsp;
+	struct queue_stats stats;
+
+	(void)state;
+	loop_put(&loop, 0, BLKIF_OP_FLUSH_DISKCACHE, 0, 0, 0);
+	loop_push(&loop);
+	run();
+	fake_engine_end(&fake, ENGINE_SYNC, -EIO);
+	run();
+	loop_put(&loop, 1, BLKIF_OP_FLUSH_DISKCACHE, 0, 0, 0);
+	loop_put(&loop, 2, BLKIF_OP_WRITE_BARRIER, 0, 0, 0);
+	loop_put(&loop, 3, BLKIF_OP_WRITE, 0, 0, 1);
+	loop_push(&loop);
+	run();
+	for (unsigned i = 0; i < 4; i++) {
+		assert_true(loop_get(&loop, &rsp));
+		assert_int_equal(rsp.status, rsp.id == 3 ? BLKIF_RSP_ERROR : WIRE_RSP_FLUSH_FAILED);
+	}
+	stats = queue_stats(loop.queue);
+	assert_int_equal(stats.failed, 4);
+	assert_int_equal(stats.failed_syncs, 1);
+	assert_int_equal(stats.last_sync_error, EIO);
+	assert_int_equal(stats.flushes + stats.barriers + stats.writes, 0);
+	assert_int_equal(fake.nr_puts, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -318,6 +347,7 @@ int main(void)
 		PASS_TEST(test_barrier_holds_write_during_sync),
 		PASS_TEST(test_barriers_need_no_company),
 		PASS_TEST(test_errors_go_to_their_requests),
+		PASS_TEST(test_counts_what_failed),
 		PASS_TEST(test_pages_in_use_stay),
 		cmocka_unit_test_setup_teardown(test_copy_maps_nothing, set_up_copy, tear_down),
 		cmocka_unit_test_setup_teardown(test_bad_grants_fail_alone, set_up_copy, tear_down),

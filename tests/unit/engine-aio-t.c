@@ -263,6 +263,24 @@ static void test_full_kernel_of_others(void **state)
 	assert_int_equal(error[1], 0);
 }
 
+/* That a sync cannot be started is no answer to whether the data is safe: it is done at once. */
+static void test_refused_sync_is_done(void **state)
+{
+	struct fixture *f = *state;
+	int error[CAPACITY];
+
+	kernel.nr_refusals = 1;
+	put(f, ENGINE_SYNC, f->fd, 0, 0);
+	f->engine->ops->commit(f->engine);
+	reap_all(f, 1, CAPACITY, error);
+	assert_int_equal(error[0], 0);
+	kernel.nr_refusals = 1;
+	put(f, ENGINE_SYNC, -1, 0, 0);
+	f->engine->ops->commit(f->engine);
+	reap_all(f, 1, CAPACITY, error);
+	assert_int_equal(error[0], -EBADF);
+}
+
 static void test_places_are_used_again(void **state)
 {
 	struct fixture *f = *state;
@@ -291,6 +309,7 @@ int main(void)
 		ENGINE_TEST(test_partial_acceptance),
 		ENGINE_TEST(test_full_kernel_is_tried_again),
 		ENGINE_TEST(test_full_kernel_of_others),
+		ENGINE_TEST(test_refused_sync_is_done),
 		ENGINE_TEST(test_places_are_used_again),
 	};
 

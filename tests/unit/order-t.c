@@ -351,7 +351,8 @@ static void collect(struct world *w, unsigned q)
 	order_port_see(&queue->port, w->order.gate);
 	unlock(w, q);
 	CHECK(!(w->order.wake & (1u << q)));
-	if (order_port_must_park(&queue->port) || order_port_may_resume(&queue->port, w->order.gate))
+	if (order_port_must_park(&queue->port) ||
+		order_port_may_resume(&queue->port, w->order.gate))
 		queue->awake = 1;
 }
 
@@ -520,8 +521,8 @@ static uint64_t print_of_queue(const struct world *w, unsigned q)
 		port->barrier, port->faulty, queue->member, queue->awake, queue->poked,
 		queue->section, queue->knows_fault, o->members >> q & 1, o->parked >> q & 1,
 		o->own_barrier >> q & 1, o->sync_queue >> q & 1,
-		w->sync_running && w->sync_queue == q, o->wake >> q & 1, o->active / ORDER_SLOTS == q,
-		o->barriers.head / ORDER_SLOTS == q};
+		w->sync_running && w->sync_queue == q, o->wake >> q & 1,
+		o->active / ORDER_SLOTS == q, o->barriers.head / ORDER_SLOTS == q};
 	uint64_t print = 0, held = 16, words[3];
 
 	memcpy(words, parts, sizeof(words));
