@@ -14,4 +14,4 @@ blkback-vbd_SRCS := backend/vbd_main.c $(CONTROL_SRCS) $(DATA_SRCS) $(UTIL_SRCS)
 blkback-vbd_LIBS := xengnttab xenevtchn xentoollog xenstore aio
 
 TESTS += order-t
-order-t_SRCS := tests/unit/order-t.c backend/data/order.c
+order-t_SRCS := tests/unit/order-t.c tests/unit/order-print.c backend/data/order.c

@@ -23,7 +23,7 @@
  *      In the other runs these are steps of their own, and all of this is seen to hold; so is that a
  *      queue is told once of what it has to see, until it collects. In the longest run it is told
  *      each time, and looks again after it has parked or released.
- *   3. States that differ in names only are one: see print_of_queue().
+ *   3. States that differ in names only are one: see order-print.c.
  *
  * ORDER_OPS=1..6 in the environment bounds the operations: slow builds may want less than all 6.
  */
@@ -38,67 +38,12 @@
 
 #include <cmocka.h>
 
-#include "backend/data/order.h"
+#include "tests/unit/order-world.h"
 
-#define QUEUES_MAX 3
-#define OPS_MAX    6
-#define DEPTH_MAX  200
-#define SEEN_MAX   ((size_t)1 << 25)
-#define FAILS      16u /* added to the slot whose write, or given to a sync that, fails */
+#define DEPTH_MAX 200
+#define SEEN_MAX  ((size_t)1 << 25)
 
-/* What became of an operation: bits of op.facts. */
-#define ASKED         1u   /* the disk knows about it */
-#define ASKED_FIRST   2u   /* ... before the running sync started */
-#define COVERED       4u   /* a sync that started after it asked has ended well */
-#define WRITING       8u   /* its data is in the storage */
-#define WRITTEN       16u  /* its data was written */
-#define WRITTEN_FIRST 32u  /* ... before the running sync started */
-#define STABLE        64u  /* a sync that started after it was written has ended well */
-#define FAILED        128u /* its data could not be written */
-
-/* A taken operation, in the slot of its queue with the same index. */
-struct op {
-	uint8_t live, kind;
-	uint8_t place; /* its place among the live operations of its ring, from 0 */
-	uint8_t facts;
-};
-
-/* Values of queue.section. */
-#define LOOK    0
-#define PARK    1
-#define RESUME  2
-#define RELEASE 3
-#define COLLECT 4
-
-struct queue {
-	struct order_port port;
-	struct op op[OPS_MAX];
-	uint8_t nr_live;
-	uint8_t member, awake;
-	uint8_t poked;       /* the eventfd was written since the look */
-	uint8_t section;     /* what it does next, LOOK to COLLECT */
-	uint8_t knows_fault; /* has looked since a sync failed */
-};
-
-/* One state: all that decides the future. */
-struct world {
-	struct order order;
-	struct queue queue[QUEUES_MAX];
-	uint32_t told;          /* the order's wake bits after the last section */
-	uint16_t active, first; /* the order's, and its first barrier, after the last section */
-	uint8_t nr_taken;
-	uint8_t dirty;         /* some finished write is in no sync yet */
-	uint8_t dirty_in_sync; /* ... is only in the running one */
-	uint8_t sync_running, sync_queue, sync_failed;
-};
-
-/* What is explored. */
-struct plan {
-	unsigned queues, ops;
-	bool split; /* a look at the gate is a step of its own */
-	int fault;  /* latched before */
-};
-static const struct plan *plan;
+const struct plan *plan;
 static unsigned max_ops;
 
 /* ---- the run that is being looked at: its states, and the step that led to each ---- */
@@ -131,11 +76,6 @@ static void violated(const char *what, int line)
 static bool has_data(unsigned kind)
 {
 	return kind == ORDER_WRITE || kind == ORDER_FLUSH_WRITE || kind == ORDER_BARRIER_WRITE;
-}
-
-static bool is_barrier(unsigned kind)
-{
-	return kind == ORDER_BARRIER || kind == ORDER_BARRIER_WRITE;
 }
 
 #define foreach(w, it)                                                                             \
@@ -226,10 +166,7 @@ static void check_gate(const struct world *w)
 
 /* ---- the smallest queue ---- */
 
-/*
- * What the lock's holder does last: wake the others. Who was told before and has not collected since
- * is not told again, as in disk_unlock().
- */
+/* What the lock's holder does last: tell the others, but who was told and has not collected since. */
 static void unlock(struct world *w, unsigned self)
 {
 	for (unsigned q = 0; q < plan->queues; q++) {
@@ -474,82 +411,6 @@ static void settle(struct world *w)
 		w->order.wake &= ~(1u << q);
 		w->told &= ~(1u << q);
 	}
-}
-
-/* ---- what makes two states one: the same fingerprint, the operations taken so far aside ---- */
-
-static uint64_t mix(uint64_t print, uint64_t word)
-{
-	print = (print ^ word ^ print >> 29) * 0x9e3779b97f4a7c15u;
-	print = (print ^ print >> 32) * 0x9fb21c651e98df25u;
-	return print ^ print >> 32;
-}
-
-/* All that matters about one operation in some @list. */
-static uint64_t word_of(const struct world *w, uint16_t ref, uint64_t list)
-{
-	const struct op *ops = w->queue[ref / ORDER_SLOTS].op, *op = &ops[ref % ORDER_SLOTS];
-	const struct order_node *node = &w->order.node[ref];
-	uint64_t word = list << 40 | op->kind | op->facts << 8;
-
-	for (unsigned i = 0; i < OPS_MAX && op->kind != ORDER_FLUSH; i++)
-		if (is_barrier(ops[i].kind) && ops[i].place < op->place)
-			word += 1u << 16;
-	if (op->facts & ASKED)
-		word |= (node->stage | (node->error ? 8u : 0)) << 24;
-	return word;
-}
-
-/* Add the operations of a disk's list to the prints of their queues. */
-static void add_list(uint64_t *prints, const struct world *w, struct order_list list, uint64_t name)
-{
-	for (uint16_t ref = list.head; ref != ORDER_NO_REF; ref = w->order.node[ref].next)
-		prints[ref / ORDER_SLOTS] += mix(0, word_of(w, ref, name));
-}
-
-/*
- * Slots are names only; so are the queues' numbers: what they have is added up. Of the order in a
- * ring it matters how many barriers come before a write, and the order of the held list. In a list
- * of the disk only barriers have an order: for others it orders what one section will collect.
- */
-static uint64_t print_of_queue(const struct world *w, unsigned q)
-{
-	const struct queue *queue = &w->queue[q];
-	const struct order_port *port = &queue->port;
-	const struct order *o = &w->order;
-	const uint8_t parts[24] = {(uint8_t)port->writes, port->holding, port->parked,
-		port->barrier, port->faulty, queue->member, queue->awake, queue->poked,
-		queue->section, queue->knows_fault, o->members >> q & 1, o->parked >> q & 1,
-		o->own_barrier >> q & 1, o->sync_queue >> q & 1,
-		w->sync_running && w->sync_queue == q, o->wake >> q & 1,
-		o->active / ORDER_SLOTS == q, o->barriers.head / ORDER_SLOTS == q};
-	uint64_t print = 0, held = 16, words[3];
-
-	memcpy(words, parts, sizeof(words));
-	for (uint16_t slot = port->held.head; slot != ORDER_NO_REF; slot = port->next[slot])
-		print += mix(0, word_of(w, (uint16_t)(q * ORDER_SLOTS + slot), held++));
-	for (unsigned slot = 0; slot < OPS_MAX; slot++)
-		if (queue->op[slot].live)
-			print += mix(0, word_of(w, (uint16_t)(q * ORDER_SLOTS + slot), 0));
-	return mix(mix(mix(print, words[0]), words[1]), words[2]);
-}
-
-static uint64_t print_of(const struct world *w)
-{
-	const struct order *o = &w->order;
-	const uint8_t parts[8] = {(uint8_t)o->gate, o->sync_told, o->fault != 0, w->dirty,
-		w->dirty_in_sync, w->sync_running, w->sync_failed};
-	uint64_t word, print = 0, prints[QUEUES_MAX] = {0};
-
-	add_list(prints, w, o->covered, 1);
-	add_list(prints, w, o->waiting, 2);
-	add_list(prints, w, o->barriers, 3);
-	for (unsigned q = 0; q < plan->queues; q++) {
-		add_list(prints, w, o->outbox[q], 4);
-		print += mix(prints[q], print_of_queue(w, q));
-	}
-	memcpy(&word, parts, sizeof(word));
-	return (mix(print, word) & ~(uint64_t)7) | w->nr_taken;
 }
 
 /*
