@@ -52,9 +52,15 @@ check() {
     ok $? "$1"
 }
 
-# refuses NAME COMMAND...: the command fails.
+# refuses NAME COMMAND...: the command fails. One that was not found, did not end in time or was killed
+# has refused nothing.
 refuses() {
-    ! "${@:2}" >&2
+    local status
+
+    "${@:2}" >&2
+    status=$?
+    [ "$status" -gt 0 ] && [ "$status" -lt 124 ] || say "exit status $status"
+    [ "$status" -gt 0 ] && [ "$status" -lt 124 ]
     ok $? "$1"
 }
 
@@ -171,11 +177,7 @@ counter() {
 # No domain is left but dom0: xenstored lets go of a dead one's page in its own time, as on a real host,
 # and no event tells when.
 settled() {
-    local until=$((SECONDS + deadline))
-
-    while xensim counters | grep '^domain [1-9]' >&2; do
-        [ "$SECONDS" -lt "$until" ] || return 1
-    done
+    ! xensim counters | grep '^domain [1-9]' >&2
 }
 
 # assert_clean [killed]: all processes have ended, and nothing of them is left. A process that was
@@ -189,7 +191,7 @@ assert_clean() {
     exec 68>&-
     read -r -t "$deadline" -u 67 _
     ok $(($? > 128)) "no process is left"
-    check "no domain is left" settled
+    check "no domain is left" eventually settled
     is "$(find "$BLKBACK_RUNDIR" -name '*.pid' 2>/dev/null)" "" "no pid file is left"
     # Directories above a disk's may stay, empty.
     is "$(xenstore-ls -f /local/domain/0/backend 2>/dev/null | grep -v ' = ""$')" "" "no node is left"
@@ -203,18 +205,31 @@ assert_clean() {
 
 # await NODE VALUE: until the node has that value. VALUE "" means until it is gone.
 await() {
-    local fd watcher value
+    local fd watcher value until=$((SECONDS + ${deadline%.*}))
 
-    exec {fd}< <(exec timeout --foreground "$deadline" xenstore-watch "$1" 2>/dev/null)
+    # Bash counts whole seconds: a part of one becomes one.
+    [ "${deadline%.*}" = "$deadline" ] || until=$((until + 1))
+    exec {fd}< <(exec xenstore-watch "$1" 2>/dev/null)
     watcher=$!
     while value=$(xenstore-read "$1" 2>/dev/null); [ "$value" != "$2" ]; do
-        read -r -u "$fd" _ || break
+        [ "$SECONDS" -lt "$until" ] && read -r -t $((until - SECONDS)) -u "$fd" _ || break
     done
-    kill "$watcher" 2>/dev/null
+    kill -KILL "$watcher" 2>/dev/null
     exec {fd}<&-
     [ "$value" = "$2" ] && return 0
     say "'$1' is '$value', not '$2'"
     return 1
+}
+
+# eventually COMMAND...: again and again until it succeeds; for what no event tells
+eventually() {
+    local until=$((SECONDS + deadline))
+
+    until "$@"; do
+        [ "$SECONDS" -lt "$until" ] || return 1
+        # A breath: nobody writes there.
+        read -r -t 0.02 -u 67 _
+    done
 }
 
 # whole COMMAND...: run it and wait until everything it started has ended, too; its status.
@@ -289,6 +304,19 @@ start_worker() {
     await "$be/state" 2
 }
 
+worker_is_stopped() {
+    local stat
+
+    for stat in /proc/"$worker"/task/*/stat; do
+        [[ $(<"$stat") == *') T '* ]] || return 1
+    done
+}
+
+# stop_worker: SIGSTOP. Returns when no thread of it runs.
+stop_worker() {
+    kill -STOP "$worker" && eventually worker_is_stopped
+}
+
 # serve IMAGE [OPTION...]: attach xvda to a worker that is our child
 serve() {
     xensim vbd-attach --no-script --script="$script" "${@:2}" "$domid" xvda "$1" &&
@@ -329,7 +357,14 @@ guest_open() {
 
 # tell COMMAND...: one line each
 tell() {
-    printf '%s\n' "$@" >&"${guest_pipe[1]}"
+    local fd status
+
+    # Bash keeps the descriptors of a coproc from its children.
+    exec {fd}>&"${guest_pipe[1]}" || return 1
+    printf '%s\n' "$@" | timeout --foreground "$deadline" cat >&"$fd"
+    status=$?
+    exec {fd}>&-
+    return "$status"
 }
 
 # hear [PATTERN]: skip lines until one that matches; print that

@@ -7,7 +7,12 @@
 image=$(new_image disk 8M)
 device=$(losetup --find --show --direct-io=on "$image" 2>/dev/null) || skip_all "no loop device to be had"
 undo() {
-    losetup -d "$device" 2>/dev/null
+    [ -z "$device" ] || losetup -d "$device" 2>/dev/null
+}
+
+# A device that somebody holds is detached when he lets go. From then on it may be another test's.
+detached() {
+    [ -z "$(losetup -j "$image")" ]
 }
 
 like "$(blkback-vbd --check "$device")" "sectors=16384 *type=block" "the device can be served"
@@ -23,6 +28,8 @@ exits 0 "nothing was wrong" guest_close
 check "the disk detaches" detach xvda
 exits 0 "the worker ends with 0" ended "$worker"
 check "the file below has the last sector" qemu-io -f raw -r -c "read -P 5 8388096 512" "$image"
-check "nobody holds the device" losetup -d "$device"
+check "the device is let go" losetup -d "$device"
+device=
+check "nobody holds it" eventually detached
 assert_clean
 done_testing

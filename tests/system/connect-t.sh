@@ -6,14 +6,14 @@
 . "$(dirname "$0")/../lib/guest.sh"
 
 # Every value of the state is seen: the next step is taken only when the last one has been.
-exec {events}< <(exec timeout --foreground "$deadline" xenstore-watch "$be/state")
+exec {events}< <(exec xenstore-watch "$be/state")
 watcher=$!
 states=
 reached() {
-    local now
+    local now until=$((SECONDS + deadline))
 
     while now=$(xenstore-read "$be/state" 2>/dev/null); [ "$now" != "${states##* }" ] || [ "$now" != "$1" ]; do
-        read -r -u "$events" _ || return 1
+        [ "$SECONDS" -lt "$until" ] && read -r -t $((until - SECONDS)) -u "$events" _ || return 1
         now=$(xenstore-read "$be/state" 2>/dev/null)
         [ "$now" = "${states##* }" ] || states="$states $now"
     done
@@ -28,6 +28,17 @@ frontend_state() {
     as_guest xenstore-write device/vbd/51712/state "$1"
 }
 
+# The worker has done all it is going to do about what the store says: while xenstored, which takes turns,
+# answers us, no thread of it stirs.
+worker_is_quiet() {
+    local before
+
+    before=$(grep -h -e '^State' -e '_ctxt_' /proc/"$worker"/task/*/status)
+    xenstore-read "$be/state" >/dev/null || return 1
+    [[ $before != *'State:'[[:space:]]R* ]] &&
+        [ "$before" = "$(grep -h -e '^State' -e '_ctxt_' /proc/"$worker"/task/*/status)" ]
+}
+
 image=$(new_image disk 16M)
 xensim vbd-attach --no-script --script="$script" "$domid" xvda "$image"
 check "attached: Initialising" reached 1
@@ -37,9 +48,9 @@ is "$(node feature-persistent)" 1 "persistent grants are offered before the fron
 is "$(node sectors)" "" "the size is not known yet"
 
 guest_open
-await "$fe/state" 3
-deadline=0.3 refuses "the frontend is Initialised, and the backend waits for the script" await "$be/state" 4
-is "$(node state)" 2 "... in InitWait"
+check "the frontend is Initialised" await "$fe/state" 3
+check "the backend has seen it" eventually worker_is_quiet
+is "$(node state)" 2 "... and waits for the script, in InitWait"
 check "the hotplug script runs" hotplug add
 check "Connected" reached 4
 is "$(node sectors) $(node info) $(node sector-size)" "32768 0 512" "size, kind and unit are published"
@@ -54,7 +65,7 @@ check "the frontend is Closing: so is the backend" reached 5
 frontend_state 6
 check "the frontend is Closed: so is the backend" reached 6
 is "$states" " 1 2 4 5 6" "these states, in this order"
-kill "$watcher"
+kill -KILL "$watcher"
 guest_close
 check "the disk detaches" detach xvda
 exits 0 "the worker ends with 0" ended "$worker"
