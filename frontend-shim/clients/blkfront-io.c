@@ -428,9 +428,14 @@ static int command_info(struct shell *sh, bool async)
 
 static int command_stats(struct shell *sh, bool async)
 {
-	struct blkfront_stats s = blkfront_stats(sh->front);
+	struct blkfront_stats s;
+	int r = blkfront_is_connected(sh->front) ? blkfront_reap(sh->front) : 0;
 
 	(void)async;
+	print_done(sh);
+	if (r)
+		return trouble(sh, sh->words.verb, r);
+	s = blkfront_stats(sh->front);
 	printf("stats: requests=%llu responses=%llu pushes=%llu notified=%llu events=%llu "
 	       "shared=%llu revoked=%llu still-mapped=%llu dirty-padding=%llu\n",
 		(unsigned long long)s.requests, (unsigned long long)s.responses,
@@ -530,7 +535,7 @@ static const struct command commands[] = {
 	{"node", command_node, "KEY [VALUE]: write or remove a node of the frontend's directory"},
 	{"wait", command_wait, ": for all requests made with \"async COMMAND ...\""},
 	{"info", command_info, ": what the backend published"},
-	{"stats", command_stats, ": counters"},
+	{"stats", command_stats, ": counters; takes the responses there are"},
 	{"close", command_close, ": Closing, Closed"},
 	{"connect", command_connect, ": again"},
 	{"reopen", command_reopen, ": close and connect"},

@@ -59,9 +59,12 @@ refuses() {
 
     "${@:2}" >&2
     status=$?
-    [ "$status" -gt 0 ] && [ "$status" -lt 124 ] || say "exit status $status"
-    [ "$status" -gt 0 ] && [ "$status" -lt 124 ]
-    ok $? "$1"
+    if [ "$status" -gt 0 ] && [ "$status" -lt 124 ]; then
+        ok 0 "$1"
+    else
+        ok 1 "$1"
+        say "exit status $status"
+    fi
 }
 
 # exits STATUS NAME COMMAND...
@@ -212,7 +215,8 @@ await() {
     exec {fd}< <(exec xenstore-watch "$1" 2>/dev/null)
     watcher=$!
     while value=$(xenstore-read "$1" 2>/dev/null); [ "$value" != "$2" ]; do
-        [ "$SECONDS" -lt "$until" ] && read -r -t $((until - SECONDS)) -u "$fd" _ || break
+        [ "$SECONDS" -lt "$until" ] || break
+        read -r -t $((until - SECONDS)) -u "$fd" _ || break
     done
     kill -KILL "$watcher" 2>/dev/null
     exec {fd}<&-
@@ -230,6 +234,7 @@ eventually() {
         # A breath: nobody writes there.
         read -r -t 0.02 -u 67 _
     done
+    return 0
 }
 
 # whole COMMAND...: run it and wait until everything it started has ended, too; its status.

@@ -13,7 +13,8 @@ reached() {
     local now until=$((SECONDS + deadline))
 
     while now=$(xenstore-read "$be/state" 2>/dev/null); [ "$now" != "${states##* }" ] || [ "$now" != "$1" ]; do
-        [ "$SECONDS" -lt "$until" ] && read -r -t $((until - SECONDS)) -u "$events" _ || return 1
+        [ "$SECONDS" -lt "$until" ] || return 1
+        read -r -t $((until - SECONDS)) -u "$events" _ || return 1
         now=$(xenstore-read "$be/state" 2>/dev/null)
         [ "$now" = "${states##* }" ] || states="$states $now"
     done

@@ -16,7 +16,7 @@ for round in 1 2 3 4 5; do
     # A worker that was stopped meanwhile finds the signal and the requests at the same time.
     tell "read 0 1 expect=0"
     hear "read*" >/dev/null
-    [ $((round % 2)) = 1 ] || kill -STOP "$worker"
+    [ $((round % 2)) = 1 ] || check "$round: the worker is stopped" stop_worker
     for i in $(seq 0 2 28); do
         tell "async write $((i * 88)) 88 pattern=0x11 status=any" \
             "async barrier $((i * 88 + 88)) 88 pattern=0x11 status=any"
