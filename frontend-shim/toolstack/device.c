@@ -96,7 +96,7 @@ int device_remove(struct device *d, struct xs_handle *xs, bool force, bool run_s
 		return r;
 	if (!rm.gone) {
 		(void)snprintf(path, sizeof(path), "%s/state", d->backend);
-		r = tree_wait_state(xs, path, 1u << STATE_CLOSED, true, TOOL_STATE_MS);
+		r = tree_wait_state(xs, path, 1u << STATE_CLOSED, true, tool_state_ms());
 		if (r < 0 && !force)
 			return r;
 		if (r == 0 && run_script)

@@ -230,7 +230,7 @@ static int domain_destroy(struct domain *d, struct hv_client *c, struct xs_handl
 	r = hv_client_simple(c, &req, NULL);
 	/* Who looks at the counters next must not find the ring still mapped. */
 	if (r == 0)
-		r = tree_wait_release(xs, d->domid, TOOL_STATE_MS);
+		r = tree_wait_release(xs, d->domid, tool_state_ms());
 	(void)snprintf(d->dir, sizeof(d->dir), "%s/dom%u", host, d->domid);
 	domain_rmdir(d);
 	return r < 0 ? r : devices;

@@ -26,6 +26,8 @@ static int usage(FILE *to, int code)
 		    "The toolstack of a simulated Xen host; 'xensim VERB --help' tells more.\n");
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
 		fprintf(to, "  %-14s %s\n", verbs[i].name, verbs[i].what);
+	fprintf(to, "XENSIM_STATE_SECONDS: how long to wait for a backend or a domain's end, "
+		    "by default 10 as libxl.\n");
 	fprintf(to, "Exit: 0 done, 1 failed, 2 usage, 3 no answer in time.\n");
 	return code;
 }

@@ -44,6 +44,22 @@ int64_t tool_now_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+int tool_state_ms(void)
+{
+	const char *text = getenv("XENSIM_STATE_SECONDS");
+	unsigned long seconds;
+	char *end;
+
+	if (!text || !*text)
+		return TOOL_STATE_MS;
+	seconds = strtoul(text, &end, 10);
+	if (*text >= '0' && *text <= '9' && !*end && seconds > 0 && seconds <= 3600)
+		return (int)seconds * 1000;
+	tool_error("XENSIM_STATE_SECONDS='%s' is not a number from 1 to 3600; it is %d", text,
+		TOOL_STATE_MS / 1000);
+	return TOOL_STATE_MS;
+}
+
 int tool_path(char *ret_path, size_t room, const char *relative)
 {
 	char exe[PATH_MAX];

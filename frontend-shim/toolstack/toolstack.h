@@ -23,8 +23,8 @@ enum tool_exit {
 };
 
 /* libxl's times. */
-#define TOOL_START_MS   10000 /* for our own daemons */
-#define TOOL_STATE_MS   10000 /* LIBXL_INIT_TIMEOUT, LIBXL_DESTROY_TIMEOUT */
+#define TOOL_START_MS   60000 /* for our own daemons */
+#define TOOL_STATE_MS   10000 /* LIBXL_INIT_TIMEOUT, LIBXL_DESTROY_TIMEOUT; see tool_state_ms() */
 #define TOOL_HOTPLUG_MS 40000 /* LIBXL_HOTPLUG_TIMEOUT */
 
 enum xenbus_state_number {
@@ -38,6 +38,8 @@ enum xenbus_state_number {
 void tool_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int tool_parse_domid(const char *s, uint32_t *ret_domid) __attribute__((warn_unused_result));
 int64_t tool_now_ms(void);
+/* How long to wait for a backend or a domain's end: XENSIM_STATE_SECONDS, or TOOL_STATE_MS. */
+int tool_state_ms(void);
 /* The directory this program lies in, and another file relative to it. */
 int tool_path(char *ret_path, size_t room, const char *relative);
 /* The running host's directory, or NULL after an error message. */

@@ -101,7 +101,7 @@ static int vbd_plug(const struct vbd *v, struct xs_handle *xs)
 	if (v->wait_init && !vbd_is_qdisk(v)) {
 		(void)snprintf(path, sizeof(path), "%s/state", v->device.backend);
 		/* Exactly 2, as libxl: a backend that runs on to 4 at once is missed. */
-		r = tree_wait_state(xs, path, 1u << STATE_INIT_WAIT, false, TOOL_STATE_MS);
+		r = tree_wait_state(xs, path, 1u << STATE_INIT_WAIT, false, tool_state_ms());
 		if (r < 0) {
 			tool_error("the backend of '%s' did not reach InitWait: %s",
 				v->device.backend, strerror(-r));

@@ -25,7 +25,7 @@
 #include "backend/data/engine.h"
 
 #define CAPACITY    8u
-#define DEADLINE_MS 5000
+#define DEADLINE_MS 60000 /* a shared disk's fdatasync */
 #define FILE_BYTES  65536u
 
 /* What the next calls of io_submit do. */
