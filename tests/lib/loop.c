@@ -1,5 +1,6 @@
 #include "tests/lib/loop.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -30,7 +31,10 @@ static void open_image(struct loop *loop)
 
 		(void)snprintf(path, sizeof(path), "%s", places[i]);
 		loop->image_fd = mkstemp(path);
-		assert_true(loop->image_fd >= 0);
+		if (loop->image_fd < 0) {
+			(void)problem_set(&problem, -errno, "'%s': %s", path, strerror(errno));
+			continue;
+		}
 		assert_int_equal(
 			ftruncate(loop->image_fd, (off_t)LOOP_DISK_SECTORS * WIRE_SECTOR_SIZE), 0);
 		r = storage_open(path, false, &storage, &problem);
