@@ -6,10 +6,10 @@
 
 # Verified I/O through NBD; a filter tells each request, which is how we know that it is under way.
 start_guest() {
-    mkfifo "$work/requests"
+    # Opened for both: that waits for nobody.
+    mkfifo "$work/requests" && exec {requests}<>"$work/requests" || return 1
     launch as_guest nbdkit -U "$work/nbd" -P "$work/nbd.pid" --filter=log "$plugin" logfile="$work/requests" "$1"
     nbdkit=$launched
-    exec {requests}<"$work/requests"
     wait "$nbdkit" || return 1
     launch fio --name=busy --ioengine=nbd --uri="nbd+unix:///?socket=$work/nbd" --size=16m --rw=randrw --bs=16k \
         --iodepth=16 --time_based --runtime="$deadline" --output="$work/fio"

@@ -12,13 +12,22 @@ threads() {
     find "/proc/$worker/task" -mindepth 1 -maxdepth 1 | wc -l
 }
 
+# A thread that was joined may be in the list for a moment.
+piled_up() {
+    echo "$(descriptors) descriptors, $(threads) threads"
+}
+
+nothing_piled_up() {
+    [ "$(piled_up)" = "$before" ]
+}
+
 image=$(new_image disk 1M)
 check "the disk is served" serve "$image"
 nr_maps=$(counter grants_mapped)
 guest_open
 tell "write 0 8 pattern=1"
 check "the first connection works" hear "write 0 8: status 0"
-before="$(descriptors) descriptors, $(threads) threads"
+before=$(piled_up)
 
 failures=0
 left=0
@@ -31,7 +40,8 @@ for i in $(seq 100); do
 done 2>/dev/null
 is "$failures" 0 "a hundred connections work"
 is "$left" 0 "no grant is mapped between them"
-is "$(descriptors) descriptors, $(threads) threads" "$before" "nothing has piled up in the worker"
+eventually nothing_piled_up
+is "$(piled_up)" "$before" "nothing has piled up in the worker"
 exits 0 "nothing else was wrong" guest_close
 check "the disk detaches" detach xvda
 exits 0 "the worker ends with 0" ended "$worker"
