@@ -5,11 +5,13 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <xen/io/xenbus.h>
@@ -18,7 +20,9 @@
 #include "tests/lib/judge.h"
 
 /* Reached only by a test that fails. */
-#define DEADLINE_MS 10000
+#define DEADLINE_MS 60000
+/* Of a toolstack's command: it waits for a backend's state and runs a script. */
+#define TOOL_DEADLINE_MS 120000
 
 #define DOM0_STORE "RIG_DOM0_STORE"
 
@@ -105,8 +109,13 @@ pid_t rig_dom0_start(const char **argv)
 
 int rig_dom0_wait(pid_t child)
 {
+	struct pollfd pfd = {.fd = (int)syscall(SYS_pidfd_open, child, 0), .events = POLLIN};
 	int status;
 
+	if (pfd.fd < 0 || poll(&pfd, 1, TOOL_DEADLINE_MS) != 1)
+		(void)kill(child, SIGKILL);
+	if (pfd.fd >= 0)
+		(void)close(pfd.fd);
 	while (waitpid(child, &status, 0) < 0)
 		if (errno != EINTR)
 			return -1;
@@ -161,6 +170,32 @@ void rig_worker_gone(const struct rig *rig, pid_t worker)
 
 /* ---- the storage ------------------------------------------------------------------------------- */
 
+/* Its next line, which has to come before the deadline. Ours of "await" ends first. */
+static void hear(struct rig *rig, char *ret_line, size_t room)
+{
+	char *end;
+	size_t length;
+
+	while ((end = memchr(rig->heard, '\n', rig->nr_heard)) == NULL) {
+		struct pollfd pfd = {.fd = rig->from_storage, .events = POLLIN};
+		ssize_t n;
+
+		assert_true(rig->nr_heard < sizeof(rig->heard));
+		if (poll(&pfd, 1, 2 * DEADLINE_MS) != 1)
+			fail_msg("the storage does not answer");
+		n = read(rig->from_storage, rig->heard + rig->nr_heard,
+			sizeof(rig->heard) - rig->nr_heard);
+		assert_true(n > 0);
+		rig->nr_heard += (size_t)n;
+	}
+	length = (size_t)(end - rig->heard) + 1;
+	assert_true(length < room);
+	memcpy(ret_line, rig->heard, length);
+	ret_line[length] = '\0';
+	rig->nr_heard -= length;
+	memmove(rig->heard, rig->heard + length, rig->nr_heard);
+}
+
 static void start_storage(struct rig *rig)
 {
 	char mount[PATH_MAX], size[16], line[16];
@@ -182,9 +217,9 @@ static void start_storage(struct rig *rig)
 	(void)close(to[0]);
 	(void)close(from[1]);
 	rig->to_storage = to[1];
-	rig->from_storage = fdopen(from[0], "r");
-	assert_non_null(rig->from_storage);
-	assert_non_null(fgets(line, sizeof(line), rig->from_storage));
+	rig->from_storage = from[0];
+	rig->has_storage = true;
+	hear(rig, line, sizeof(line));
 	assert_string_equal(line, "ready\n");
 }
 
@@ -192,11 +227,11 @@ static void stop_storage(struct rig *rig)
 {
 	char path[PATH_MAX];
 
-	if (rig->from_storage == NULL)
+	if (!rig->has_storage)
 		return;
 	(void)close(rig->to_storage);
-	(void)fclose(rig->from_storage);
-	rig->from_storage = NULL;
+	(void)close(rig->from_storage);
+	rig->has_storage = false;
 	(void)rig_dom0_wait(rig->storage);
 	(void)snprintf(path, sizeof(path), "%s/mnt", rig->dir);
 	(void)rmdir(path);
@@ -220,7 +255,7 @@ __attribute__((format(printf, 4, 5))) static void converse(
 	va_start(args, fmt);
 	say(rig, fmt, args);
 	va_end(args);
-	assert_non_null(fgets(ret_line, (int)room, rig->from_storage));
+	hear(rig, ret_line, room);
 }
 
 bool rig_tell(struct rig *rig, const char *fmt, ...)
@@ -231,7 +266,7 @@ bool rig_tell(struct rig *rig, const char *fmt, ...)
 	va_start(args, fmt);
 	say(rig, fmt, args);
 	va_end(args);
-	assert_non_null(fgets(line, sizeof(line), rig->from_storage));
+	hear(rig, line, sizeof(line));
 	assert_string_not_equal(line, "what?\n");
 	return strcmp(line, "ok\n") == 0;
 }
@@ -263,7 +298,7 @@ char *rig_record(struct rig *rig)
 	converse(rig, line, sizeof(line), "log");
 	while (strcmp(line, ".\n") != 0) {
 		(void)fputs(line, out);
-		assert_non_null(fgets(line, sizeof(line), rig->from_storage));
+		hear(rig, line, sizeof(line));
 	}
 	(void)fclose(out);
 	return text;
@@ -368,6 +403,23 @@ void rig_barrier(struct rig *rig, struct ask *ask)
 void rig_barrier_write(struct rig *rig, struct ask *ask, unsigned block)
 {
 	rig_ask(rig, ask, BLKIF_OP_WRITE_BARRIER, (uint64_t)block * RIG_BLOCK, RIG_BLOCK);
+}
+
+struct rig_deadline rig_deadline(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (struct rig_deadline){.s = now.tv_sec + DEADLINE_MS / 1000};
+}
+
+void rig_in_time(struct rig_deadline deadline)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	if (now.tv_sec > deadline.s)
+		fail_msg("nothing has come of it in %d s", DEADLINE_MS / 1000);
 }
 
 int rig_status(struct ask *ask)

@@ -30,8 +30,10 @@
 struct rig {
 	char dir[128];
 	pid_t storage;
-	int to_storage;
-	FILE *from_storage;
+	bool has_storage;
+	int to_storage, from_storage;
+	char heard[4096]; /* of the storage, not yet a line */
+	size_t nr_heard;
 	struct blkfront *front;
 	unsigned nr_asked;
 };
@@ -60,7 +62,7 @@ int rig_teardown(void **state); /* detaches, if the test has not */
 
 #define rig_dom0(...) rig_dom0_wait(rig_dom0_start((const char *[]){__VA_ARGS__, NULL}))
 pid_t rig_dom0_start(const char **argv);
-int rig_dom0_wait(pid_t child);
+int rig_dom0_wait(pid_t child); /* killed after two minutes */
 int rig_attach(struct rig *rig);
 int rig_detach(struct rig *rig);
 pid_t rig_worker(const struct rig *rig);
@@ -95,6 +97,12 @@ void rig_barrier_write(struct rig *rig, struct ask *ask, unsigned block);
 int rig_status(struct ask *ask);
 /* Whether it is answered by now. */
 bool rig_answered(struct ask *ask);
+/* For loops around the next one: a time to come, and a failure when it is over. */
+struct rig_deadline {
+	int64_t s;
+};
+struct rig_deadline rig_deadline(void);
+void rig_in_time(struct rig_deadline deadline);
 /* Wait until something may have changed, @timeout_ms at most. */
 void rig_wait(struct rig *rig, int timeout_ms);
 

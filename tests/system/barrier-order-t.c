@@ -129,9 +129,13 @@ static void test_two_barriers(void **state)
 /* Held: W1, and behind the barrier W2. Lets all go, one by one, until @ask is answered. */
 static void let_go_until(struct rig *rig, struct ask *ask)
 {
-	while (!rig_answered(ask))
+	struct rig_deadline deadline = rig_deadline();
+
+	while (!rig_answered(ask)) {
 		if (!rig_tell(rig, "any 0"))
 			rig_wait(rig, 100);
+		rig_in_time(deadline);
+	}
 }
 
 static void ask_barrier_between_writes(struct rig *rig, struct ask *ask)

@@ -5,12 +5,16 @@
 #include "tests/lib/rig.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <xenstore.h>
 
-/* The value of a node of the backend directory. */
+/* Reached only by a test that fails. */
+#define NODE_DEADLINE_MS 60000
+
+/* The value of a node of the backend directory. NULL: there is none, and nothing else was wrong. */
 static char *node(const char *name)
 {
 	char path[256];
@@ -20,6 +24,8 @@ static char *node(const char *name)
 	assert_non_null(xs);
 	(void)snprintf(path, sizeof(path), "%s/%s", RIG_BACKEND, name);
 	value = xs_read(xs, XBT_NULL, path, NULL);
+	if (value == NULL)
+		assert_int_equal(errno, ENOENT);
 	xs_close(xs);
 	return value;
 }
@@ -33,8 +39,13 @@ static char *await_node(const char *name)
 
 	assert_non_null(xs);
 	assert_true(xs_watch(xs, RIG_BACKEND, "x"));
-	while ((value = node(name)) == NULL)
+	while ((value = node(name)) == NULL) {
+		struct pollfd pfd = {.fd = xs_fileno(xs), .events = POLLIN};
+
+		if (poll(&pfd, 1, NODE_DEADLINE_MS) != 1)
+			fail_msg("there is no %s/%s", RIG_BACKEND, name);
 		free(xs_read_watch(xs, &n));
+	}
 	xs_close(xs);
 	return value;
 }
@@ -104,8 +115,10 @@ static void test_attaching_anew_clears_the_latch(void **state)
 	blkfront_destroy(rig->front);
 	assert_int_equal(rig_detach(rig), 0);
 	assert_int_equal(rig_attach(rig), 0);
-	text = node("hotplug-error");
-	assert_null(text);
+	text = node("state");
+	assert_non_null(text);
+	free(text);
+	assert_null(node("hotplug-error"));
 	{
 		struct blkfront_options options;
 

@@ -45,11 +45,14 @@ static void ask_anything(struct rig *rig, struct ask *ask)
 	}
 }
 
-/* Let one thing happen in the storage, or wait until the worker has brought something. */
-static void let_something_happen(struct rig *rig)
+/* Let one thing happen in the storage, or wait until the worker has brought something: not for ever. */
+static void let_something_happen(struct rig *rig, struct rig_deadline *deadline)
 {
-	if (!rig_tell(rig, "any %u", random_below(1u << 20)))
+	if (rig_tell(rig, "any %u", random_below(1u << 20)))
+		*deadline = rig_deadline();
+	else
 		rig_wait(rig, 1);
+	rig_in_time(*deadline);
 	assert_int_equal(blkfront_reap(rig->front), 0);
 }
 
@@ -57,6 +60,7 @@ static void test_random(void **state)
 {
 	struct rig *rig = *state;
 	static struct ask ask[NR_ASKS];
+	struct rig_deadline deadline = rig_deadline();
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < NR_ASKS; i++)
@@ -72,10 +76,10 @@ static void test_random(void **state)
 			n++;
 		}
 		if (random_below(2) == 0)
-			let_something_happen(rig);
+			let_something_happen(rig, &deadline);
 	}
 	while (blkfront_outstanding(rig->front) > 0)
-		let_something_happen(rig);
+		let_something_happen(rig, &deadline);
 	for (unsigned i = 0; i < NR_ASKS; i++)
 		assert_int_equal(rig_status(&ask[i]), BLKIF_RSP_OKAY);
 	rig_judge(rig);
