@@ -1,6 +1,7 @@
 /* What a process held is released when it is killed, at once and completely. */
 #include "tests/contract/contract.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,7 @@ static struct running run(void (*live)(int fd, uint32_t arg), uint32_t arg)
 		_exit(1);
 	}
 	close(fds[1]);
+	assert_true(contract_readable(fds[0]));
 	assert_int_equal(read(fds[0], &r.told, sizeof(r.told)), sizeof(r.told));
 	close(fds[0]);
 	return r;
@@ -165,6 +167,7 @@ static void a_dead_offerers_port_is_gone(void **state)
 
 	(void)state;
 	assert_int_equal(xenevtchn_bind_interdomain(xce, contract_domid(), t.port), -1);
+	assert_int_equal(errno, EINVAL);
 	xenevtchn_close(xce);
 }
 
@@ -280,6 +283,7 @@ static void half_a_store_request_harms_nobody(void **state)
 	const char *path = getenv("XENSTORED_PATH");
 	static const char half[] = "\2\0\0\0\1\0\0\0\0\0\0\0\30\0\0\0domi";
 	struct xs_handle *xs;
+	char *domid;
 
 	(void)state;
 	if (!path)
@@ -294,7 +298,9 @@ static void half_a_store_request_harms_nobody(void **state)
 	}
 	xs = xs_open(0);
 	assert_non_null(xs);
-	free(xs_read(xs, XBT_NULL, "domid", NULL));
+	domid = xs_read(xs, XBT_NULL, "domid", NULL);
+	assert_non_null(domid);
+	free(domid);
 	xs_close(xs);
 }
 
