@@ -1,11 +1,10 @@
-#!/bin/sh
-# A domain's life as dom0 sees it: xenstored announces its coming, its crash and its end; a domain that
-# is gone leaves nothing and its id can be used again; killing its xenbus harms only itself.
+#!/bin/bash
+# A domain's life as dom0 sees it: xenstored announces its coming, its crash and its end, each once; a
+# domain that is gone leaves nothing and its id can be used again; killing its xenbus harms only itself.
 set -u
-echo "1..7"
+echo "1..9"
 nr=0
-dir=$(mktemp -d "${TMPDIR:-/tmp}/domain-life.XXXXXX") || exit 1
-trap 'rm -rf "$dir"' EXIT
+deadline=60 # reached only by a test that fails
 
 ok() { # name; after the command it judges
     status=$?
@@ -16,14 +15,19 @@ ok() { # name; after the command it judges
 
 # Reads one line of a watch: what fires is awaited, not polled for.
 fires() {
-    read -r _ <&"$1"
+    read -r -t "$deadline" -u "$1" _
 }
 
-mkfifo "$dir/introduce" "$dir/release"
-xenstore-watch -n 2 @introduceDomain >"$dir/introduce" &
-exec 3<"$dir/introduce"
-xenstore-watch -n 4 @releaseDomain >"$dir/release" &
-exec 4<"$dir/release"
+# The end of a watch: how often it fired that nobody has waited for.
+unexpected() {
+    kill -KILL "$2"
+    timeout "$deadline" wc -l <&"$1"
+}
+
+exec 3< <(exec xenstore-watch @introduceDomain)
+introduce=$!
+exec 4< <(exec xenstore-watch @releaseDomain)
+release=$!
 fires 3 && fires 4 # at registration
 
 xensim domain-create 5 one && fires 3
@@ -34,16 +38,18 @@ ok "its crash is announced"
 ok "a crashed domain stays until it is destroyed"
 xensim domain-destroy 5 && fires 4
 ok "its end is announced"
+[ "$(unexpected 4 "$release")" = 0 ]
+ok "neither was announced twice"
 ! xenstore-ls -f / | grep -q -e /domain/5 -e '/libxl/5' -e '/vm/.*"one"' && [ ! -e "$XENSIM_DIR/dom5" ]
 ok "nothing of it is left"
 xensim domain-create 5 two && [ "$(xenstore-read /local/domain/5/name)" = two ] &&
-    [ "$(XENSTORED_PATH=$XENSIM_DIR/dom5/xenstored xenstore-read name)" = two ]
+    [ "$(XENSTORED_PATH=$XENSIM_DIR/dom5/xenstored xenstore-read name)" = two ] && fires 3
 ok "its id can be used again"
 
 pid=$(xensim counters | sed -n 's/^handle evtchn: domain 5, pid \([0-9]*\).*/\1/p')
-kill -9 "$pid" && xensim domain-create 6 &&
+kill -9 "$pid" && xensim domain-create 6 && fires 3 &&
     XENSTORED_PATH=$XENSIM_DIR/dom6/xenstored xenstore-read domid >&2 &&
     xensim domain-destroy 6 && xensim domain-destroy 5
 ok "killing its xenbus harms nobody else"
-exec 3<&- 4<&-
-wait
+[ "$(unexpected 3 "$introduce")" = 0 ]
+ok "no coming was announced twice"
