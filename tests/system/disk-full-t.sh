@@ -30,9 +30,16 @@ guest_open
 tell "write 0 88 pattern=seed:1" flush
 check "there is space at first" hear "flush: status 0"
 # Pages: a larger write could end half way.
-for sector in $(seq 88 8 $((size + 88))); do
-    tell "write $sector 8 pattern=2 status=any"
-done
+unheard=0
+for first in $(seq 88 512 $((size + 88))); do
+    for sector in $(seq "$first" 8 $((first + 504))); do
+        echo "write $sector 8 pattern=2 status=any"
+    done >"$work/writes"
+    # Not more than the pipes take at a time.
+    tell "$(cat "$work/writes")"
+    hear "write $((first + 504)) 8: *" >/dev/null || unheard=$((unheard + 1))
+done 2>/dev/null
+is "$unheard" 0 "each write ends, one way or the other"
 tell "write 100000 8 pattern=3 status=-1" \
     "read 0 88 expect=seed:1" "write 0 88 pattern=seed:4" "read 0 88 expect=seed:4"
 check "then a write is an ERROR" hear "write 100000 8: status -1"
