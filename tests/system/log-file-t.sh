@@ -20,7 +20,11 @@ check "the disk detaches" detach xvda
 like "$(stat -c %a "$BLKBACK_LOG")" "6[04]0" "a new file is not for everybody"
 
 BLKBACK_LOG=$work/none/file.log
-check "a file that cannot be made: the disk attaches" attach xvda "$image"
+xensim vbd-attach --no-script --script="$script" "$domid" xvda "$image"
+blkback-vbd "$be" 2>"$work/complaint"
+is $? 0 "a file that cannot be made: the worker starts"
+like "$(cat "$work/complaint")" "*log file '$BLKBACK_LOG' cannot be opened*No such file*" "... and says so"
+check "the disk is served" hotplug add
 check "the guest reads" guest_io "read 0 8 expect=0x5a"
 check "the disk detaches" detach xvda
 # shellcheck disable=SC2119 # not the script's arguments
