@@ -2,12 +2,27 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+/* How long those who only probe the lock may be in the way, and how often we look. */
+#define PROBERS_MS 1000
+#define PAUSE_MS   5
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
 
 /* The previous holder may have removed the file between our open and our lock. */
 static bool is_still_there(const struct pidfile *pidfile)
@@ -18,17 +33,29 @@ static bool is_still_there(const struct pidfile *pidfile)
 	       ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
 }
 
-/* 0, -EAGAIN to try again, or another -errno. */
+/*
+ * Who asks whether a worker lives does so with a shared lock, and holds it for an instant. A worker
+ * holds an exclusive one: when a shared lock is to be had there is none, and -EINTR says so.
+ */
+static int lock(int fd)
+{
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	if (errno != EWOULDBLOCK)
+		return -errno;
+	return flock(fd, LOCK_SH | LOCK_NB) == 0 ? -EINTR : -EBUSY;
+}
+
+/* 0, -EAGAIN when the file was removed, -EINTR when it is being probed, or another -errno. */
 static int try_once(struct pidfile *pidfile)
 {
-	int r = 0;
+	int r;
 
-	pidfile->fd = open(pidfile->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	pidfile->fd = open(pidfile->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (pidfile->fd < 0)
 		return -errno;
-	if (flock(pidfile->fd, LOCK_EX | LOCK_NB) < 0)
-		r = errno == EWOULDBLOCK ? -EBUSY : -errno;
-	else if (!is_still_there(pidfile))
+	r = lock(pidfile->fd);
+	if (r == 0 && !is_still_there(pidfile))
 		r = -EAGAIN;
 	if (r) {
 		(void)close(pidfile->fd);
@@ -37,14 +64,34 @@ static int try_once(struct pidfile *pidfile)
 	return r;
 }
 
+/* No event tells when a lock is free that must not be waited for in line: hence the pauses. */
+static int try_for_a_while(struct pidfile *pidfile)
+{
+	uint64_t deadline = now_ms() + PROBERS_MS;
+	int r;
+
+	do {
+		r = try_once(pidfile);
+		if (r == -EINTR && now_ms() >= deadline)
+			r = -EBUSY;
+		if (r == -EINTR)
+			(void)poll(NULL, 0, PAUSE_MS);
+	} while (r == -EAGAIN || r == -EINTR);
+	return r;
+}
+
 static int write_pid(const struct pidfile *pidfile)
 {
 	char text[16];
 	int n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+	ssize_t written;
 
 	if (ftruncate(pidfile->fd, 0) < 0)
 		return -errno;
-	return pwrite(pidfile->fd, text, (size_t)n, 0) == n ? 0 : -EIO;
+	written = pwrite(pidfile->fd, text, (size_t)n, 0);
+	if (written < 0)
+		return -errno;
+	return written == n ? 0 : -ENOSPC;
 }
 
 int pidfile_take(
@@ -58,17 +105,17 @@ int pidfile_take(
 	if (n < 0 || (size_t)n >= sizeof(pidfile.path))
 		return problem_set(
 			ret_problem, -ENAMETOOLONG, "'%s': too long for a run directory", dir);
-	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
 		return problem_set(ret_problem, -errno, "run directory '%s' cannot be made: %s",
 			dir, strerror(errno));
-	do {
-		r = try_once(&pidfile);
-	} while (r == -EAGAIN);
+	r = try_for_a_while(&pidfile);
 	if (r == -EBUSY)
 		return problem_set(ret_problem, r,
 			"another process serves it already ('%s' is locked)", pidfile.path);
 	if (r == 0)
 		r = write_pid(&pidfile);
+	if (r)
+		pidfile_release(&pidfile);
 	if (r)
 		return problem_set(
 			ret_problem, r, "'%s' cannot be written: %s", pidfile.path, strerror(-r));

@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -115,6 +117,14 @@ static long number_in_file(void)
 	return strtol(text, NULL, 10);
 }
 
+static unsigned mode_of(const char *name)
+{
+	struct stat st;
+
+	assert_int_equal(stat(name, &st), 0);
+	return st.st_mode & 07777;
+}
+
 static void test_take_and_release(void **state)
 {
 	struct pidfile pidfile;
@@ -123,6 +133,8 @@ static void test_take_and_release(void **state)
 	assert_int_equal(take(&pidfile), 0);
 	assert_int_equal(number_in_file(), getpid());
 	assert_true(fcntl(pidfile.fd, F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(mode_of(dir), 0700);
+	assert_int_equal(mode_of(path), 0600);
 	pidfile_release(&pidfile);
 	assert_int_equal(access(path, F_OK), -1);
 	pidfile_release(&pidfile);
@@ -225,6 +237,67 @@ static void test_crowd(void **state)
 	}
 }
 
+/*
+ * Whoever asks if a worker lives does so with a shared lock, in a tight loop here: a worker that
+ * starts is not taken for a second one. Somebody who keeps the lock makes it give up.
+ */
+static void test_probers_are_no_holders(void **state)
+{
+	struct pidfile pidfile;
+	pid_t prober;
+	int fd;
+
+	(void)state;
+	assert_int_equal(take(&pidfile), 0);
+	pidfile_release(&pidfile);
+	prober = fork();
+	if (prober == 0)
+		for (;;) {
+			int probe = open(path, O_RDWR | O_CLOEXEC);
+
+			if (probe >= 0)
+				(void)flock(probe, LOCK_SH | LOCK_NB);
+			(void)close(probe);
+		}
+	for (unsigned i = 0; i < 200; i++) {
+		/* As a killed worker leaves it: there is something to probe. */
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		assert_int_equal(close(fd), 0);
+		assert_int_equal(take(&pidfile), 0);
+		pidfile_release(&pidfile);
+	}
+	assert_int_equal(kill(prober, SIGKILL), 0);
+	assert_int_equal(waitpid(prober, NULL, 0), prober);
+
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(flock(fd, LOCK_SH), 0);
+	assert_int_equal(take(&pidfile), -EBUSY);
+	assert_int_equal(close(fd), 0);
+	assert_int_equal(take(&pidfile), 0);
+	pidfile_release(&pidfile);
+}
+
+/* The run directory is full: nothing is left, neither the file nor a descriptor. */
+static void test_no_space(void **state)
+{
+	struct rlimit before, none;
+	struct pidfile pidfile;
+	int lowest = dup(STDERR_FILENO);
+
+	(void)state;
+	assert_int_equal(close(lowest), 0);
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	none = (struct rlimit){.rlim_cur = 0, .rlim_max = before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	assert_int_equal(take(&pidfile), -EFBIG);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(pidfile.fd, -1);
+	assert_int_equal(access(path, F_OK), -1);
+	assert_int_equal(dup(STDERR_FILENO), lowest);
+	assert_int_equal(close(lowest), 0);
+}
+
 /* No link of somebody else's is followed; no name too long is cut. */
 static void test_refusals(void **state)
 {
@@ -252,6 +325,8 @@ int main(void)
 		PIDFILE_TEST(test_stale_file),
 		PIDFILE_TEST(test_removed_under_us),
 		PIDFILE_TEST(test_crowd),
+		PIDFILE_TEST(test_probers_are_no_holders),
+		PIDFILE_TEST(test_no_space),
 		PIDFILE_TEST(test_refusals),
 	};
 
