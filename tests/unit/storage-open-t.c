@@ -108,8 +108,8 @@ static void test_refused(void **state)
 		int error;
 		const char *word;
 	} bad[] = {
-		{"nowhere", -ENOENT, "No such file"},
-		{"dangling", -ENOENT, "No such file"},
+		{"nowhere", -ENOENT, "No such file or directory: make the image"},
+		{"dangling", -ENOENT, "No such file or directory: make the image"},
 		{"directory", -EISDIR, "directory"},
 		{"fifo", -ENOTBLK, "neither"},
 		{"/dev/null", -ENOTBLK, "neither"},
@@ -117,7 +117,7 @@ static void test_refused(void **state)
 		{"empty", -EINVAL, "empty"},
 		{"odd", -EINVAL, "512"},
 		{"odd-by-one", -EINVAL, "512"},
-		{"/proc/version", -EINVAL, "direct I/O"},
+		{"/proc/version", -EINVAL, ": proc does not support direct I/O"},
 	};
 
 	(void)state;
