@@ -57,10 +57,15 @@ PROGRAMS += grant-pages
 grant-pages_SRCS := tests/lib/grant-pages.c
 grant-pages_LIBS := xengnttab
 
+# Library calls that fail when told.
+SHLIBS += libtrip.so
+libtrip.so_SRCS := tests/lib/trip.c
+libtrip.so_LIBS := dl
+
 SCRIPT_TESTS += $(patsubst %,tests/system/%-t.sh,connect integrity-qemu-io integrity-nbdcopy integrity-fio \
 	fua read-only protocol-abi reconnect detach-reattach guest-killed worker-killed sigterm \
 	xenstored-lost backend-vanishes hotplug-verbs hotplug-sharing storage-errors disk-full usage \
-	second-worker blockdev)
+	second-worker blockdev store-busy)
 SCRIPT_TESTS += $(patsubst %,tests/hostile/%-t.sh,bad-requests ring-overrun bad-nodes grant-tricks \
 	notify-storm report-storm reconnect-storm log-flood)
 # ---- end of: whole programs -----------------------------------------------------------------------

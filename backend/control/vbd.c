@@ -260,15 +260,19 @@ static enum vbd_end give_up(struct vbd *vbd, int error)
 }
 
 /*
- * The table keeps serving rings while Closing. When the connection was refused there are none, and
- * an offline disk whose frontend stays where it is would never end.
+ * The table keeps serving rings while Connected or Closing. When the connection was refused there
+ * are none: a refusal that did not get through is made up for, and an offline disk whose frontend
+ * stays where it is ends.
  */
 static enum xenbus_action next_action(const struct vbd *vbd, const struct xenbus_input *in)
 {
 	enum xenbus_action action = xenbus_next(in);
 
-	if (action == XENBUS_DO_NOTHING && in->self == XENBUS_CLOSING && !in->online &&
-		vbd->conn.queue == NULL)
+	if (action != XENBUS_DO_NOTHING || vbd->conn.queue != NULL)
+		return action;
+	if (in->self == XENBUS_CONNECTED)
+		return XENBUS_DO_CLOSING;
+	if (in->self == XENBUS_CLOSING && !in->online)
 		return XENBUS_DO_CLOSED;
 	return action;
 }
@@ -290,6 +294,9 @@ enum vbd_end vbd_look(struct vbd *vbd, uint64_t now_ms)
 		r = perform(vbd, action, in.node, &waiting);
 		if (waiting)
 			break;
+		/* Others write so busily that it did not get through: not now, but a guest is there. */
+		if (r == -EAGAIN)
+			break;
 		/* ESTALE, ENOENT: somebody else wrote or removed our state: look again. */
 		if (r && r != -ESTALE && r != -ENOENT)
 			return give_up(vbd, r);
@@ -310,7 +317,7 @@ static enum vbd_end end_broken(struct vbd *vbd)
 		vbd->id.domid);
 	/* While Closing the state stays; the ring goes all the same, and the reason is told. */
 	r = refuse(vbd, vbd->self, &problem);
-	if (r && r != -ESTALE && r != -ENOENT)
+	if (r && r != -ESTALE && r != -ENOENT && r != -EAGAIN)
 		return give_up(vbd, r);
 	return vbd_look(vbd, vbd->now_ms);
 }
@@ -339,7 +346,7 @@ static int write_closed(struct vbd *vbd)
 {
 	int r = -ESTALE;
 
-	for (unsigned i = 0; i < ACTIONS_MAX && r == -ESTALE; i++) {
+	for (unsigned i = 0; i < ACTIONS_MAX && (r == -ESTALE || r == -EAGAIN); i++) {
 		struct xenbus_input in;
 
 		r = read_input(vbd, &in);

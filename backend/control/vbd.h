@@ -61,7 +61,11 @@ int vbd_init(struct vbd *vbd, struct store *store, const char *backend, struct p
 /* Drain and release everything, without a word to the store. May be called twice. */
 void vbd_fini(struct vbd *vbd) __attribute__((nonnull));
 
-/* Something may have changed in the store: look, and act until nothing is left to do. */
+/*
+ * Something may have changed in the store: look, and act until nothing is left to do. To be called
+ * now and then without an event, too: what others' writing kept from getting through (-EAGAIN of
+ * txn.h) is left for the next look.
+ */
 enum vbd_end vbd_look(struct vbd *vbd, uint64_t now_ms) __attribute__((nonnull));
 
 /* conn.report_fd was readable: the queue has something to tell. */

@@ -17,7 +17,7 @@
 #include "xenstore/path.h"
 #include "xenstore/store.h"
 
-/* libxenstore's descriptor stays silent when xenstored dies: ask now and then. */
+/* libxenstore's descriptor stays silent when xenstored dies: ask, and look, now and then. */
 #define STORE_CHECK_SECONDS 30
 
 struct worker {
@@ -161,7 +161,10 @@ static void heed_timer(struct worker *w)
 	if (store_check(w->store) == -EPIPE) {
 		log_err("the connection to xenstored is lost");
 		w->vbd.end = VBD_STORE_LOST;
+		return;
 	}
+	/* What did not get through for others' writing has another try. */
+	(void)vbd_look(&w->vbd, now_ms());
 }
 
 /* The queue does not tell us again before we have heeded it: so a guest cannot keep us busy. */

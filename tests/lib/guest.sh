@@ -237,6 +237,11 @@ eventually() {
     return 0
 }
 
+# await_line FILE PATTERN: until the file has a line that matches (grep)
+await_line() {
+    eventually grep -q -s -e "$2" "$1"
+}
+
 # whole COMMAND...: run it and wait until everything it started has ended, too; its status.
 whole() {
     { ( "$@" 66>&1 1>&65 65>&- ) | cat >&65; return "${PIPESTATUS[0]}"; } 65>&1
@@ -296,6 +301,21 @@ withdraw() {
 # hotplug add|remove [BACKEND]
 hotplug() {
     XENBUS_PATH=${2:-$be} "$script" "$1"
+}
+
+# trip VARIABLE: from now on, in workers started with `tripping`, that call of libtrip.so fails; untrip ends it.
+export TRIP_CONFLICT=$work/trip.conflict TRIP_FDATASYNC=$work/trip.fdatasync
+
+tripping() {
+    LD_PRELOAD=$LD_PRELOAD:$BLKBACK_BUILD/lib/libtrip.so "$@"
+}
+
+trip() {
+    : >"${!1}"
+}
+
+untrip() {
+    rm "${!1}"
 }
 
 exec_logged() {

@@ -1,0 +1,51 @@
+/*
+ * libtrip.so: preloaded into a program of ours, lets a call of a library fail for as long as a file
+ * exists, and notes each failure in it as a line. The environment names the file:
+ *
+ *   TRIP_CONFLICT    xenstored refuses every transaction, as when others write the same nodes
+ *   TRIP_FDATASYNC   fdatasync fails with EIO (the function; direct I/O's own goes another way)
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <xenstore.h>
+
+static bool tripped(const char *variable)
+{
+	const char *path = getenv(variable);
+	int fd = path ? open(path, O_WRONLY | O_APPEND | O_CLOEXEC) : -1;
+
+	if (fd < 0)
+		return false;
+	(void)!write(fd, "tripped\n", 8);
+	(void)close(fd);
+	return true;
+}
+
+bool xs_transaction_end(struct xs_handle *h, xs_transaction_t t, bool abort)
+{
+	bool (*real)(struct xs_handle *, xs_transaction_t, bool);
+	bool refuse = !abort && tripped("TRIP_CONFLICT");
+	bool done;
+
+	*(void **)&real = dlsym(RTLD_NEXT, "xs_transaction_end");
+	done = real(h, t, abort || refuse);
+	if (!refuse)
+		return done;
+	errno = EAGAIN;
+	return false;
+}
+
+int fdatasync(int fd)
+{
+	if (tripped("TRIP_FDATASYNC")) {
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_fdatasync, fd);
+}
