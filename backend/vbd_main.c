@@ -38,7 +38,8 @@ static const char usage[] =
 	"\n" RUN_DIR_ENV " names the directory of the pid file (" RUN_DIR ").\n" LOG_ENV
 	" names a file that the background logs to, instead of syslog.\n"
 	"Exit codes: 0 the disk was taken away or stopped, 1 failure, 2 usage, 3 no such disk,\n"
-	"4 no xenstored, 5 storage cannot be served, 6 the disk is served already.\n";
+	"4 no xenstored, 5 storage cannot be served, 6 the disk is served already,\n"
+	"7 data the guest wrote may be lost.\n";
 
 struct options {
 	bool foreground;
@@ -52,6 +53,16 @@ static enum worker_exit misuse(const char *complaint, const char *object)
 {
 	(void)fprintf(stderr, "%s: %s%s; see %s --help\n", PROGRAM, complaint, object, PROGRAM);
 	return WORKER_USAGE;
+}
+
+/* getopt_long() has just refused something, and left its own sentence to us. */
+static enum worker_exit refuse_option(char **argv)
+{
+	const char letter[] = {'-', (char)optopt, '\0'};
+	bool is_letter = optopt > 0 && optopt < 128;
+
+	return misuse("not an option, or not with that argument: ",
+		is_letter ? letter : argv[optind - 1]);
 }
 
 /* Returns -1 to go on, or the exit code. */
@@ -73,7 +84,8 @@ static int parse(int argc, char **argv, struct options *ret_options)
 	struct options o = {0};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "fdhV", longs, NULL)) != -1) {
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":fdhV", longs, NULL)) != -1) {
 		switch (c) {
 		case 'f':
 			o.foreground = true;
@@ -93,8 +105,10 @@ static int parse(int argc, char **argv, struct options *ret_options)
 		case 'V':
 			(void)puts(PROGRAM " " BLKBACK_VERSION);
 			return WORKER_OK;
+		case ':':
+			return misuse("an argument is missing after ", argv[optind - 1]);
 		default:
-			return misuse("that is not an option", "");
+			return refuse_option(argv);
 		}
 	}
 	if (argc - optind != (o.check ? 0 : 1))

@@ -93,7 +93,10 @@ static int write_error_alone(struct store *store, uint32_t txn, void *ctx)
 		return r;
 	if (state == XENBUS_ABSENT)
 		return -ENOENT;
-	return state == change->seen ? write_error(&dir, change) : -ESTALE;
+	if (state != change->seen)
+		return -ESTALE;
+	r = node_printf(&dir, "data-lost", "1");
+	return r ? r : write_error(&dir, change);
 }
 
 int publish_error(

@@ -37,7 +37,10 @@ int publish_connected(struct store *store, const char *backend, enum xenbus_stat
 	const struct disk_features *features, bool keep_error)
 	__attribute__((nonnull, warn_unused_result));
 
-/* hotplug-error alone, while our state stays @seen. */
+/*
+ * An fdatasync failed, and @error says what follows: hotplug-error, and data-lost, by which
+ * hotplug scripts know. Our state stays @seen.
+ */
 int publish_error(struct store *store, const char *backend, enum xenbus_state seen,
 	const char *error) __attribute__((nonnull, warn_unused_result));
 

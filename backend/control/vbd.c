@@ -135,10 +135,27 @@ static int try_connect(
 
 /* ---- actions ---- */
 
+/* Before the state changes: who waits for Closed shall find it. The log has it in any case. */
+static int tell_lost(struct vbd *vbd, enum xenbus_state seen)
+{
+	int r;
+
+	if (vbd->told_lost || !vbd_data_lost(vbd))
+		return 0;
+	r = publish_error(vbd->store, vbd->backend, seen,
+		"fdatasync failed: data the guest wrote may be lost");
+	vbd->told_lost = r == 0;
+	return r;
+}
+
 static int go(struct vbd *vbd, enum xenbus_state seen, enum xenbus_state next, const char *error)
 {
-	int r = publish_state(vbd->store, vbd->backend, seen, next, error);
+	int r = tell_lost(vbd, seen);
 
+	/* That sentence is not talked over. */
+	if (r == 0)
+		r = publish_state(
+			vbd->store, vbd->backend, seen, next, vbd->told_lost ? NULL : error);
 	if (r == 0) {
 		log_debug("%s", xenbus_state_name(next));
 		vbd->self = next;
@@ -172,14 +189,11 @@ static int do_connect(struct vbd *vbd, enum xenbus_state seen, bool *ret_waiting
 	return refuse(vbd, vbd->self == XENBUS_CONNECTED ? XENBUS_CONNECTED : seen, &problem);
 }
 
-/* End the connection, then change our state; data that did not get to the storage is told. */
+/* End the connection, then change our state. Whether its data is on the storage go() tells. */
 static int disconnect_and_go(struct vbd *vbd, enum xenbus_state seen, enum xenbus_state next)
 {
-	int r = connection_close(&vbd->conn, vbd->now_ms);
-
-	return go(vbd, seen, next,
-		r ? "fdatasync failed at the end of the connection: data the guest wrote may be lost"
-		  : NULL);
+	(void)connection_close(&vbd->conn, vbd->now_ms);
+	return go(vbd, seen, next, NULL);
 }
 
 static int perform(
@@ -277,7 +291,7 @@ static enum xenbus_action next_action(const struct vbd *vbd, const struct xenbus
 	return action;
 }
 
-enum vbd_end vbd_look(struct vbd *vbd, uint64_t now_ms)
+static enum vbd_end look(struct vbd *vbd, uint64_t now_ms, bool may_connect)
 {
 	vbd->now_ms = now_ms;
 	for (unsigned i = 0; i < ACTIONS_MAX && vbd->end == VBD_LIVES; i++) {
@@ -289,7 +303,7 @@ enum vbd_end vbd_look(struct vbd *vbd, uint64_t now_ms)
 		if (r)
 			return give_up(vbd, r);
 		action = next_action(vbd, &in);
-		if (action == XENBUS_DO_NOTHING)
+		if (action == XENBUS_DO_NOTHING || (action == XENBUS_DO_CONNECT && !may_connect))
 			break;
 		r = perform(vbd, action, in.node, &waiting);
 		if (waiting)
@@ -302,6 +316,16 @@ enum vbd_end vbd_look(struct vbd *vbd, uint64_t now_ms)
 			return give_up(vbd, r);
 	}
 	return vbd->end;
+}
+
+enum vbd_end vbd_open(struct vbd *vbd, uint64_t now_ms)
+{
+	return look(vbd, now_ms, false);
+}
+
+enum vbd_end vbd_look(struct vbd *vbd, uint64_t now_ms)
+{
+	return look(vbd, now_ms, true);
 }
 
 /* ---- the queue's word ---- */
@@ -369,6 +393,12 @@ void vbd_shut_down(struct vbd *vbd)
 	if (r && r != -ENOENT)
 		log_warn("the disk's state could not be set to Closed: %s", strerror(-r));
 	vbd->end = VBD_FINISHED;
+}
+
+bool vbd_data_lost(const struct vbd *vbd)
+{
+	/* The latch lives as long as we do, and no later success resets it (D5). */
+	return vbd->conn.fault != 0;
 }
 
 void vbd_fini(struct vbd *vbd)

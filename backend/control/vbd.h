@@ -44,6 +44,7 @@ struct vbd {
 	struct connection conn;
 	struct handshake keys; /* of the connection, or of the last try */
 	bool has_keys;
+	bool told_lost; /* the store has been told that data may be lost */
 
 	uint64_t now_ms; /* as of the last call */
 	struct log_limit limit_connected;
@@ -68,8 +69,17 @@ void vbd_fini(struct vbd *vbd) __attribute__((nonnull));
  */
 enum vbd_end vbd_look(struct vbd *vbd, uint64_t now_ms) __attribute__((nonnull));
 
+/*
+ * As vbd_look(), but stops short of connecting: the disk is InitWait then, or waits for its frontend
+ * to leave. Whoever started us can be told so before the first connection is tried.
+ */
+enum vbd_end vbd_open(struct vbd *vbd, uint64_t now_ms) __attribute__((nonnull));
+
 /* conn.report_fd was readable: the queue has something to tell. */
 enum vbd_end vbd_heed_queue(struct vbd *vbd, uint64_t now_ms) __attribute__((nonnull));
+
+/* An fdatasync of this disk has failed since vbd_init(). Also after vbd_fini(). */
+bool vbd_data_lost(const struct vbd *vbd) __attribute__((nonnull));
 
 /* Orderly end on request: drain, flush, leave the disk Closed in the store. */
 void vbd_shut_down(struct vbd *vbd) __attribute__((nonnull));

@@ -95,6 +95,20 @@ static int open_descriptors(struct worker *w)
 	return r;
 }
 
+/* What a failed vbd_init() means for whoever started us. */
+static enum worker_exit exit_of_init(int error)
+{
+	switch (error) {
+	case -EPIPE:
+		return WORKER_NO_STORE;
+	case -ENOENT:
+	case -EINVAL:
+		return WORKER_NO_DISK;
+	default:
+		return WORKER_FAILED;
+	}
+}
+
 static enum worker_exit start(struct worker *w, const char *backend)
 {
 	struct problem problem;
@@ -112,13 +126,31 @@ static enum worker_exit start(struct worker *w, const char *backend)
 	}
 	r = vbd_init(&w->vbd, w->store, backend, &problem);
 	w->has_vbd = true;
-	if (r == 0)
-		r = wait_for(w, w->vbd.conn.report_fd);
-	else
+	if (r) {
 		log_err("%s", problem.text);
-	if (r)
-		return r == -EPIPE ? WORKER_NO_STORE : WORKER_NO_DISK;
+		return exit_of_init(r);
+	}
+	r = wait_for(w, w->vbd.conn.report_fd);
+	if (r) {
+		log_err("the queue's events cannot be waited for: %s", strerror(-r));
+		return WORKER_FAILED;
+	}
 	return WORKER_OK;
+}
+
+/*
+ * The first look stops short of connecting: a refused connection is not the matter of whoever waits
+ * for us to be ready.
+ */
+static void look(struct worker *w)
+{
+	if (!w->is_ready && vbd_open(&w->vbd, now_ms()) == VBD_LIVES &&
+		w->vbd.self != XENBUS_INITIALISING) {
+		w->is_ready = true;
+		w->ready(w->ctx);
+	}
+	if (w->is_ready && w->vbd.end == VBD_LIVES)
+		(void)vbd_look(&w->vbd, now_ms());
 }
 
 /* ---- events ---- */
@@ -136,7 +168,7 @@ static void heed_store(struct worker *w)
 		w->vbd.end = VBD_STORE_LOST;
 		return;
 	}
-	(void)vbd_look(&w->vbd, now_ms());
+	look(w);
 }
 
 static void heed_signal(struct worker *w)
@@ -164,7 +196,7 @@ static void heed_timer(struct worker *w)
 		return;
 	}
 	/* What did not get through for others' writing has another try. */
-	(void)vbd_look(&w->vbd, now_ms());
+	look(w);
 }
 
 /* The queue does not tell us again before we have heeded it: so a guest cannot keep us busy. */
@@ -211,14 +243,10 @@ static void heed(struct worker *w, int fd)
 
 static void serve(struct worker *w)
 {
-	(void)vbd_look(&w->vbd, now_ms());
+	look(w);
 	while (w->vbd.end == VBD_LIVES) {
 		struct epoll_event event;
 
-		if (!w->is_ready && w->vbd.self != XENBUS_INITIALISING) {
-			w->is_ready = true;
-			w->ready(w->ctx);
-		}
 		if (epoll_wait(w->epoll_fd, &event, 1, patience_ms(w)) == 1)
 			heed(w, event.data.fd);
 		if (w->vbd.end == VBD_LIVES)
@@ -244,19 +272,34 @@ static void stop(struct worker *w)
 	close_fd(w->epoll_fd);
 }
 
+/* Of a worker that got as far as serving, and has stopped. */
+static enum worker_exit exit_of_end(const struct worker *w, const char *backend)
+{
+	/* Said first: everything else can be put right. */
+	if (vbd_data_lost(&w->vbd))
+		return WORKER_LOST;
+	if (w->vbd.end == VBD_STORE_LOST)
+		return WORKER_NO_STORE;
+	if (w->vbd.end != VBD_FINISHED)
+		return WORKER_FAILED;
+	if (w->is_ready)
+		return WORKER_OK;
+	log_err("'%s' is being taken away (node online, state or directory): it can be served when the toolstack attaches it again",
+		backend);
+	return WORKER_NO_DISK;
+}
+
 enum worker_exit worker_run(const char *backend, void (*ready)(void *ctx), void *ctx)
 {
 	struct worker w = {
 		.epoll_fd = -1, .signal_fd = -1, .timer_fd = -1, .ready = ready, .ctx = ctx};
 	enum worker_exit result = start(&w, backend);
 
-	if (result == WORKER_OK) {
-		serve(&w);
-		if (w.vbd.end == VBD_STORE_LOST)
-			result = WORKER_NO_STORE;
-		else if (w.vbd.end != VBD_FINISHED)
-			result = WORKER_FAILED;
+	if (result != WORKER_OK) {
+		stop(&w);
+		return result;
 	}
+	serve(&w);
 	stop(&w);
-	return result;
+	return exit_of_end(&w, backend);
 }

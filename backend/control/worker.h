@@ -15,10 +15,11 @@ enum worker_exit {
 	WORKER_OK = 0,
 	WORKER_FAILED = 1,
 	WORKER_USAGE = 2,
-	WORKER_NO_DISK = 3,  /* no such backend directory, or not a disk's */
+	WORKER_NO_DISK = 3,  /* no such backend directory, not a disk's, or being taken away */
 	WORKER_NO_STORE = 4, /* xenstored cannot be reached, or went away */
 	WORKER_STORAGE = 5,  /* --check: the storage cannot be served */
 	WORKER_BUSY = 6,     /* another process serves this disk */
+	WORKER_LOST = 7,     /* an fdatasync failed: data the guest wrote may be lost */
 };
 
 /* Holds every name worker_name() writes, terminator included. */
@@ -34,8 +35,9 @@ void worker_signals(sigset_t *ret_signals) __attribute__((nonnull));
 
 /*
  * Serve the disk of @backend until it is taken away, a signal ends it, or the store is lost.
- * @ready, with @ctx, is called once, when the disk is in InitWait or further: from then on the
- * toolstack can go on.
+ * @ready, with @ctx, is called once, when the disk is in InitWait or further, and before a connection
+ * is tried: from then on the toolstack can go on. It is not called for a disk that is being taken
+ * away already.
  */
 enum worker_exit worker_run(const char *backend, void (*ready)(void *ctx), void *ctx)
 	__attribute__((nonnull(1, 2)));
