@@ -137,7 +137,11 @@ static int wait_until_ready(pid_t child, int ready_fd)
 	while (waitpid(child, &status, 0) < 0)
 		if (errno != EINTR)
 			return WORKER_FAILED;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : WORKER_FAILED;
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	(void)fprintf(stderr, "%s: killed by signal %d before the disk was ready; see syslog\n",
+		PROGRAM, WTERMSIG(status));
+	return WORKER_FAILED;
 }
 
 /*

@@ -65,7 +65,8 @@ libtrip.so_LIBS := dl
 SCRIPT_TESTS += $(patsubst %,tests/system/%-t.sh,connect integrity-qemu-io integrity-nbdcopy integrity-fio \
 	fua read-only protocol-abi reconnect detach-reattach guest-killed worker-killed sigterm \
 	xenstored-lost backend-vanishes hotplug-verbs hotplug-sharing storage-errors disk-full usage \
-	second-worker blockdev store-busy sync-fails)
+	second-worker blockdev store-busy sync-fails \
+	hotplug-claims hotplug-troubles)
 SCRIPT_TESTS += $(patsubst %,tests/hostile/%-t.sh,bad-requests ring-overrun bad-nodes grant-tricks \
 	notify-storm report-storm reconnect-storm log-flood)
 # ---- end of: whole programs -----------------------------------------------------------------------
