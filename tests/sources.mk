@@ -67,6 +67,8 @@ SCRIPT_TESTS += $(patsubst %,tests/system/%-t.sh,connect integrity-qemu-io integ
 	xenstored-lost backend-vanishes hotplug-verbs hotplug-sharing storage-errors disk-full usage \
 	second-worker blockdev store-busy sync-fails \
 	hotplug-claims hotplug-troubles)
+# The first command of the README.
+SCRIPT_TESTS += tests/unit/bootstrap-t.sh
 SCRIPT_TESTS += $(patsubst %,tests/hostile/%-t.sh,bad-requests ring-overrun bad-nodes grant-tricks \
 	notify-storm report-storm reconnect-storm log-flood)
 # ---- end of: whole programs -----------------------------------------------------------------------

@@ -5,7 +5,8 @@
 #   sh tools/bootstrap.sh check
 #
 # What there is to install, and why, is listed in tools/packages. Installing happens as root or through
-# sudo. When nothing is missing, neither root nor the network is needed.
+# sudo. When nothing is missing, neither root nor the network is needed. For `clean` and `help` nothing is
+# installed.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -24,12 +25,19 @@ die() {
 }
 
 usage() {
-    sed -n '2,8s/^# \{0,1\}//p' "$0"
+    sed -n '2,9s/^# \{0,1\}//p' "$0"
     exit "$1"
 }
 
-# Does one of the targets need more than building and running?
+# What do the targets need: nothing, to build and run, or more than that?
 scope_of() {
+    scope=none
+    for target; do
+        case $target in
+        clean | help | *=*) continue ;;
+        esac
+        scope=all
+    done
     for target; do
         case $target in
         all | demo | install | uninstall | clean | dist | help | bench-quick | *=*) ;;
@@ -39,11 +47,12 @@ scope_of() {
             ;;
         esac
     done
-    echo all
+    echo $scope
 }
 
+# A package of several architectures has a line for each.
 installed() {
-    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+    dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -q -x installed
 }
 
 available() {
@@ -131,8 +140,10 @@ case ${1-} in
 '') usage 2 >&2 ;;
 esac
 
-if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
-    scope=$(scope_of "$@")
+scope=$(scope_of "$@")
+if [ "$scope" = none ]; then
+    command -v make >/dev/null || die "there is no make: install it, or let me build something"
+elif command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
     install_missing "$scope"
     unpack_xenstored
 else
