@@ -9,6 +9,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+# A host that somebody else has started, as `in-host sh` does, is none of ours to stop.
+unset XENSIM_DIR
 source=$PWD
 build=${BLKBACK_BUILD:-$source/build/default}
 PATH=$build/bin:$PATH:/usr/sbin:/sbin
@@ -22,13 +24,14 @@ barriers=16        # at the start of that rest
 barrier_kib=64     # each
 fio_offset_mib=200
 fio_seconds=5
+ready_seconds=30
+end_seconds=10
 
 doing='starting'
 detail=
 work=
 run=
 logs=
-nbdkit_pid=
 attached=
 
 # ---- telling ----------------------------------------------------------------------------------
@@ -69,11 +72,18 @@ explain_failure() {
 guest_end() {
     ! mountpoint -q "$run/mnt" || umount "$run/mnt" || umount -l "$run/mnt"
     ! mountpoint -q "$run/nbd" || fusermount3 -u "$run/nbd" || fusermount3 -uz "$run/nbd"
-    if [ -n "$nbdkit_pid" ]; then
-        kill "$nbdkit_pid" 2>/dev/null || true
-        nbdkit_pid=
-    fi
+    for started in "$run"/*.started; do
+        if [ -e "$started" ]; then daemon_end "$started"; fi
+    done
     wait
+}
+
+# Whether it ever was ready or not.
+daemon_end() {
+    read -r daemon <"$1" || return 0
+    kill "$daemon" 2>/dev/null || true
+    timeout "$end_seconds" tail --pid="$daemon" -f /dev/null || kill -KILL "$daemon" || true
+    rm "$1"
 }
 
 host_end() {
@@ -149,16 +159,19 @@ attach() {
 # ---- the guest ---------------------------------------------------------------------------------
 
 # A daemon that writes its process id into a pipe when it is ready; if it ends before, we write 0.
-# $1: name, of the pipe $run/NAME.pid too; the rest: the command. Sets pid.
+# $1: name, of the pipe $run/NAME.pid too; the rest: the command. Its process id is in $run/NAME.started at
+# once, for the end that comes too early.
 start_daemon() {
     name=$1
     shift
     mkfifo "$run/$name.pid"
     (
-        setsid -w "$@" || true
+        setsid "$@" &
+        echo $! >"$run/$name.started"
+        wait $! || true
         echo 0 | dd of="$run/$name.pid" oflag=nonblock conv=notrunc status=none 2>/dev/null
     ) >"$logs/$name.log" 2>&1 &
-    pid=$(timeout 30 head -n 1 "$run/$name.pid") || fail "$name is not ready after 30 seconds"
+    pid=$(timeout "$ready_seconds" head -n 1 "$run/$name.pid") || fail "$name is not ready after $ready_seconds seconds"
     [ "$pid" != 0 ] || fail "$name does not start: $(tail -n 1 "$logs/$name.log")"
 }
 
@@ -167,7 +180,6 @@ connect() {
         XENSTORED_PATH="$XENSIM_DIR/dom$domid/xenstored" \
         nbdkit -f -U "$run/sock" -P "$run/nbdkit.pid" --threads 64 \
         "$build/lib/nbdkit-blkfront-plugin.so" vdev=$vdev
-    nbdkit_pid=$pid
     size=$(nbdinfo --size "$uri")
     detail="a disk of $((size >> 20)) MiB, state $(xenstore-read $backend/state)"
 }
