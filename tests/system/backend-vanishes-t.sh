@@ -41,7 +41,7 @@ vanish "Connected"
 
 check "a connected disk" serve "$image"
 guest_open
-check "a connected guest" await "$be/state" 4
+check "a connected guest" await "$fe/state" 4
 check "a frontend that is closing" as_guest xenstore-write device/vbd/51712/state 5
 check "a backend that is, too" await "$be/state" 5
 vanish "Closing"
