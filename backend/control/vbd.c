@@ -159,6 +159,7 @@ static int go(struct vbd *vbd, enum xenbus_state seen, enum xenbus_state next, c
 	if (r == 0) {
 		log_debug("%s", xenbus_state_name(next));
 		vbd->self = next;
+		vbd->is_orphan = false;
 	}
 	return r;
 }
@@ -262,6 +263,26 @@ static int read_input(struct vbd *vbd, struct xenbus_input *ret_in)
 	return 0;
 }
 
+/*
+ * A worker has died under a connected frontend, and we are the next. Its ring cannot be taken over,
+ * and a Closing of ours would make Linux kill the disk under its file systems. So all stays as it is,
+ * and the guest's requests wait, until the frontend leaves or starts over, or the toolstack takes the
+ * disk away: we are Connected, without a ring.
+ */
+static void inherit(struct vbd *vbd, struct xenbus_input *in)
+{
+	struct problem ignored;
+
+	if (vbd->self != XENBUS_INITIALISING || in->node != XENBUS_CONNECTED || !in->online)
+		return;
+	if (in->frontend != XENBUS_INITIALISED && in->frontend != XENBUS_CONNECTED)
+		return;
+	vbd->has_keys = handshake_read(vbd->store, vbd->frontend, &vbd->keys, &ignored) == 0;
+	vbd->self = in->self = XENBUS_CONNECTED;
+	vbd->is_orphan = true;
+	log_err("the worker before this one died under a connected guest: its requests wait until it connects anew (reboot it, or detach and attach the disk)");
+}
+
 static enum vbd_end give_up(struct vbd *vbd, int error)
 {
 	if (error == -EPIPE)
@@ -284,7 +305,7 @@ static enum xenbus_action next_action(const struct vbd *vbd, const struct xenbus
 
 	if (action != XENBUS_DO_NOTHING || vbd->conn.queue != NULL)
 		return action;
-	if (in->self == XENBUS_CONNECTED)
+	if (in->self == XENBUS_CONNECTED && !vbd->is_orphan)
 		return XENBUS_DO_CLOSING;
 	if (in->self == XENBUS_CLOSING && !in->online)
 		return XENBUS_DO_CLOSED;
@@ -302,6 +323,7 @@ static enum vbd_end look(struct vbd *vbd, uint64_t now_ms, bool may_connect)
 
 		if (r)
 			return give_up(vbd, r);
+		inherit(vbd, &in);
 		action = next_action(vbd, &in);
 		if (action == XENBUS_DO_NOTHING || (action == XENBUS_DO_CONNECT && !may_connect))
 			break;

@@ -45,6 +45,7 @@ struct vbd {
 	struct handshake keys; /* of the connection, or of the last try */
 	bool has_keys;
 	bool told_lost; /* the store has been told that data may be lost */
+	bool is_orphan; /* Connected without a ring: its worker died, and we came after it */
 
 	uint64_t now_ms; /* as of the last call */
 	struct log_limit limit_connected;
