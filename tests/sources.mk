@@ -34,11 +34,12 @@ TESTS += judge-t
 judge-t_SRCS := tests/unit/judge-t.c tests/lib/judge.c
 
 # The data path's parts.
-TESTS += engine-aio-t storage-open-t log-limit-t pidfile-t
+TESTS += engine-aio-t storage-open-t log-limit-t pidfile-t record-t
 engine-aio-t_SRCS   := tests/unit/engine-aio-t.c backend/data/engine_aio.c
 engine-aio-t_LIBS   := aio dl
 storage-open-t_SRCS := tests/unit/storage-open-t.c backend/data/storage.c backend/util/problem.c
 log-limit-t_SRCS    := tests/unit/log-limit-t.c backend/util/log.c
+record-t_SRCS       := tests/unit/record-t.c backend/data/record.c
 pidfile-t_SRCS      := tests/unit/pidfile-t.c backend/util/pidfile.c backend/util/problem.c
 
 # A queue and the frontend's end of its ring in one process.

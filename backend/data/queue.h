@@ -19,6 +19,7 @@
 
 struct disk;
 struct queue;
+struct record;
 
 #define QUEUE_RING_PAGES_MAX 1u
 
@@ -32,7 +33,8 @@ struct queue_config {
 	enum wire_abi abi;
 	bool persistent; /* both sides offered feature-persistent */
 	struct blk_limits limits;
-	int report_fd; /* eventfd, borrowed: written when something is worth a look */
+	int report_fd;         /* eventfd, borrowed: written when something is worth a look */
+	struct record *record; /* borrowed: what xentop reads, shared by all queues; or NULL */
 };
 
 enum queue_status {

@@ -17,6 +17,7 @@
 #include "backend/data/order.h"
 #include "backend/data/pcache.h"
 #include "backend/data/queue.h"
+#include "backend/data/record.h"
 #include "backend/data/slot.h"
 #include "ring/backring.h"
 
@@ -61,6 +62,7 @@ struct queue {
 	int wake_fd; /* the disk and control write it */
 
 	struct queue_stats stats; /* written by the queue thread, read by any */
+	struct record told;       /* what cfg.record has of them */
 	atomic_bool stop;         /* control -> queue */
 	atomic_bool report;       /* queue -> control */
 	atomic_uint status;       /* queue -> control */

@@ -38,6 +38,7 @@ struct slot {
 	uint8_t refused;               /* a bad request, counted by its reason */
 	int16_t status;                /* BLKIF_RSP_*, valid when DONE */
 	uint16_t page[LIMIT_SEGMENTS]; /* DIRECT: indexes in the persistent cache */
+	uint64_t taken_ns;             /* CLOCK_MONOTONIC */
 	struct blk_request req;
 };
 

@@ -16,6 +16,14 @@ struct queue_stats {
 	uint64_t barriers;
 	uint64_t read_sectors; /* 512-byte units */
 	uint64_t write_sectors;
+	uint64_t reads_taken; /* good requests that read, whatever becomes of them */
+	uint64_t reads_answered;
+	uint64_t reads_ns; /* from taken to answered, the sum and the longest */
+	uint64_t reads_max_ns;
+	uint64_t writes_taken; /* ... and that write: barriers and flushes with data, too */
+	uint64_t writes_answered;
+	uint64_t writes_ns;
+	uint64_t writes_max_ns;
 	uint64_t refused[BLK_REASON_COUNT]; /* bad requests, by reason */
 	uint64_t failed;       /* answered with an error, the bad ones above not counted */
 	uint64_t failed_guest; /* guest pages could not be reached */
