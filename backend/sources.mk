@@ -1,17 +1,18 @@
 # The backend proper: util/ (leaf helpers), data/ (queue threads), control/ (main thread).
-UTIL_SRCS    := backend/util/log.c backend/util/problem.c backend/util/pidfile.c
+UTIL_SRCS    := backend/util/log.c backend/util/problem.c backend/util/pidfile.c backend/util/json.c
 DATA_SRCS    := backend/data/storage.c backend/data/engine_aio.c backend/data/channel.c \
 	backend/data/guest.c backend/data/pcache.c backend/data/order.c backend/data/disk.c \
 	backend/data/move.c backend/data/record.c backend/data/pass.c backend/data/queue.c
 CONTROL_SRCS := backend/control/handshake.c backend/control/publish.c backend/control/backing.c \
 	backend/control/report.c backend/control/connection.c backend/control/vbd.c backend/control/worker.c \
-	backend/control/check.c
+	backend/control/check.c backend/control/counters.c backend/control/xentop.c \
+	backend/control/answer.c backend/control/socket.c
 
 PROGRAMS += blkback-vbd
 SHIPPED  += blkback-vbd
 blkback-vbd_SRCS := backend/vbd_main.c $(CONTROL_SRCS) $(DATA_SRCS) $(UTIL_SRCS) \
 	$(XENSTORE_SRCS) $(RING_SRCS)
-blkback-vbd_LIBS := xengnttab xenevtchn xentoollog xenstore aio
+blkback-vbd_LIBS := xengnttab xenevtchn xentoollog xenstore aio json-c
 
 TESTS += order-t
 order-t_SRCS := tests/unit/order-t.c tests/unit/order-print.c backend/data/order.c

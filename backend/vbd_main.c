@@ -18,10 +18,12 @@
 #include "backend/util/log.h"
 #include "backend/util/pidfile.h"
 
-#define PROGRAM     "blkback-vbd"
-#define RUN_DIR     "/run/blkback"
-#define RUN_DIR_ENV "BLKBACK_RUNDIR"
-#define LOG_ENV     "BLKBACK_LOG"
+#define PROGRAM       "blkback-vbd"
+#define RUN_DIR       "/run/blkback"
+#define RUN_DIR_ENV   "BLKBACK_RUNDIR"
+#define STATS_DIR     "/dev/shm"
+#define STATS_DIR_ENV "BLKBACK_STATSDIR"
+#define LOG_ENV       "BLKBACK_LOG"
 
 static const char usage[] =
 	"Usage: " PROGRAM " [-f] [-d] BACKEND_PATH\n"
@@ -35,8 +37,9 @@ static const char usage[] =
 	"      --read-only    with --check: without write access\n"
 	"  -h, --help         show this text\n"
 	"  -V, --version      show the version\n"
-	"\n" RUN_DIR_ENV " names the directory of the pid file (" RUN_DIR ").\n" LOG_ENV
-	" names a file that the background logs to, instead of syslog.\n"
+	"\n" RUN_DIR_ENV " names the directory of the pid file and the control socket (" RUN_DIR
+	").\n" STATS_DIR_ENV " names the directory of the figures for xentop (" STATS_DIR
+	").\n" LOG_ENV " names a file that the background logs to, instead of syslog.\n"
 	"Exit codes: 0 the disk was taken away or stopped, 1 failure, 2 usage, 3 no such disk,\n"
 	"4 no xenstored, 5 storage cannot be served, 6 the disk is served already,\n"
 	"7 data the guest wrote may be lost.\n";
@@ -217,6 +220,11 @@ static void tell_parent(void *ctx)
 static enum worker_exit serve(const struct options *o, int *ready_fd)
 {
 	const char *run_dir = getenv(RUN_DIR_ENV);
+	const char *stats_dir = getenv(STATS_DIR_ENV);
+	struct worker_config cfg = {.backend = o->backend,
+		.stats_dir = STATS_DIR,
+		.ready = tell_parent,
+		.ctx = ready_fd};
 	char name[WORKER_NAME_MAX];
 	struct pidfile pidfile;
 	struct problem problem;
@@ -236,7 +244,10 @@ static enum worker_exit serve(const struct options *o, int *ready_fd)
 		log_err("%s", problem.text);
 		return r == -EBUSY ? WORKER_BUSY : WORKER_FAILED;
 	}
-	result = worker_run(o->backend, tell_parent, ready_fd);
+	cfg.run_dir = run_dir;
+	if (stats_dir && stats_dir[0])
+		cfg.stats_dir = stats_dir;
+	result = worker_run(&cfg);
 	pidfile_release(&pidfile);
 	return result;
 }

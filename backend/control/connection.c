@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "backend/control/backing.h"
+#include "backend/control/counters.h"
 #include "backend/util/limits.h"
 #include "backend/util/log.h"
 
@@ -55,6 +56,7 @@ static int make_queue(struct connection *conn, uint32_t domid, const struct hand
 			.flush = conn->features.flush,
 			.barrier = conn->features.barrier},
 		.report_fd = conn->report_fd,
+		.record = conn->record,
 	};
 
 	return queue_create(&cfg, &conn->disk, &conn->queue, problem);
@@ -105,6 +107,18 @@ enum connection_news connection_heed(struct connection *conn, uint64_t now_ms)
 	return CONNECTION_FAULTY;
 }
 
+struct queue_stats connection_totals(const struct connection *conn)
+{
+	struct queue_stats sum = conn->past;
+
+	if (conn->queue) {
+		struct queue_stats stats = queue_stats(conn->queue);
+
+		counters_add(&sum, &stats);
+	}
+	return sum;
+}
+
 void connection_log_totals(const struct connection *conn)
 {
 	struct queue_stats stats;
@@ -125,6 +139,7 @@ static void close_queue(struct connection *conn, uint64_t now_ms)
 		return;
 	queue_destroy(conn->queue, &stats);
 	conn->queue = NULL;
+	counters_add(&conn->past, &stats);
 	report_trouble(&conn->report, &stats, now_ms);
 	conn->report.told = (struct queue_stats){0};
 	if (log_limit_pass(&conn->limit_totals, now_ms, LIMIT_LOG_LIFE))

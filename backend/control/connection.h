@@ -27,7 +27,9 @@ struct connection {
 	bool has_identity;
 	int fault; /* 0, or the -errno that latched the disk in this process's life */
 
-	int report_fd; /* eventfd the queue writes */
+	int report_fd;           /* eventfd the queue writes */
+	struct record *record;   /* borrowed: what xentop reads, or NULL */
+	struct queue_stats past; /* of all connections that have ended */
 	struct report report;
 	struct log_limit limit_totals;
 	struct log_limit limit_flush;
@@ -68,6 +70,9 @@ enum connection_news {
 /* report_fd was readable: log what there is to tell. */
 enum connection_news connection_heed(struct connection *conn, uint64_t now_ms)
 	__attribute__((nonnull));
+
+/* What all connections of this process counted, the present one included. */
+struct queue_stats connection_totals(const struct connection *conn) __attribute__((nonnull));
 
 /* Log what was served so far; nothing when there is no connection. */
 void connection_log_totals(const struct connection *conn) __attribute__((nonnull));

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <unistd.h>
 
 #include "backend/data/storage.h"
 #include "xenstore/node.h"
@@ -18,9 +19,14 @@ struct change {
 	bool drop_error;
 };
 
+/* Who serves the disk is what libxenstat needs to find its figures (xentop.h). */
 static int write_ring_features(const struct node_dir *dir)
 {
-	return node_printf(dir, "feature-persistent", "1");
+	int r = node_printf(dir, "feature-persistent", "1");
+
+	if (r == 0)
+		r = node_printf(dir, "kthread-pid", "%d", (int)getpid());
+	return r;
 }
 
 /* Every unit is 512 bytes, whatever the medium has (D1). */

@@ -11,9 +11,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backend/control/answer.h"
+#include "backend/control/socket.h"
 #include "backend/control/vbd.h"
+#include "backend/control/xentop.h"
 #include "backend/util/limits.h"
 #include "backend/util/log.h"
+#include "xenstore/node.h"
 #include "xenstore/path.h"
 #include "xenstore/store.h"
 
@@ -21,7 +25,10 @@
 #define STORE_CHECK_SECONDS 30
 
 struct worker {
+	const struct worker_config *cfg;
 	struct store *store;
+	struct control_socket socket;
+	struct xentop xentop;
 	struct vbd vbd;
 	int epoll_fd;
 	int signal_fd;
@@ -30,8 +37,6 @@ struct worker {
 	bool is_ready;
 	bool has_report;       /* the queue has told us, and we have not heeded it */
 	uint64_t next_heed_ms; /* not before */
-	void (*ready)(void *ctx);
-	void *ctx;
 };
 
 bool worker_name(const char *backend, char ret_name[WORKER_NAME_MAX])
@@ -109,7 +114,41 @@ static enum worker_exit exit_of_init(int error)
 	}
 }
 
-static enum worker_exit start(struct worker *w, const char *backend)
+static struct json_object *answer_line(void *ctx, char *line)
+{
+	struct worker *w = ctx;
+
+	return answer(&w->vbd, line);
+}
+
+/* A worker of this disk that was killed has left its record; its pid file is ours, so it is dead. */
+static void remove_stale_record(const struct worker *w)
+{
+	struct node_dir dir = {.store = w->store, .txn = STORE_NO_TXN, .path = w->cfg->backend};
+	uint32_t pid;
+
+	if (node_u32(&dir, "kthread-pid", 1, INT32_MAX, &pid) == NODE_VALUE)
+		xentop_remove(w->cfg->stats_dir, pid, w->vbd.id.domid, w->vbd.id.devid);
+}
+
+/* What people look at. The disk is served without it, too, so a failure is only told. */
+static void open_views(struct worker *w)
+{
+	const struct worker_config *cfg = w->cfg;
+	const struct vbd_path *id = &w->vbd.id;
+	char name[WORKER_NAME_MAX];
+	struct problem problem;
+
+	remove_stale_record(w);
+	if (xentop_init(&w->xentop, cfg->stats_dir, id->domid, id->devid, &problem))
+		log_warn("%s", problem.text);
+	w->vbd.conn.record = w->xentop.record;
+	if (worker_name(cfg->backend, name) &&
+		socket_open(&w->socket, cfg->run_dir, name, w->epoll_fd, &problem))
+		log_warn("%s", problem.text);
+}
+
+static enum worker_exit start(struct worker *w)
 {
 	struct problem problem;
 	int r = store_open(&w->store);
@@ -124,7 +163,7 @@ static enum worker_exit start(struct worker *w, const char *backend)
 		log_err("events cannot be waited for: %s", strerror(-r));
 		return WORKER_FAILED;
 	}
-	r = vbd_init(&w->vbd, w->store, backend, &problem);
+	r = vbd_init(&w->vbd, w->store, w->cfg->backend, &problem);
 	w->has_vbd = true;
 	if (r) {
 		log_err("%s", problem.text);
@@ -135,6 +174,7 @@ static enum worker_exit start(struct worker *w, const char *backend)
 		log_err("the queue's events cannot be waited for: %s", strerror(-r));
 		return WORKER_FAILED;
 	}
+	open_views(w);
 	return WORKER_OK;
 }
 
@@ -147,7 +187,7 @@ static void look(struct worker *w)
 	if (!w->is_ready && vbd_open(&w->vbd, now_ms()) == VBD_LIVES &&
 		w->vbd.self != XENBUS_INITIALISING) {
 		w->is_ready = true;
-		w->ready(w->ctx);
+		w->cfg->ready(w->cfg->ctx);
 	}
 	if (w->is_ready && w->vbd.end == VBD_LIVES)
 		(void)vbd_look(&w->vbd, now_ms());
@@ -237,7 +277,7 @@ static void heed(struct worker *w, int fd)
 		heed_timer(w);
 	else if (fd == w->vbd.conn.report_fd)
 		note_report(w);
-	else
+	else if (!socket_heed(&w->socket, fd))
 		heed_store(w);
 }
 
@@ -266,6 +306,8 @@ static void stop(struct worker *w)
 {
 	if (w->has_vbd)
 		vbd_fini(&w->vbd);
+	xentop_fini(&w->xentop);
+	socket_fini(&w->socket);
 	store_close(w->store);
 	close_fd(w->timer_fd);
 	close_fd(w->signal_fd);
@@ -273,7 +315,7 @@ static void stop(struct worker *w)
 }
 
 /* Of a worker that got as far as serving, and has stopped. */
-static enum worker_exit exit_of_end(const struct worker *w, const char *backend)
+static enum worker_exit exit_of_end(const struct worker *w)
 {
 	/* Said first: everything else can be put right. */
 	if (vbd_data_lost(&w->vbd))
@@ -285,21 +327,26 @@ static enum worker_exit exit_of_end(const struct worker *w, const char *backend)
 	if (w->is_ready)
 		return WORKER_OK;
 	log_err("'%s' is being taken away (node online, state or directory): it can be served when the toolstack attaches it again",
-		backend);
+		w->cfg->backend);
 	return WORKER_NO_DISK;
 }
 
-enum worker_exit worker_run(const char *backend, void (*ready)(void *ctx), void *ctx)
+enum worker_exit worker_run(const struct worker_config *cfg)
 {
-	struct worker w = {
-		.epoll_fd = -1, .signal_fd = -1, .timer_fd = -1, .ready = ready, .ctx = ctx};
-	enum worker_exit result = start(&w, backend);
+	struct worker w = {.cfg = cfg,
+		.xentop = {.dir_fd = -1},
+		.epoll_fd = -1,
+		.signal_fd = -1,
+		.timer_fd = -1};
+	enum worker_exit result;
 
+	socket_init(&w.socket, answer_line, &w);
+	result = start(&w);
 	if (result != WORKER_OK) {
 		stop(&w);
 		return result;
 	}
 	serve(&w);
 	stop(&w);
-	return exit_of_end(&w, backend);
+	return exit_of_end(&w);
 }

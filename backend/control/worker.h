@@ -33,13 +33,20 @@ bool worker_name(const char *backend, char ret_name[WORKER_NAME_MAX])
 /* Fills @ret_signals with what the worker waits for. */
 void worker_signals(sigset_t *ret_signals) __attribute__((nonnull));
 
+struct worker_config {
+	const char *backend; /* the disk's directory in the store */
+	const char
+		*run_dir; /* where its control socket goes; the caller holds its pid file there */
+	const char *stats_dir; /* where xentop looks, /dev/shm */
+	void (*ready)(void *ctx);
+	void *ctx;
+};
+
 /*
- * Serve the disk of @backend until it is taken away, a signal ends it, or the store is lost.
- * @ready, with @ctx, is called once, when the disk is in InitWait or further, and before a connection
- * is tried: from then on the toolstack can go on. It is not called for a disk that is being taken
- * away already.
+ * Serve the disk until it is taken away, a signal ends it, or the store is lost. cfg.ready, with
+ * cfg.ctx, is called once, when the disk is in InitWait or further, and before a connection is tried:
+ * from then on the toolstack can go on. It is not called for a disk that is being taken away already.
  */
-enum worker_exit worker_run(const char *backend, void (*ready)(void *ctx), void *ctx)
-	__attribute__((nonnull(1, 2)));
+enum worker_exit worker_run(const struct worker_config *cfg) __attribute__((nonnull));
 
 #endif

@@ -28,7 +28,7 @@
 /*
  * Requests one pass takes, submits together and answers together before it looks for more. Few, so
  * that guest, worker and storage work at the same time: taking the whole ring at once made the
- * three wait for each other in turn (backend/DESIGN.md, section 8).
+ * three wait for each other in turn (backend/DESIGN.md, section 9).
  */
 #define LIMIT_TAKE_PER_PASS 4
 

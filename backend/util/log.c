@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "backend/util/limits.h"
 
@@ -24,10 +25,51 @@ void log_to_syslog(void)
 
 void log_set_debug(bool on)
 {
-	highest = on ? LOG_DEBUG : LOG_INFO;
+	log_set_level(on ? LOG_DEBUG : LOG_INFO);
 }
 
-static const char *level_name(int level)
+void log_set_level(int level)
+{
+	highest = level;
+}
+
+int log_level(void)
+{
+	return highest;
+}
+
+static const struct {
+	const char *name;
+	int level;
+} levels[] = {
+	{"error", LOG_ERR},
+	{"warn", LOG_WARNING},
+	{"info", LOG_INFO},
+	{"debug", LOG_DEBUG},
+};
+
+#define NR_LEVELS (sizeof(levels) / sizeof(levels[0]))
+
+bool log_level_parse(const char *name, int *ret_level)
+{
+	for (unsigned i = 0; i < NR_LEVELS; i++) {
+		if (strcmp(name, levels[i].name) != 0)
+			continue;
+		*ret_level = levels[i].level;
+		return true;
+	}
+	return false;
+}
+
+const char *log_level_name(int level)
+{
+	for (unsigned i = 0; i < NR_LEVELS; i++)
+		if (levels[i].level == level)
+			return levels[i].name;
+	return "unknown";
+}
+
+static const char *prefix(int level)
 {
 	switch (level) {
 	case LOG_ERR:
@@ -54,9 +96,9 @@ void log_line(int level, const char *fmt, ...)
 	va_end(args);
 	if (use_stderr)
 		(void)fprintf(
-			stderr, "%s: %s%s%s%s\n", program, context, colon, level_name(level), text);
+			stderr, "%s: %s%s%s%s\n", program, context, colon, prefix(level), text);
 	else
-		syslog(level, "%s%s%s%s", context, colon, level_name(level), text);
+		syslog(level, "%s%s%s%s", context, colon, prefix(level), text);
 }
 
 bool log_limit_pass(struct log_limit *limit, uint64_t now_ms, unsigned lines)

@@ -21,6 +21,14 @@ void log_to_syslog(void);
 /* Show LOG_DEBUG lines too. */
 void log_set_debug(bool on);
 
+/* The lines shown: up to this level, LOG_INFO at first. */
+void log_set_level(int level);
+int log_level(void);
+
+/* error, warn, info, debug: what people write. Parsing is strict: false for anything else. */
+bool log_level_parse(const char *name, int *ret_level) __attribute__((nonnull, warn_unused_result));
+const char *log_level_name(int level);
+
 void log_line(int level, const char *fmt, ...) __attribute__((nonnull, format(printf, 2, 3)));
 
 #define log_err(...)   log_line(LOG_ERR, __VA_ARGS__)

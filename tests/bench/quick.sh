@@ -18,7 +18,7 @@ domid=1
 
 # A simulated host around us; it ends with us.
 [ -n "${BENCH_IN_HOST-}" ] || exec env BENCH_IN_HOST=1 BLKBACK_BUILD="$build" tests/lib/in-host "$0" "$@"
-unset LD_PRELOAD
+unset LD_PRELOAD BLKBACK_STATSDIR # the record lies where it does on a host
 
 work=
 shm=

@@ -25,6 +25,7 @@ plugin=$BLKBACK_BUILD/lib/nbdkit-blkfront-plugin.so
 work=$(mktemp -d "${TMPDIR:-/tmp}/blkback-test.XXXXXX") || exit 1
 log=$work/worker.log
 export PATH work BLKBACK_RUNDIR=$work/run
+: "${BLKBACK_STATSDIR:?runs below tests/lib/in-host}"
 
 # ---- TAP ------------------------------------------------------------------------------------
 
@@ -184,7 +185,8 @@ settled() {
 }
 
 # assert_clean [killed]: all processes have ended, and nothing of them is left. A process that was
-# killed has let the kernel unmap its grants; all others have done so themselves.
+# killed has let the kernel unmap its grants, and leaves its socket and its record to the next one; all
+# others have done so themselves.
 assert_clean() {
     local id
 
@@ -196,6 +198,10 @@ assert_clean() {
     ok $(($? > 128)) "no process is left"
     check "no domain is left" eventually settled
     is "$(find "$BLKBACK_RUNDIR" -name '*.pid' 2>/dev/null)" "" "no pid file is left"
+    if [ "${1:-}" != killed ]; then
+        is "$(find "$BLKBACK_RUNDIR" -name '*.sock' 2>/dev/null)" "" "no control socket is left"
+        is "$(find "$BLKBACK_STATSDIR" -mindepth 1)" "" "no record for xentop is left"
+    fi
     # Directories above a disk's may stay, empty.
     is "$(xenstore-ls -f /local/domain/0/backend 2>/dev/null | grep -v ' = ""$')" "" "no node is left"
     check "no grant, port or handle is left" xensim counters --check

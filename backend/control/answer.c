@@ -1,0 +1,248 @@
+#include "backend/control/answer.h"
+
+#include <json-c/json.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backend/control/counters.h"
+#include "backend/control/vbd.h"
+#include "backend/util/json.h"
+#include "backend/util/log.h"
+#include "xenstore/node.h"
+#include "xenstore/state.h"
+#include "xenstore/store.h"
+
+/* More words than any request has. */
+#define WORDS_MAX 4
+
+/* ---- show ---- */
+
+/* What is open, whatever became of its name: "... (deleted)" after it was removed. */
+static struct json_object *open_path(int fd)
+{
+	char name[32];
+	char path[PATH_MAX];
+	ssize_t n;
+
+	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	n = readlink(name, path, sizeof(path) - 1);
+	path[n > 0 ? n : 0] = '\0';
+	return json_text(path);
+}
+
+/* The helpers return NULL when memory is short; json_set() passes that on. */
+static struct json_object *whole(struct json_object *object, bool ok)
+{
+	if (ok)
+		return object;
+	json_object_put(object);
+	return NULL;
+}
+
+static struct json_object *storage_json(const struct storage *storage)
+{
+	struct json_object *o = json_object_new_object();
+	bool ok = json_set(o, "path", open_path(storage->fd));
+
+	ok = ok && json_set(o, "type",
+			   json_object_new_string(storage->is_block_device ? "block" : "file"));
+	ok = ok && json_set(o, "sectors", json_object_new_uint64(storage->nr_sectors));
+	ok = ok && json_set(o, "physical_sector_size",
+			   json_object_new_uint64(storage->physical_sector_size));
+	ok = ok && json_set(o, "read_only", json_object_new_boolean(storage->read_only));
+	return whole(o, ok);
+}
+
+static struct json_object *features_json(
+	const struct handshake *keys, const struct disk_features *features)
+{
+	struct json_object *o = json_object_new_object();
+	bool ok = json_set(o, "protocol", json_object_new_string(handshake_protocol(keys)));
+
+	ok = ok && json_set(o, "persistent", json_object_new_boolean(keys->persistent != 0));
+	ok = ok && json_set(o, "flush", json_object_new_boolean(features->flush));
+	ok = ok && json_set(o, "barrier", json_object_new_boolean(features->barrier));
+	return whole(o, ok);
+}
+
+static struct json_object *fault_json(int fault)
+{
+	struct json_object *o = json_object_new_object();
+	bool ok = json_set(o, "errno", json_object_new_int(-fault));
+
+	ok = ok && json_set(o, "text", json_text(strerror(-fault)));
+	return whole(o, ok);
+}
+
+static struct json_object *queue_json(unsigned index, const struct queue *queue)
+{
+	struct queue_stats stats = queue_stats(queue);
+	struct json_object *o = json_object_new_object();
+	bool ok = json_set(o, "queue", json_object_new_uint64(index));
+
+	ok = ok && json_set(o, "status",
+			   json_object_new_string(
+				   queue_status(queue) == QUEUE_BROKEN ? "broken" : "running"));
+	ok = ok && json_set(o, "counters", counters_json(&stats));
+	return whole(o, ok);
+}
+
+static struct json_object *queues_json(const struct connection *conn)
+{
+	struct json_object *queues = json_object_new_array();
+	struct json_object *queue;
+
+	if (conn->queue == NULL || queues == NULL)
+		return queues;
+	queue = queue_json(0, conn->queue);
+	if (queue && json_object_array_add(queues, queue) == 0)
+		return queues;
+	json_object_put(queue);
+	return whole(queues, false);
+}
+
+static const char *frontend_state(const struct vbd *vbd)
+{
+	struct node_dir dir = {.store = vbd->store, .txn = STORE_NO_TXN, .path = vbd->frontend};
+	enum xenbus_state state = XENBUS_UNKNOWN;
+
+	/* Not to be read: unknown is what we know. */
+	if (state_read(&dir, &state))
+		state = XENBUS_UNKNOWN;
+	return xenbus_state_name(state);
+}
+
+static bool add_identity(struct json_object *o, const struct vbd *vbd)
+{
+	char backend[VBD_PATH_MAX];
+	char name[VBD_PATH_MAX];
+	bool ok;
+
+	vbd_path_relative(&vbd->id, backend);
+	(void)snprintf(name, sizeof(name), "%s-%u-%u", vbd->id.kind, vbd->id.domid, vbd->id.devid);
+	ok = json_set(o, "disk", json_object_new_string(name));
+	ok = ok && json_set(o, "backend", json_object_new_string(backend));
+	ok = ok && json_set(o, "kind", json_object_new_string(vbd->id.kind));
+	ok = ok && json_set(o, "domid", json_object_new_uint64(vbd->id.domid));
+	ok = ok && json_set(o, "devid", json_object_new_uint64(vbd->id.devid));
+	ok = ok && json_set(o, "pid", json_object_new_int(getpid()));
+	return ok && json_set(o, "version", json_object_new_string(BLKBACK_VERSION));
+}
+
+static bool add_connection(struct json_object *o, struct vbd *vbd)
+{
+	struct connection *conn = &vbd->conn;
+	struct queue_stats totals = connection_totals(conn);
+	int fault = conn->has_disk ? disk_fault(&conn->disk) : conn->fault;
+	bool ok = conn->has_disk ? json_set(o, "storage", storage_json(&conn->disk.storage))
+				 : json_set_null(o, "storage");
+
+	if (conn->queue)
+		ok = ok && json_set(o, "features", features_json(&vbd->keys, &conn->features));
+	else
+		ok = ok && json_set_null(o, "features");
+	ok = ok && (fault ? json_set(o, "fault", fault_json(fault)) : json_set_null(o, "fault"));
+	ok = ok && json_set(o, "counters", counters_json(&totals));
+	return ok && json_set(o, "queues", queues_json(conn));
+}
+
+static struct json_object *show(struct vbd *vbd, char *const words[])
+{
+	struct json_object *o = json_object_new_object();
+	bool ok = o && add_identity(o, vbd);
+
+	(void)words;
+	ok = ok && json_set(o, "state", json_object_new_string(xenbus_state_name(vbd->self)));
+	ok = ok && json_set(o, "frontend_state", json_object_new_string(frontend_state(vbd)));
+	ok = ok && json_set(o, "log_level", json_object_new_string(log_level_name(log_level())));
+	return whole(o, ok && add_connection(o, vbd));
+}
+
+/* ---- the others ---- */
+
+static struct json_object *set_log_level(struct vbd *vbd, char *const words[])
+{
+	struct json_object *o;
+	int level;
+
+	(void)vbd;
+	if (!log_level_parse(words[1], &level))
+		return json_error(
+			"'%s' is no log level: there are error, warn, info and debug", words[1]);
+	o = json_object_new_object();
+	if (!json_set(o, "log_level", json_object_new_string(words[1])))
+		return whole(o, false);
+	/* At whichever of the two levels more is shown. */
+	if (level > log_level())
+		log_set_level(level);
+	log_info("log level '%s', by blkbackctl", words[1]);
+	log_set_level(level);
+	return o;
+}
+
+static struct json_object *help(struct vbd *vbd, char *const words[]);
+
+static const struct request {
+	const char *name;
+	unsigned nr_words;
+	const char *arguments;
+	struct json_object *(*answer)(struct vbd *vbd, char *const words[]);
+} requests[] = {
+	{"show", 1, "", show},
+	{"log-level", 2, "error|warn|info|debug", set_log_level},
+	{"help", 1, "", help},
+};
+
+#define NR_REQUESTS (sizeof(requests) / sizeof(requests[0]))
+
+static struct json_object *help(struct vbd *vbd, char *const words[])
+{
+	struct json_object *o = json_object_new_object();
+	struct json_object *list = json_object_new_object();
+	bool ok = list != NULL;
+
+	(void)vbd;
+	(void)words;
+	for (unsigned i = 0; i < NR_REQUESTS; i++)
+		ok = ok && json_set(list, requests[i].name,
+				   json_object_new_string(requests[i].arguments));
+	return whole(o, json_set(o, "requests", list) && ok);
+}
+
+/* ---- reading the line ---- */
+
+/* Words are separated by single spaces. 0 when there is anything but printable ASCII, or too many. */
+static unsigned split(char *line, char *words[WORDS_MAX])
+{
+	unsigned n = 0;
+
+	for (const char *c = line; *c; c++)
+		if (*c < ' ' || *c > '~')
+			return 0;
+	while (line) {
+		if (n == WORDS_MAX)
+			return 0;
+		words[n++] = strsep(&line, " ");
+	}
+	return n;
+}
+
+struct json_object *answer(struct vbd *vbd, char *line)
+{
+	char *words[WORDS_MAX];
+	unsigned n = split(line, words);
+
+	if (n == 0)
+		return json_error("not a request: one line of few words is expected");
+	for (unsigned i = 0; i < NR_REQUESTS; i++) {
+		if (strcmp(words[0], requests[i].name) != 0)
+			continue;
+		if (n != requests[i].nr_words)
+			return json_error("the request is: %s%s%s", requests[i].name,
+				requests[i].arguments[0] ? " " : "", requests[i].arguments);
+		return requests[i].answer(vbd, words);
+	}
+	return json_error("unknown request '%s': there are show, log-level and help", words[0]);
+}
