@@ -73,3 +73,9 @@ SCRIPT_TESTS += tests/unit/bootstrap-t.sh
 SCRIPT_TESTS += $(patsubst %,tests/hostile/%-t.sh,bad-requests ring-overrun bad-nodes grant-tricks \
 	notify-storm report-storm reconnect-storm log-flood)
 # ---- end of: whole programs -----------------------------------------------------------------------
+
+# ---- blkbackctl and the control socket ----------------------------------------------------------
+TESTS += disk-name-t json-text-t
+disk-name-t_SRCS := tests/unit/disk-name-t.c tools/disk_name.c
+json-text-t_SRCS := tests/unit/json-text-t.c backend/util/json.c
+json-text-t_LIBS := json-c

@@ -80,11 +80,42 @@ covers "environment: the script's page" "$environment" "$(cat $script_page)"
 nodes=$(grep -o 'XENBUS_PATH/[a-z][a-z-]*' $script | sed 's/.*\///' | grep -v -x state | words)
 covers "nodes: the script's page" "params mode $nodes" "$(cat $script_page)"
 
+# ---- blkbackctl -------------------------------------------------------------------------------
+
+ctl=tools/blkbackctl.c
+ctl_page=tools/blkbackctl.8
+ctl_help=$("${BLKBACK_BUILD:-build/default}/bin/blkbackctl" --help)
+
+options_parsed=$(sed -n "s/.*{\"\([a-z-]*\)\", \(no\|required\)_argument, NULL, '\(.\)'}.*/\3-\1/p" $ctl | words)
+options_helped=$(echo "$ctl_help" | sed -n 's/^ *-\([a-zA-Z]\), --\([a-z-]*\).*/\1-\2/p' | words)
+options_paged=$(sed -n 's/^\.It Fl \([a-zA-Z]\) , Fl Fl \([a-z-]*\).*/\1-\2/p' $ctl_page | words)
+same "options of blkbackctl: --help has what is parsed" "$options_parsed" "$options_helped"
+same "options of blkbackctl: the page has what is parsed" "$options_parsed" "$options_paged"
+
+codes=$(sed -n 's/.*CTL_[A-Z_]* = \([0-9]*\),.*/\1/p' $ctl | words)
+codes_helped=$(echo "$ctl_help" | sed -n '/^Exit codes/,$p' | grep -o '[0-9]' | words)
+codes_paged=$(sed -n 's/^\.It \([0-9]\)$/\1/p' $ctl_page | words)
+same "exit codes of blkbackctl: --help" "$codes" "$codes_helped"
+same "exit codes of blkbackctl: the page" "$codes" "$codes_paged"
+
+environment=$(grep -ho '"BLKBACK_[A-Z]*"' $ctl | tr -d '"' | words)
+covers "environment of blkbackctl: --help" "$environment" "$ctl_help"
+covers "environment of blkbackctl: the page" "$environment" "$(cat $ctl_page)"
+covers "JSON: the page has every name" \
+    "$(grep -ho 'json_set\(_null\)\?([a-z]*, "[a-z_]*"' backend/control/answer.c $ctl | sed 's/.*"\(.*\)"/\1/' | grep -v -x requests | words)" \
+    "$(cat $ctl_page)"
+covers "JSON: the page has every counter" \
+    "$(sed -n 's/^\tCOUNTER(\([a-z_]*\),.*/\1/p; s/^\tREFUSED([A-Z_]*, "\([a-z_]*\)").*/refused_\1/p' backend/control/counters.c | words)" \
+    "$(cat $ctl_page)"
+covers "requests of the socket: the page" \
+    "$(sed -n 's/^\t{"\([a-z-]*\)", [0-9], ".*/\1/p' backend/control/answer.c | words)" "$(cat $ctl_page)"
+
 # ---- layout -----------------------------------------------------------------------------------
 
 if command -v groff >/dev/null; then
     silent "the layout of $page" groff -ww -mdoc -Tutf8 $page
     silent "the layout of $script_page" groff -ww -mdoc -Tutf8 $script_page
+    silent "the layout of $ctl_page" groff -ww -mdoc -Tutf8 $ctl_page
 else
     nr=$((nr + 1))
     echo "ok $nr # SKIP there is no groff to lay out the pages"
