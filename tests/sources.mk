@@ -79,3 +79,6 @@ TESTS += disk-name-t json-text-t
 disk-name-t_SRCS := tests/unit/disk-name-t.c tools/disk_name.c
 json-text-t_SRCS := tests/unit/json-text-t.c backend/util/json.c
 json-text-t_LIBS := json-c
+PROGRAMS += control-client
+control-client_SRCS := tests/lib/control-client.c
+SCRIPT_TESTS += tests/system/control-t.sh tests/system/xentop-t.sh tests/hostile/control-clients-t.sh
