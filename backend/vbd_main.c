@@ -239,14 +239,16 @@ static enum worker_exit serve(const struct options *o, int *ready_fd)
 		run_dir = RUN_DIR;
 	if (run_dir[0] != '/')
 		return misuse(RUN_DIR_ENV " is not an absolute path: ", run_dir);
+	if (stats_dir && stats_dir[0])
+		cfg.stats_dir = stats_dir;
+	if (cfg.stats_dir[0] != '/')
+		return misuse(STATS_DIR_ENV " is not an absolute path: ", stats_dir);
 	r = pidfile_take(run_dir, name, &pidfile, &problem);
 	if (r) {
 		log_err("%s", problem.text);
 		return r == -EBUSY ? WORKER_BUSY : WORKER_FAILED;
 	}
 	cfg.run_dir = run_dir;
-	if (stats_dir && stats_dir[0])
-		cfg.stats_dir = stats_dir;
 	result = worker_run(&cfg);
 	pidfile_release(&pidfile);
 	return result;

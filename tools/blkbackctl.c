@@ -276,6 +276,16 @@ static bool parse_timeout(const char *text, unsigned *ret_timeout_ms)
 	return true;
 }
 
+/* getopt_long() has just refused something, and left the sentence to us. */
+static enum ctl_exit refuse_option(char **argv)
+{
+	const char letter[] = {'-', (char)optopt, '\0'};
+	bool is_letter = optopt > 0 && optopt < 128;
+
+	return misuse("not an option, or not with that argument: ",
+		is_letter ? letter : argv[optind - 1]);
+}
+
 /* Returns -1 to go on, or the exit code. */
 static int parse(int argc, char **argv, struct options *o)
 {
@@ -288,6 +298,7 @@ static int parse(int argc, char **argv, struct options *o)
 	};
 	int c;
 
+	opterr = 0;
 	while ((c = getopt_long(argc, argv, "jt:hV", longs, NULL)) != -1) {
 		switch (c) {
 		case 'j':
@@ -304,7 +315,7 @@ static int parse(int argc, char **argv, struct options *o)
 			(void)puts(PROGRAM " " BLKBACK_VERSION);
 			return CTL_OK;
 		default:
-			return misuse("that is not an option", "");
+			return refuse_option(argv);
 		}
 	}
 	return -1;

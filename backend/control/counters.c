@@ -72,13 +72,13 @@ _Static_assert(sizeof(struct queue_stats) == (NR_COUNTERS + 1) * sizeof(uint64_t
 
 static uint64_t get(const struct queue_stats *stats, size_t offset)
 {
-	return *(const uint64_t *)((const char *)stats + offset);
+	return ((const uint64_t *)stats)[offset / sizeof(uint64_t)];
 }
 
 void counters_add(struct queue_stats *sum, const struct queue_stats *stats)
 {
 	for (size_t i = 0; i < NR_COUNTERS; i++) {
-		uint64_t *word = (uint64_t *)((char *)sum + counters[i].offset);
+		uint64_t *word = (uint64_t *)sum + counters[i].offset / sizeof(uint64_t);
 		uint64_t value = get(stats, counters[i].offset);
 
 		switch (counters[i].merge) {

@@ -84,7 +84,18 @@ for words in "" "nonsense" "list more" "show" "show 5/51712 more" "show 5" "show
     # shellcheck disable=SC2086 # words are meant
     exits 2 "'$words' is no way to call it" blkbackctl $words
 done
+is "$(blkbackctl --nonsense list 2>&1)" \
+    "blkbackctl: not an option, or not with that argument: --nonsense; see blkbackctl --help" "it says why, in one line"
 exits 1 "an output that is full" sh -c 'blkbackctl list >/dev/full'
+
+if setpriv --reuid=65534 blkbackctl --version >&2; then
+    exits 5 "somebody else than root" setpriv --reuid=65534 blkbackctl list
+    chmod 755 "$work" "$BLKBACK_RUNDIR"
+    exits 5 "... who can see the socket" setpriv --reuid=65534 blkbackctl show 5/xvda
+    chmod 700 "$work"
+else
+    skip "somebody else than root" "not root, or no setpriv"
+fi
 
 check "a second disk" attach xvdb "$(new_image other 1M)"
 kill -STOP "$worker"

@@ -20,6 +20,8 @@ is "$(said --nonsense)" "blkback-vbd: not an option, or not with that argument: 
 like "$(said -f -x)" "*: -x; see*" "... a short one, too"
 like "$(said -xf)" "*: -x; see*" "... among others, too"
 like "$(said --check)" "*missing after --check; see*" "... and one without its argument"
+BLKBACK_RUNDIR=run exits 2 "a run directory has an absolute path" blkback-vbd -f backend/vbd/5/51712
+BLKBACK_STATSDIR=shm exits 2 "so has the directory for xentop" blkback-vbd -f backend/vbd/5/51712
 exits 3 "a disk that is not there" blkback-vbd -f backend/vbd/5/51712
 exits 3 "... in the background, too" blkback-vbd backend/vbd/5/51712
 xenstore-write "$be/frontend" /local/domain/6/device/vbd/51712 "$be/frontend-id" 5 "$be/state" 1
