@@ -82,3 +82,9 @@ json-text-t_LIBS := json-c
 PROGRAMS += control-client
 control-client_SRCS := tests/lib/control-client.c
 SCRIPT_TESTS += tests/system/control-t.sh tests/system/xentop-t.sh tests/hostile/control-clients-t.sh
+
+# ---- On real Xen: what runs inside dom0 and the guests of tests/xen -------------------------------
+PROGRAMS += verify-io
+verify-io_SRCS := tests/xen/guest/verify-io.c frontend-shim/clients/pattern.c
+verify-io_LIBS := aio
+# ---- end of: on real Xen ----------------------------------------------------------------------------
