@@ -1,0 +1,163 @@
+# shellcheck shell=sh
+# What a scenario's in_dom0 is written with: guests, their consoles, disks and workers. Sourced by play.
+#
+# A guest's name is the scenario's, or what is given. Commands that fail end the scenario (set -e).
+
+# ---- disks ------------------------------------------------------------------------------------
+
+# What a scenario says about a disk is "xvda=256M" (an image of that size) or "xvda=/dev/vdb", with
+# ",ro" behind it if it is read-only. These take such a word apart.
+disk_vdev() { echo "${1%%=*}"; }
+disk_access() { case $1 in *,ro) echo ro ;; *) echo rw ;; esac; }
+
+# $1: the word
+disk_target() {
+    target=${1#*=}
+    target=${target%,ro}
+    case $target in
+    /*) echo "$target" ;;
+    *) image "${1%%=*}" ;;
+    esac
+}
+
+# Where the image of a disk lies. $1: the disk
+image() {
+    echo "/images/${name:?}/$1"
+}
+
+disks_make() {
+    for disk in ${disks-}; do
+        case $disk in
+        *=/*) ;;
+        *)
+            size=${disk#*=}
+            truncate -s "${size%,ro}" "$(disk_target "$disk")"
+            ;;
+        esac
+    done
+}
+
+# A disk as xl wants it. $1: the word
+disk_line() {
+    echo "format=raw,vdev=$(disk_vdev "$1"),access=$(disk_access "$1"),backendtype=phy,script=block-blkback,target=$(disk_target "$1")"
+}
+
+# ---- guests -----------------------------------------------------------------------------------
+
+# $1: the guest's name
+guest_config() {
+    case ${guest:?} in
+    pv | pvh) kernel=vmlinux console=hvc0 ;;
+    hvm) kernel=vmlinuz console='ttyS0 console=hvc0' ;;
+    esac
+    cat <<END
+name="$1"
+type="$guest"
+kernel="/images/boot/$kernel"
+ramdisk="/images/boot/guest.cpio"
+extra="console=$console quiet loglevel=5 mitigations=off tsc=reliable scenario=$name guest=$1 ${parameters-}"
+memory=${memory:-256}
+vcpus=${vcpus:-1}
+tsc_mode="native"
+on_poweroff="destroy"
+on_crash="destroy"
+on_reboot="${on_reboot:-destroy}"
+disk=[ $(for disk in ${disks-}; do printf "'%s', " "$(disk_line "$disk")"; done) ]
+${config-}
+END
+    [ "$guest" != hvm ] || cat <<END
+serial="pty"
+vga="none"
+vnc=0
+sdl=0
+usb=0
+xen_platform_pci=1
+END
+}
+
+# Create a guest. $1: its name, default the scenario's
+guest_start() {
+    guest_config "${1:-$name}" >"/run/guests/${1:-$name}.cfg"
+    xl create "/run/guests/${1:-$name}.cfg"
+}
+
+# $1: the guest
+guest_destroy() {
+    xl destroy "$1"
+}
+
+guest_id() {
+    xl domid "${1:-$name}"
+}
+
+guest_lives() {
+    xl domid "$1"
+}
+
+# What a guest printed.
+console() {
+    echo "/var/log/xen/console/guest-${1:-$name}.log"
+}
+
+# True when a guest has printed a line that matches. $1: a pattern, $2: seconds, $3: the guest
+console_await() {
+    await "${2:-60}" grep -q -- "$1" "$(console "${3:-$name}")" || {
+        echo "guest '${3:-$name}' has not said '$1' within ${2:-60} seconds; its last words:"
+        tail -n 20 "$(console "${3:-$name}")"
+        return 1
+    }
+}
+
+# Type a line on a guest's console. $1: the line, $2: the guest
+guest_tell() {
+    echo "$1" >"$(xenstore-read "/local/domain/$(guest_id "${2:-$name}")/console/tty")"
+}
+
+# Wait until in_guest is through and was content, then let the guest go. $1: the guest, $2: seconds
+guest_finish() {
+    console_await '^GUEST RESULT [0-9]' "${2:-300}" "${1:-$name}"
+    result=$(sed -n 's/^GUEST RESULT \([0-9]*\).*/\1/p' "$(console "${1:-$name}")" | tail -n 1)
+    if [ "$result" != 0 ]; then
+        echo "guest '${1:-$name}' failed with code $result; its last words:"
+        tail -n 20 "$(console "${1:-$name}")"
+        return 1
+    fi
+    guest_tell poweroff "${1:-$name}"
+    await_not 30 guest_lives "${1:-$name}"
+}
+
+guest_run() {
+    guest_start "$@"
+    guest_finish "$@"
+}
+
+# ---- what the workers say -----------------------------------------------------------------------
+
+# The sum of a number that workers log when a guest disconnects. $1: its name
+worker_total() {
+    sed -n "s/.* $1=\([0-9]*\).*/\1/p" /var/log/blkback/*.log | awk '{ sum += $1 } END { print sum + 0 }'
+}
+
+# $1: a number's name, the rest: a condition for test, such as -gt 0
+expect_total() {
+    total=$(worker_total "$1")
+    test "$total" "$2" "$3" || fail "workers say $1=$total, which is not $2 $3"
+}
+
+nothing_left() {
+    [ -z "$(leftovers)" ]
+}
+
+no_workers() {
+    ! leftovers | grep -q '^worker'
+}
+
+# The totals are in the log when the workers are gone.
+await_workers_end() {
+    await 15 no_workers || fail "a worker has not ended"
+}
+
+fail() {
+    echo "$*"
+    exit 1
+}

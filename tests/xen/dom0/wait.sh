@@ -1,0 +1,27 @@
+# shellcheck shell=sh
+# Waiting with a deadline. Sourced.
+#
+# What is waited for here (a line in the log of a console, a domain that is being torn down, a process
+# that ends and is not ours) offers no event to a shell: so it looks ten times a second.
+
+# $1: seconds, the rest: a command. True as soon as the command is.
+await() {
+    tries=$(($1 * 10))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        tries=$((tries - 1))
+        [ $tries -gt 0 ] || return 1
+        busybox usleep 100000
+    done
+}
+
+# The same for a command that must become false.
+await_not() {
+    seconds=$1
+    shift
+    await "$seconds" is_false "$@"
+}
+
+is_false() {
+    ! "$@"
+}

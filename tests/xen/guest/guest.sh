@@ -1,0 +1,38 @@
+# shellcheck shell=sh
+# What a scenario's in_guest is written with. Sourced by the guest's init.
+
+# The kernel's own way for parameters of modules, blkfront.NAME=VALUE, does not reach busybox's modprobe.
+blkfront_parameters() {
+    tr ' ' '\n' </proc/cmdline | sed -n 's/^blkfront\.//p'
+}
+
+# $1: a disk. It has its full size as soon as it is there.
+await_disk() {
+    await 30 test -b "/dev/$1" || fail "there is no /dev/$1"
+}
+
+# What blkfront agreed on with the backend. $1: the disk, $2: a pattern
+expect_blkfront() {
+    dmesg | grep -q "blkfront: $1: .*$2" || fail "blkfront does not say '$2' about $1: $(dmesg | grep blkfront:)"
+}
+
+fail() {
+    echo "$*"
+    exit 1
+}
+
+# Make a file system, fill it, and see that it and its files are whole. $1: the disk
+file_system() {
+    mkfs.ext4 -q -F "$1"
+    mount -t ext4 "$1" /mnt
+    cp -R /usr /mnt/files
+    (cd /mnt/files && find . -type f -exec sha1sum {} +) >/tmp/before
+    umount /mnt
+    # Mounted anew everything is read from the disk.
+    mount -t ext4 "$1" /mnt
+    (cd /mnt/files && sha1sum -c -s /tmp/before) || fail "files differ"
+    rm -rf /mnt/files/lib
+    sync
+    umount /mnt
+    e2fsck -fn "$1" >/tmp/e2fsck 2>&1 || { cat /tmp/e2fsck && fail "the file system is damaged"; }
+}
