@@ -75,15 +75,23 @@ xen_platform_pci=1
 END
 }
 
+# What happens when, for those who read the story.
+note() {
+    read -r uptime _ </proc/uptime
+    echo "[$uptime] $*"
+}
+
 # Create a guest. $1: its name, default the scenario's
 guest_start() {
+    note "creating guest ${1:-$name}"
     guest_config "${1:-$name}" >"/run/guests/${1:-$name}.cfg"
     xl create "/run/guests/${1:-$name}.cfg"
 }
 
 # $1: the guest
 guest_destroy() {
-    xl destroy "$1"
+    note "destroying guest ${1:-$name}"
+    xl destroy "${1:-$name}"
 }
 
 guest_id() {
@@ -101,6 +109,7 @@ console() {
 
 # True when a guest has printed a line that matches. $1: a pattern, $2: seconds, $3: the guest
 console_await() {
+    note "waiting for guest ${3:-$name} to say '$1'"
     await "${2:-60}" grep -q -- "$1" "$(console "${3:-$name}")" || {
         echo "guest '${3:-$name}' has not said '$1' within ${2:-60} seconds; its last words:"
         tail -n 20 "$(console "${3:-$name}")"
@@ -115,15 +124,17 @@ guest_tell() {
 
 # Wait until in_guest is through and was content, then let the guest go. $1: the guest, $2: seconds
 guest_finish() {
-    console_await '^GUEST RESULT [0-9]' "${2:-300}" "${1:-$name}"
+    console_await '^GUEST RESULT [0-9]' "${2:-${seconds:-120}}" "${1:-$name}"
     result=$(sed -n 's/^GUEST RESULT \([0-9]*\).*/\1/p' "$(console "${1:-$name}")" | tail -n 1)
     if [ "$result" != 0 ]; then
         echo "guest '${1:-$name}' failed with code $result; its last words:"
         tail -n 20 "$(console "${1:-$name}")"
         return 1
     fi
+    note "guest ${1:-$name} is content"
     guest_tell poweroff "${1:-$name}"
-    await_not 30 guest_lives "${1:-$name}"
+    await_not 30 guest_lives "${1:-$name}" || fail "guest '${1:-$name}' does not go"
+    note "guest ${1:-$name} is gone"
 }
 
 guest_run() {
@@ -148,13 +159,19 @@ nothing_left() {
     [ -z "$(leftovers)" ]
 }
 
-no_workers() {
-    ! leftovers | grep -q '^worker'
+# How many there are.
+workers() {
+    leftovers workers | wc -l
+}
+
+# $1: how many
+workers_are() {
+    [ "$(workers)" = "$1" ]
 }
 
 # The totals are in the log when the workers are gone.
 await_workers_end() {
-    await 15 no_workers || fail "a worker has not ended"
+    await 15 workers_are 0 || fail "a worker has not ended"
 }
 
 fail() {

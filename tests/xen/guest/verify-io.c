@@ -144,15 +144,15 @@ static void verify(const struct request *request)
 static void submit(struct request *request)
 {
 	struct iocb *iocb = &request->iocb;
-	long long place = (long long)(run.offset + request->block * run.block_bytes);
+	uint64_t place = run.offset + request->block * run.block_bytes;
 	int r;
 
 	if (request->kind == KIND_FLUSH)
 		io_prep_fdsync(iocb, run.fd);
 	else if (request->kind == KIND_WRITE)
-		io_prep_pwrite(iocb, run.fd, request->data, run.block_bytes, place);
+		io_prep_pwrite(iocb, run.fd, request->data, run.block_bytes, (long long)place);
 	else
-		io_prep_pread(iocb, run.fd, request->data, run.block_bytes, place);
+		io_prep_pread(iocb, run.fd, request->data, run.block_bytes, (long long)place);
 	r = io_submit(run.aio, 1, &iocb);
 	if (r != 1)
 		errx(1, "'%s': io_submit: %s", run.device, strerror(-r));

@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2034 # variables are for the harness
 # A disk attached read-only: what is on it can be read, nothing written, and the image stays as it was.
 guest=pv
-disks='xvda=64M,ro'
+disks='xvda=16M,ro'
 
 in_guest() {
     await_disk xvda
