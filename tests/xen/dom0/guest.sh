@@ -55,7 +55,7 @@ name="$1"
 type="$guest"
 kernel="/images/boot/$kernel"
 ramdisk="/images/boot/guest.cpio"
-extra="console=$console quiet loglevel=5 mitigations=off tsc=reliable scenario=$name guest=$1 ${parameters-}"
+extra="console=$console quiet loglevel=5 mitigations=off tsc=reliable scenario=$name self=$1 ${parameters-}"
 memory=${memory:-256}
 vcpus=${vcpus:-1}
 tsc_mode="native"
@@ -107,14 +107,19 @@ console() {
     echo "/var/log/xen/console/guest-${1:-$name}.log"
 }
 
-# True when a guest has printed a line that matches. $1: a pattern, $2: seconds, $3: the guest
+# Wait until a guest has printed a line that matches. $1: a pattern, $2: seconds, $3: the guest
 console_await() {
     note "waiting for guest ${3:-$name} to say '$1'"
-    await "${2:-60}" grep -q -- "$1" "$(console "${3:-$name}")" || {
-        echo "guest '${3:-$name}' has not said '$1' within ${2:-60} seconds; its last words:"
-        tail -n 20 "$(console "${3:-$name}")"
-        return 1
-    }
+    # Having told its result, it says nothing more.
+    await "${2:-60}" grep -qe "$1" -e '^GUEST RESULT' "$(console "${3:-$name}")" || true
+    grep -qe "$1" "$(console "${3:-$name}")" || guest_failed "${3:-$name}" "has not said '$1'"
+}
+
+# End the scenario. $1: the guest, $2: what is wrong with it
+guest_failed() {
+    echo "its last words:"
+    tail -n 20 "$(console "$1")"
+    fail "guest '$1' $2"
 }
 
 # Type a line on a guest's console. $1: the line, $2: the guest
@@ -126,11 +131,7 @@ guest_tell() {
 guest_finish() {
     console_await '^GUEST RESULT [0-9]' "${2:-${seconds:-120}}" "${1:-$name}"
     result=$(sed -n 's/^GUEST RESULT \([0-9]*\).*/\1/p' "$(console "${1:-$name}")" | tail -n 1)
-    if [ "$result" != 0 ]; then
-        echo "guest '${1:-$name}' failed with code $result; its last words:"
-        tail -n 20 "$(console "${1:-$name}")"
-        return 1
-    fi
+    [ "$result" = 0 ] || guest_failed "${1:-$name}" "failed with code $result"
     note "guest ${1:-$name} is content"
     guest_tell poweroff "${1:-$name}"
     await_not 30 guest_lives "${1:-$name}" || fail "guest '${1:-$name}' does not go"
@@ -156,7 +157,7 @@ expect_total() {
 }
 
 nothing_left() {
-    [ -z "$(leftovers)" ]
+    [ -z "$(leftovers new)" ]
 }
 
 # How many there are.

@@ -6,13 +6,17 @@
 
 # $1: seconds, the rest: a command. True as soon as the command is.
 await() {
-    tries=$(($1 * 10))
+    deadline=$(($(uptime_seconds) + $1))
     shift
     until "$@" >/dev/null 2>&1; do
-        tries=$((tries - 1))
-        [ $tries -gt 0 ] || return 1
+        [ "$(uptime_seconds)" -lt "$deadline" ] || return 1
         busybox usleep 100000
     done
+}
+
+uptime_seconds() {
+    read -r uptime _ </proc/uptime
+    echo "${uptime%.*}"
 }
 
 # The same for a command that must become false.

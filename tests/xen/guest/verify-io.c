@@ -181,10 +181,11 @@ static void complete(struct request *request, int64_t result)
 static void reap(void)
 {
 	struct io_event event[MAX_DEPTH];
-	int n = io_getevents(run.aio, 1, MAX_DEPTH, event, NULL);
+	int n;
 
-	if (n == -EINTR)
-		return;
+	do
+		n = io_getevents(run.aio, 1, MAX_DEPTH, event, NULL);
+	while (n == -EINTR);
 	if (n < 1)
 		errx(1, "'%s': io_getevents: %s", run.device, strerror(-n));
 	for (int i = 0; i < n; i++)
