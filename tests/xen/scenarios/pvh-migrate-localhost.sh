@@ -1,0 +1,27 @@
+# shellcheck shell=sh disable=SC2034,SC2154 # variables are for the harness, or its
+# A guest migrates to the host it is on while it reads and writes. The new domain's disk is set up while
+# the old one still has its own: two workers of one image.
+guest=pvh
+disks='xvda=128M'
+seconds=240
+skip='block-blkback refuses two writers of one image, also when they are the same guest'
+
+in_guest() {
+    await_disk xvda
+    verify-io random /dev/xvda block=4096 depth=32 seconds=600 flush=50 &
+    load=$!
+    read -r _
+    kill $load
+    wait $load
+}
+
+in_dom0() {
+    guest_start
+    console_await 'verify-io: running'
+    # Without ssh: an empty -s makes xl run the other side as it is.
+    xl migrate -s '' "$name" 'xl migrate-receive'
+    guest_tell enough
+    guest_finish
+    await_workers_end
+    expect_total failed -eq 0
+}
