@@ -16,7 +16,7 @@ in_dom0() {
         guest_start "round$round"
         console_await 'verify-io: running' 60 "round$round"
         guest_destroy "round$round"
-        await 15 nothing_left || fail "round $round leaves: $(leftovers)"
+        await 15 nothing_left || fail "round $round leaves: $(leftovers new)"
     done
     # Cut off as it was, each worker gave back all that it had mapped.
     [ "$(grep -c 'served reads' /var/log/blkback/worker.log)" = $rounds ] || fail "a worker did not log its totals"
