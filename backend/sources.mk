@@ -1,5 +1,6 @@
 # The backend proper: util/ (leaf helpers), data/ (queue threads), control/ (main thread).
-UTIL_SRCS    := backend/util/log.c backend/util/problem.c backend/util/pidfile.c backend/util/json.c
+UTIL_SRCS    := backend/util/log.c backend/util/problem.c backend/util/pidfile.c backend/util/json.c \
+	backend/util/background.c
 DATA_SRCS    := backend/data/storage.c backend/data/engine_aio.c backend/data/channel.c \
 	backend/data/guest.c backend/data/pcache.c backend/data/order.c backend/data/disk.c \
 	backend/data/move.c backend/data/record.c backend/data/pass.c backend/data/queue.c

@@ -3,18 +3,17 @@
  * the rest is control/worker.c.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "backend/control/check.h"
 #include "backend/control/worker.h"
+#include "backend/util/background.h"
 #include "backend/util/log.h"
 #include "backend/util/pidfile.h"
 
@@ -127,92 +126,18 @@ static int parse(int argc, char **argv, struct options *ret_options)
 	return -1;
 }
 
-/* ---- going into the background ---- */
-
-/* The parent: pass on what becomes of the child until it is ready. */
-static int wait_until_ready(pid_t child, int ready_fd)
-{
-	char byte;
-	int status;
-
-	if (read(ready_fd, &byte, 1) == 1)
-		return WORKER_OK;
-	while (waitpid(child, &status, 0) < 0)
-		if (errno != EINTR)
-			return WORKER_FAILED;
-	if (WIFEXITED(status))
-		return WEXITSTATUS(status);
-	(void)fprintf(stderr, "%s: killed by signal %d before the disk was ready; see syslog\n",
-		PROGRAM, WTERMSIG(status));
-	return WORKER_FAILED;
-}
-
-/*
- * Fork before anything is open: Xen's libraries must not be used across a fork. Returns in the
- * child with the descriptor that tells the parent; the parent exits.
- */
-static int go_to_background(void)
-{
-	int pipe_fd[2];
-	pid_t child;
-
-	if (pipe2(pipe_fd, O_CLOEXEC) < 0)
-		return -errno;
-	child = fork();
-	if (child < 0)
-		return -errno;
-	if (child > 0) {
-		(void)close(pipe_fd[1]);
-		exit(wait_until_ready(child, pipe_fd[0]));
-	}
-	(void)close(pipe_fd[0]);
-	(void)setsid();
-	(void)!chdir("/");
-	return pipe_fd[1];
-}
-
-/* The log goes on in the file the environment names; false when it names none that can be had. */
-static bool log_to_file(void)
-{
-	const char *path = getenv(LOG_ENV);
-	int fd;
-
-	if (!path || !path[0])
-		return false;
-	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
-	if (fd < 0) {
-		log_warn("log file '%s' cannot be opened, logging to syslog: %s", path,
-			strerror(errno));
-		return false;
-	}
-	(void)dup2(fd, STDERR_FILENO);
-	(void)close(fd);
-	return true;
-}
-
 /* Ready: errors have been shown to whoever started us, from now on they go to the log. */
 static void tell_parent(void *ctx)
 {
 	int *ready_fd = ctx;
-	int null_fd;
 	bool has_file;
 
 	if (*ready_fd < 0)
 		return;
-	has_file = log_to_file();
-	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null_fd >= 0) {
-		(void)dup2(null_fd, STDIN_FILENO);
-		(void)dup2(null_fd, STDOUT_FILENO);
-		if (!has_file)
-			(void)dup2(null_fd, STDERR_FILENO);
-		(void)close(null_fd);
-	}
+	has_file = log_to_file(getenv(LOG_ENV));
 	if (!has_file)
 		log_to_syslog();
-	(void)!write(*ready_fd, "", 1);
-	(void)close(*ready_fd);
-	*ready_fd = -1;
+	background_ready(ready_fd, has_file);
 }
 
 /* ---- serving ---- */
@@ -267,7 +192,7 @@ int main(int argc, char **argv)
 		return check_image(options.check, options.read_only);
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (!options.foreground) {
-		ready_fd = go_to_background();
+		ready_fd = background_enter(PROGRAM);
 		if (ready_fd < 0) {
 			(void)fprintf(stderr, "%s: cannot go into the background: %s\n", PROGRAM,
 				strerror(-ready_fd));

@@ -1,8 +1,11 @@
 #include "backend/util/log.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "backend/util/limits.h"
 
@@ -99,6 +102,23 @@ void log_line(int level, const char *fmt, ...)
 			stderr, "%s: %s%s%s%s\n", program, context, colon, prefix(level), text);
 	else
 		syslog(level, "%s%s%s%s", context, colon, prefix(level), text);
+}
+
+bool log_to_file(const char *path)
+{
+	int fd;
+
+	if (!path || !path[0])
+		return false;
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
+	if (fd < 0) {
+		log_warn("log file '%s' cannot be opened, logging to syslog: %s", path,
+			strerror(errno));
+		return false;
+	}
+	(void)dup2(fd, STDERR_FILENO);
+	(void)close(fd);
+	return true;
 }
 
 bool log_limit_pass(struct log_limit *limit, uint64_t now_ms, unsigned lines)

@@ -18,6 +18,12 @@ void log_init(const char *program, const char *context) __attribute__((nonnull))
 /* From now on to syslog: what a process that goes into the background does last. */
 void log_to_syslog(void);
 
+/*
+ * From now on into the file @path, which is made if it is missing, by way of standard error. False
+ * when there is none (NULL or empty), or none that can be had, which a line says.
+ */
+bool log_to_file(const char *path) __attribute__((warn_unused_result));
+
 /* Show LOG_DEBUG lines too. */
 void log_set_debug(bool on);
 
