@@ -25,13 +25,14 @@
 #define LOG_ENV       "BLKBACK_LOG"
 
 static const char usage[] =
-	"Usage: " PROGRAM " [-f] [-d] BACKEND_PATH\n"
+	"Usage: " PROGRAM " [-f] [-d] [-s] BACKEND_PATH\n"
 	"       " PROGRAM " --check PATH [--read-only]\n"
 	"Serve one virtual disk of a Xen guest. BACKEND_PATH is its directory in xenstore, for\n"
 	"example backend/vbd/5/51712. Goes into the background when the disk is in InitWait.\n"
 	"\n"
 	"  -f, --foreground   stay in the foreground and log to standard error\n"
 	"  -d, --debug        log more\n"
+	"  -s, --syslog       in the foreground, too, log to syslog\n"
 	"      --check PATH   only say whether the file or block device can be served\n"
 	"      --read-only    with --check: without write access\n"
 	"  -h, --help         show this text\n"
@@ -46,6 +47,7 @@ static const char usage[] =
 struct options {
 	bool foreground;
 	bool debug;
+	bool syslog;
 	bool read_only;
 	const char *check;
 	const char *backend;
@@ -77,6 +79,7 @@ static int parse(int argc, char **argv, struct options *ret_options)
 	static const struct option longs[] = {
 		{"foreground", no_argument, NULL, 'f'},
 		{"debug", no_argument, NULL, 'd'},
+		{"syslog", no_argument, NULL, 's'},
 		{"check", required_argument, NULL, OPT_CHECK},
 		{"read-only", no_argument, NULL, OPT_READ_ONLY},
 		{"help", no_argument, NULL, 'h'},
@@ -87,13 +90,16 @@ static int parse(int argc, char **argv, struct options *ret_options)
 	int c;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":fdhV", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":fdshV", longs, NULL)) != -1) {
 		switch (c) {
 		case 'f':
 			o.foreground = true;
 			break;
 		case 'd':
 			o.debug = true;
+			break;
+		case 's':
+			o.syslog = true;
 			break;
 		case OPT_CHECK:
 			o.check = optarg;
@@ -160,6 +166,8 @@ static enum worker_exit serve(const struct options *o, int *ready_fd)
 		return misuse("not a backend path such as backend/vbd/5/51712: ", o->backend);
 	log_init(PROGRAM, name);
 	log_set_debug(o->debug);
+	if (o->syslog && o->foreground)
+		log_to_syslog();
 	if (!run_dir || !run_dir[0])
 		run_dir = RUN_DIR;
 	if (run_dir[0] != '/')
