@@ -15,5 +15,15 @@ blkback-vbd_SRCS := backend/vbd_main.c $(CONTROL_SRCS) $(DATA_SRCS) $(UTIL_SRCS)
 	$(XENSTORE_SRCS) $(RING_SRCS)
 blkback-vbd_LIBS := xengnttab xenevtchn xentoollog xenstore aio json-c
 
+TESTS += disk-table-t restarts-t config-t scan-t
+disk-table-t_SRCS := tests/unit/disk-table-t.c backend/supervisor/disk.c
+restarts-t_SRCS   := tests/unit/restarts-t.c $(patsubst %,backend/supervisor/%.c,restarts ending)
+config-t_SRCS     := tests/unit/config-t.c backend/supervisor/config.c backend/util/problem.c \
+	$(XENSTORE_SRCS)
+config-t_LIBS     := xenstore inih
+scan-t_SRCS       := tests/unit/scan-t.c $(patsubst %,backend/supervisor/%.c,scan config child disk) \
+	backend/util/problem.c $(XENSTORE_SRCS)
+scan-t_LIBS       := xenstore inih
+
 TESTS += order-t
 order-t_SRCS := tests/unit/order-t.c tests/unit/order-print.c backend/data/order.c
