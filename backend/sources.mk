@@ -15,6 +15,14 @@ blkback-vbd_SRCS := backend/vbd_main.c $(CONTROL_SRCS) $(DATA_SRCS) $(UTIL_SRCS)
 	$(XENSTORE_SRCS) $(RING_SRCS)
 blkback-vbd_LIBS := xengnttab xenevtchn xentoollog xenstore aio json-c
 
+# The supervisor.
+SUPERVISOR_SRCS := $(patsubst %,backend/supervisor/%.c,child config disk disks domains ending keeper \
+	notify restarts scan status supervisor)
+PROGRAMS += blkbackd
+SHIPPED  += blkbackd
+blkbackd_SRCS := backend/blkbackd_main.c $(SUPERVISOR_SRCS) $(filter-out %/json.c,$(UTIL_SRCS)) $(XENSTORE_SRCS)
+blkbackd_LIBS := xenctrl xenstore inih
+
 TESTS += disk-table-t restarts-t config-t scan-t
 disk-table-t_SRCS := tests/unit/disk-table-t.c backend/supervisor/disk.c
 restarts-t_SRCS   := tests/unit/restarts-t.c $(patsubst %,backend/supervisor/%.c,restarts ending)

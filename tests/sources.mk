@@ -20,6 +20,13 @@ SCRIPT_TESTS += tests/unit/manual-t.sh
 # The file a worker in the background logs to.
 SCRIPT_TESTS += tests/system/log-file-t.sh
 
+# ---- The supervisor --------------------------------------------------------------------------------
+PROGRAMS += notify-listen
+notify-listen_SRCS := tests/lib/notify-listen.c
+
+SCRIPT_TESTS += $(patsubst %,tests/system/supervisor-%-t.sh,serves)
+# ---- end of: the supervisor ------------------------------------------------------------------------
+
 # ---- What the storage sees: order, durability, faults ------------------------------------------
 # A storage that obeys the test, and a guest between it and the shipped worker.
 PROGRAMS += recordfs

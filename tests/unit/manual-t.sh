@@ -4,11 +4,12 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 
-program=${BLKBACK_BUILD:-build/default}/bin/blkback-vbd
+bin=${BLKBACK_BUILD:-build/default}/bin
 page=backend/blkback-vbd.8
 script=tools/block-blkback
 script_page=tools/block-blkback.8
-help=$("$program" --help)
+daemon_page=backend/blkbackd.8
+config_page=backend/blkbackd.conf.5
 nr=0
 
 # $1: what is tested, $2 and $3: two lists of words that are to be the same
@@ -44,33 +45,53 @@ words() {
     tr ' ' '\n' | sed '/^$/d' | sort -u
 }
 
-# ---- blkback-vbd ------------------------------------------------------------------------------
+# ---- the programs -----------------------------------------------------------------------------
 
-long_parsed=$(sed -n 's/.*{"\([a-z-]*\)", \(no\|required\)_argument.*/\1/p' backend/vbd_main.c | words)
-long_helped=$(echo "$help" | grep -o -e '--[a-z][a-z-]*' | sed 's/^--//' | words)
-long_paged=$(sed -n 's/.*Fl Fl \([a-z][a-z-]*\).*/\1/p' $page | words)
-same "long options: --help has what is parsed" "$long_parsed" "$long_helped"
-same "long options: the page has what is parsed" "$long_parsed" "$long_paged"
+# $1: program, $2: its main file, $3: its page, $4 and $5: the file and the prefix of its exit codes
+program() {
+    help=$("$bin/$1" --help)
 
-short_parsed=$(sed -n 's/.*getopt_long(argc, argv, "\([a-zA-Z:]*\)".*/\1/p' backend/vbd_main.c | tr -d : | grep -o . | words)
-short_helped=$(echo "$help" | sed -n 's/^ *-\([a-zA-Z]\),.*/\1/p' | words)
-short_paged=$(sed -n 's/^\.It Fl \([a-zA-Z]\) .*/\1/p' $page | words)
-same "short options: --help has what is parsed" "$short_parsed" "$short_helped"
-same "short options: the page has what is parsed" "$short_parsed" "$short_paged"
+    parsed=$(sed -n 's/.*{"\([a-z-]*\)", \(no\|required\)_argument.*/\1/p' "$2" | words)
+    same "$1: long options: --help has what is parsed" "$parsed" \
+        "$(echo "$help" | grep -o -e '--[a-z][a-z-]*' | sed 's/^--//' | words)"
+    same "$1: long options: the page has what is parsed" "$parsed" \
+        "$(sed -n 's/.*Fl Fl \([a-z][a-z-]*\).*/\1/p' "$3" | words)"
 
-codes=$(sed -n 's/.*WORKER_[A-Z_]* = \([0-9]*\),.*/\1/p' backend/control/worker.h | words)
-codes_helped=$(echo "$help" | sed -n '/^Exit codes/,$p' | grep -o '[0-9]' | words)
-codes_paged=$(sed -n 's/^\.It \([0-9]\)$/\1/p' $page | words)
-same "exit codes: --help" "$codes" "$codes_helped"
-same "exit codes: the page" "$codes" "$codes_paged"
+    parsed=$(sed -n 's/.*getopt_long(argc, argv, "\([a-zA-Z:]*\)".*/\1/p' "$2" | tr -d : | grep -o . | words)
+    same "$1: short options: --help has what is parsed" "$parsed" \
+        "$(echo "$help" | sed -n 's/^ *-\([a-zA-Z]\),.*/\1/p' | words)"
+    same "$1: short options: the page has what is parsed" "$parsed" \
+        "$(sed -n 's/^\.It Fl \([a-zA-Z]\) .*/\1/p' "$3" | words)"
 
-# shellcheck disable=SC2016 # a pattern
-environment=$(grep -ho '"BLKBACK_[A-Z]*"' backend/vbd_main.c | tr -d '"' | grep -v VERSION | words)
-covers "environment: --help" "$environment" "$help"
-covers "environment: the page" "$environment" "$(cat $page)"
+    codes=$(sed -n "s/.*$5_[A-Z_]* = \([0-9]*\),.*/\1/p" "$4" | words)
+    same "$1: exit codes: --help" "$codes" \
+        "$(echo "$help" | sed -n '/^Exit codes/,$p' | grep -o '[0-9]' | words)"
+    same "$1: exit codes: the page" "$codes" "$(sed -n 's/^\.It \([0-9]\)$/\1/p' "$3" | words)"
+
+    environment=$(grep -ho '"BLKBACK_[A-Z]*"' "$2" | tr -d '"' | words)
+    covers "$1: environment: --help" "$environment" "$help"
+    covers "$1: environment: the page" "$environment" "$(cat "$3")"
+}
+
+program blkback-vbd backend/vbd_main.c $page backend/control/worker.h WORKER
+program blkbackd backend/blkbackd_main.c $daemon_page backend/supervisor/supervisor.h SUPERVISOR
 
 nodes=$(sed -n 's/.*\(node_[a-z0-9]*\|read_u32\)(&*[a-z]*, "\([a-z0-9-]*\)".*/\2/p' backend/control/*.c xenstore/state.c | words)
 covers "nodes: the page has those of the source" "$nodes" "$(cat $page)"
+
+# ---- blkbackd: nodes, and every key of its configuration ----------------------------------------
+
+nodes=$(sed -n 's/.*node_[a-z0-9]*(&*[a-z]*, "\([a-z0-9-]*\)".*/\1/p' backend/supervisor/*.c xenstore/state.c | words)
+covers "blkbackd: nodes: the page" "$nodes" "$(cat $daemon_page)"
+keys=$(sed -n 's/^.*\[KEY_[A-Z_]*\] = {"\([a-z-]*\)".*/\1/p' backend/supervisor/config.c | words)
+same "keys: the page" "$keys" "$(sed -n 's/^\.It Ic //p' $config_page | words)"
+same "keys: the example" "$keys" "$(sed -n 's/^#\([a-z-]*\) = .*/\1/p' tools/blkbackd.conf | words)"
+silent "the example is right with every key uncommented" sh -c \
+    "sed 's/^#\([a-z-]* = \)/\1/' tools/blkbackd.conf | $bin/blkbackd --check-config -c /dev/stdin"
+# config-t compares the example with the source.
+defaults=$(awk '/^\.It Ic/ { key = $3 } /^\.Ql/ && wanted { sub(/^\.Ql /, ""); sub(/ \.$/, ""); print key "=" $0 } { wanted = /^Default:/ }' \
+    $config_page | tr -d ' ' | words)
+same "keys: defaults" "$defaults" "$(sed -n 's/^#\([a-z-]* = .*\)/\1/p' tools/blkbackd.conf | tr -d ' ' | words)"
 
 # ---- block-blkback ----------------------------------------------------------------------------
 
@@ -113,9 +134,9 @@ covers "requests of the socket: the page" \
 # ---- layout -----------------------------------------------------------------------------------
 
 if command -v groff >/dev/null; then
-    silent "the layout of $page" groff -ww -mdoc -Tutf8 $page
-    silent "the layout of $script_page" groff -ww -mdoc -Tutf8 $script_page
-    silent "the layout of $ctl_page" groff -ww -mdoc -Tutf8 $ctl_page
+    for page in $page $script_page $ctl_page $daemon_page $config_page; do
+        silent "the layout of $page" groff -ww -mdoc -Tutf8 "$page"
+    done
 else
     nr=$((nr + 1))
     echo "ok $nr # SKIP there is no groff to lay out the pages"

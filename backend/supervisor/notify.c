@@ -1,0 +1,50 @@
+#include "backend/supervisor/notify.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define SOCKET_ENV "NOTIFY_SOCKET"
+
+static struct sockaddr_un address; /* family 0: nobody listens */
+static socklen_t address_size;
+
+/* A path, or @name for the abstract namespace. */
+void notify_init(void)
+{
+	const char *name = getenv(SOCKET_ENV);
+	size_t n = name ? strlen(name) : 0;
+
+	if (n > 1 && n < sizeof(address.sun_path) && (name[0] == '/' || name[0] == '@')) {
+		address.sun_family = AF_UNIX;
+		memcpy(address.sun_path, name, n + 1);
+		address_size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);
+		if (name[0] == '@')
+			address.sun_path[0] = '\0';
+	}
+	(void)unsetenv(SOCKET_ENV);
+}
+
+void notify(const char *fmt, ...)
+{
+	char text[256];
+	va_list args;
+	int fd;
+
+	if (address.sun_family == 0)
+		return;
+	va_start(args, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return;
+	(void)sendto(fd, text, strlen(text), MSG_NOSIGNAL, (const struct sockaddr *)&address,
+		address_size);
+	(void)close(fd);
+}
