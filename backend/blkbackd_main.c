@@ -124,9 +124,9 @@ static char *make_absolute(const char *path)
 /* ---- running ---- */
 
 /* Errors have been shown to whoever started us, from now on they go to the log. */
-static bool tell_parent(void *ctx)
+static bool detach(void *ctx)
 {
-	int *ready_fd = ctx;
+	const int *ready_fd = ctx;
 	bool has_file;
 
 	if (*ready_fd < 0)
@@ -134,8 +134,13 @@ static bool tell_parent(void *ctx)
 	has_file = log_to_file(getenv(LOG_ENV));
 	if (!has_file)
 		log_to_syslog();
-	background_ready(ready_fd, has_file);
+	background_detach(has_file);
 	return !has_file;
+}
+
+static void tell_parent(void *ctx)
+{
+	background_ready(ctx);
 }
 
 static enum supervisor_exit run(
@@ -164,6 +169,7 @@ static enum supervisor_exit go(const struct options *o, const char *config_path,
 		.may_be_missing = !o->config,
 		.debug = o->debug,
 		.run_dir = run_dir,
+		.detach = detach,
 		.ready = tell_parent,
 		.ctx = &ready_fd,
 	};

@@ -143,7 +143,8 @@ static void tell_parent(void *ctx)
 	has_file = log_to_file(getenv(LOG_ENV));
 	if (!has_file)
 		log_to_syslog();
-	background_ready(ready_fd, has_file);
+	background_detach(has_file);
+	background_ready(ready_fd);
 }
 
 /* ---- serving ---- */

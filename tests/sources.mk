@@ -24,7 +24,8 @@ SCRIPT_TESTS += tests/system/log-file-t.sh
 PROGRAMS += notify-listen
 notify-listen_SRCS := tests/lib/notify-listen.c
 
-SCRIPT_TESTS += $(patsubst %,tests/system/supervisor-%-t.sh,serves)
+SCRIPT_TESTS += $(patsubst %,tests/system/supervisor-%-t.sh,serves restarts adopts config \
+	xenstored-lost domain-dies background)
 # ---- end of: the supervisor ------------------------------------------------------------------------
 
 # ---- What the storage sees: order, durability, faults ------------------------------------------

@@ -263,6 +263,14 @@ int child_signal(const struct child *child, int signal)
 	return syscall(SYS_pidfd_send_signal, child->pidfd, signal, NULL, 0) < 0 ? -errno : 0;
 }
 
+bool child_has_file(const char *run_dir, const char *name)
+{
+	char path[256];
+	int n = snprintf(path, sizeof(path), "%s/%s." SUFFIX, run_dir, name);
+
+	return n > 0 && (size_t)n < sizeof(path) && access(path, F_OK) == 0;
+}
+
 void child_clean(const char *run_dir, const char *name)
 {
 	char path[256];

@@ -66,6 +66,10 @@ int child_signal(const struct child *child, int signal)
 /* Let it go on without us. */
 void child_leave(struct child *child) __attribute__((nonnull));
 
+/* True if @name's pid file is there: a worker that ends in an orderly way removes it. */
+bool child_has_file(const char *run_dir, const char *name)
+	__attribute__((nonnull, warn_unused_result));
+
 /* Remove the pid file that a killed worker has left, if nobody holds it. */
 void child_clean(const char *run_dir, const char *name) __attribute__((nonnull));
 

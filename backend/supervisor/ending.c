@@ -32,7 +32,7 @@ static enum disk_event of_code(int code)
 	}
 }
 
-enum disk_event ending_event(enum child_end end, int value, bool is_closed)
+enum disk_event ending_event(enum child_end end, int value, bool is_orderly)
 {
 	switch (end) {
 	case CHILD_EXITED:
@@ -43,7 +43,7 @@ enum disk_event ending_event(enum child_end end, int value, bool is_closed)
 	case CHILD_UNKNOWN:
 		break;
 	}
-	return is_closed ? DISK_EV_ENDED : DISK_EV_FAILED;
+	return is_orderly ? DISK_EV_ENDED : DISK_EV_FAILED;
 }
 
 static const char *code_name(int code)

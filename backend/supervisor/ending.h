@@ -13,10 +13,10 @@
 #include "backend/supervisor/disk.h"
 
 /*
- * DISK_EV_ENDED, DISK_EV_FAILED or DISK_EV_HOPELESS. Of an adopted worker only what it has written
- * is known: @is_closed says whether that was state 6, Closed, as at every orderly end.
+ * DISK_EV_ENDED, DISK_EV_FAILED or DISK_EV_HOPELESS. Of an adopted worker only what it leaves
+ * behind is known: @is_orderly says whether that is what every orderly end leaves.
  */
-enum disk_event ending_event(enum child_end end, int value, bool is_closed);
+enum disk_event ending_event(enum child_end end, int value, bool is_orderly);
 
 /* "exited with code 1 (failure)", for the log. */
 void ending_describe(enum child_end end, int value, char *ret_text, size_t size)

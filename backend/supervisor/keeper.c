@@ -367,13 +367,14 @@ void keeper_check_domains(struct keeper *k)
 
 /* ---- ends and time ---- */
 
-static bool is_closed(struct keeper *k, const struct disks_entry *e)
+/* What an adopted worker leaves behind when it ends in an orderly way: Closed, and no pid file. */
+static bool is_orderly(struct keeper *k, const struct disks_entry *e)
 {
 	struct node_dir dir = {.store = k->store, .txn = STORE_NO_TXN, .path = e->backend};
 	enum xenbus_state state;
 	int r;
 
-	if (!k->store || k->store_lost)
+	if (!k->store || k->store_lost || child_has_file(k->run_dir, e->name))
 		return false;
 	r = state_read(&dir, &state);
 	if (r)
@@ -400,7 +401,7 @@ void keeper_heed_pidfd(struct keeper *k, int pidfd)
 		k->store_lost = true;
 	ending_describe(end, value, how, sizeof(how));
 	(void)snprintf(cause.text, sizeof(cause.text), "worker %d %s", (int)pid, how);
-	cause.event = ending_event(end, value, end == CHILD_UNKNOWN && is_closed(k, e));
+	cause.event = ending_event(end, value, end == CHILD_UNKNOWN && is_orderly(k, e));
 	/* What follows from the others tells them. */
 	if (cause.event == DISK_EV_ENDED || e->state != DISK_RUNNING)
 		log_info("%s: %s", e->name, cause.text);
@@ -417,6 +418,17 @@ static bool is_due(const struct keeper *k, const struct disks_entry *e)
 	return e->state != DISK_BACKING_OFF || (k->store && !k->store_lost);
 }
 
+/* Is another worker still wanted? No watch tells when a domain dies or the configuration changes. */
+static enum disk_event after_delay(struct keeper *k, const struct disks_entry *e)
+{
+	enum disk_event event;
+
+	if (e->state == DISK_BACKING_OFF && look_at(k, e, &event) &&
+		(event == DISK_EV_OVER || event == DISK_EV_GONE))
+		return event;
+	return DISK_EV_TIMER;
+}
+
 void keeper_heed_time(struct keeper *k)
 {
 	struct disks_entry *next;
@@ -426,7 +438,7 @@ void keeper_heed_time(struct keeper *k)
 		if (!is_due(k, e) || e->deadline_ms > k->now_ms)
 			continue;
 		e->deadline_ms = 0;
-		feed_event(k, e, DISK_EV_TIMER);
+		feed_event(k, e, after_delay(k, e));
 	}
 }
 

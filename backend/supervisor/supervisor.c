@@ -320,8 +320,10 @@ enum supervisor_exit supervisor_run(
 	result = start(&s);
 	if (result == SUPERVISOR_OK) {
 		s.check_at_ms = s.keeper.now_ms + STORE_CHECK_MS;
+		/* Workers get our standard error: it has to be the final one. */
+		s.keeper.syslog = options->detach(options->ctx);
 		keeper_scan(&s.keeper, false);
-		s.keeper.syslog = options->ready(options->ctx);
+		options->ready(options->ctx);
 		log_info("ready: %u disks", s.keeper.disks.n);
 		notify("READY=1");
 		serve(&s);

@@ -27,8 +27,10 @@ struct supervisor_options {
 	bool may_be_missing;     /* the file, which then means the defaults */
 	bool debug;              /* whatever the configuration says */
 	const char *run_dir;
-	/* Called once, after the first scan. True when the log goes to syslog from now on. */
-	bool (*ready)(void *ctx);
+	/* Called once, before the first worker is started. True when the log goes to syslog now. */
+	bool (*detach)(void *ctx);
+	/* Called once, after the first scan. */
+	void (*ready)(void *ctx);
 	void *ctx;
 };
 

@@ -45,20 +45,23 @@ int background_enter(const char *program)
 	return pipe_fd[1];
 }
 
-void background_ready(int *ready_fd, bool keep_stderr)
+void background_detach(bool keep_stderr)
 {
-	int null_fd;
+	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
+	if (null_fd < 0)
+		return;
+	(void)dup2(null_fd, STDIN_FILENO);
+	(void)dup2(null_fd, STDOUT_FILENO);
+	if (!keep_stderr)
+		(void)dup2(null_fd, STDERR_FILENO);
+	(void)close(null_fd);
+}
+
+void background_ready(int *ready_fd)
+{
 	if (*ready_fd < 0)
 		return;
-	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null_fd >= 0) {
-		(void)dup2(null_fd, STDIN_FILENO);
-		(void)dup2(null_fd, STDOUT_FILENO);
-		if (!keep_stderr)
-			(void)dup2(null_fd, STDERR_FILENO);
-		(void)close(null_fd);
-	}
 	(void)!write(*ready_fd, "", 1);
 	(void)close(*ready_fd);
 	*ready_fd = -1;

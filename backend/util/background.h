@@ -18,9 +18,12 @@
 int background_enter(const char *program) __attribute__((nonnull, warn_unused_result));
 
 /*
- * The child is ready: standard input and output become /dev/null, standard error too unless
- * @keep_stderr, and the parent exits. Sets @ready_fd to -1; does nothing when it is that already.
+ * Standard input and output become /dev/null, standard error too unless @keep_stderr: nothing of
+ * whoever started us is held any longer, by what we start neither.
  */
-void background_ready(int *ready_fd, bool keep_stderr) __attribute__((nonnull));
+void background_detach(bool keep_stderr);
+
+/* The child is ready: its parent exits. Sets @ready_fd to -1; nothing when it is that already. */
+void background_ready(int *ready_fd) __attribute__((nonnull));
 
 #endif

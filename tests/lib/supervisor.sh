@@ -21,9 +21,11 @@ exec_supervisor() {
 # supervise [OPTION...]: start blkbackd as child $supervisor; returns when it is ready, as systemd would see
 supervise() {
     rm -f "$work/notify"
-    coproc ready_pipe { exec notify-listen "$work/notify" 2>/dev/null; }
-    # shellcheck disable=SC2154 # coproc sets it
-    read -r -t "$deadline" -u "${ready_pipe[0]}" _ || return 1 # it listens
+    # One that was killed has not said that it stops.
+    [ -z "${listener:-}" ] || kill "$listener" 2>/dev/null
+    exec {told}< <(exec timeout 250 notify-listen "$work/notify" 67<&- 68<&- 2>/dev/null)
+    listener=$!
+    read -r -t "$deadline" -u "$told" _ || return 1 # it listens
     export NOTIFY_SOCKET=$work/notify
     launch exec_supervisor "$@"
     unset NOTIFY_SOCKET
@@ -35,7 +37,7 @@ supervise() {
 told() {
     local line
 
-    while IFS= read -r -t "$deadline" -u "${ready_pipe[0]}" line; do
+    while IFS= read -r -t "$deadline" -u "$told" line; do
         # shellcheck disable=SC2053 # a pattern is meant
         [[ $line == $1 ]] && return 0
     done
@@ -80,6 +82,11 @@ count() {
 # plug VDEV IMAGE [OPTION...]: as libxl
 plug() {
     xensim vbd-attach --wait-initwait --script="$script" "${@:3}" "$domid" "$1" "$2"
+}
+
+# started NAME: the process that blkbackd started last for that disk; it may not have its pid file yet
+started() {
+    sed -n "s/^blkbackd: $1: worker \([0-9]*\) started$/\1/p" "$suplog" | tail -n 1
 }
 
 # worker_of NAME: the process that serves disk NAME, "vbd-5-51712"
