@@ -26,6 +26,7 @@ notify-listen_SRCS := tests/lib/notify-listen.c
 
 SCRIPT_TESTS += $(patsubst %,tests/system/supervisor-%-t.sh,serves restarts adopts config \
 	xenstored-lost domain-dies background)
+SCRIPT_TESTS += tests/system/hundred-disks-t.sh
 # ---- end of: the supervisor ------------------------------------------------------------------------
 
 # ---- What the storage sees: order, durability, faults ------------------------------------------
