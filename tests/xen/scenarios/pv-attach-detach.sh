@@ -7,7 +7,7 @@ seconds=500
 
 in_guest() {
     await_disk xvda
-    verify-io random /dev/xvda block=8192 depth=2 seconds=600 flush=50 &
+    verify-io random /dev/xvda block=8192 depth=1 seconds=600 flush=50 &
     load=$!
     for round in $(seq $rounds); do
         await 60 test -b /dev/xvdb || fail "round $round: no disk"
@@ -26,8 +26,10 @@ in_dom0() {
     guest_start
     console_await 'verify-io: running'
     for round in $(seq $rounds); do
+        note "attaching, round $round"
         xl block-attach "$name" "$(disk_line xvdb=32M)"
         console_await "USED $round\." 60
+        note "detaching"
         xl block-detach "$name" xvdb
         await 15 workers_are 1 || fail "round $round: the worker of the second disk has not ended"
         [ "$(dd if="$(image xvdb)" bs=4k count=1 2>/dev/null | tr -d '\0')" = "round $round" ] ||

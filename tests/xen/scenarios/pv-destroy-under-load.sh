@@ -19,6 +19,6 @@ in_dom0() {
         await 15 nothing_left || fail "round $round leaves: $(leftovers new)"
     done
     # Cut off as it was, each worker gave back all that it had mapped.
-    [ "$(grep -c 'served reads' /var/log/blkback/worker.log)" = $rounds ] || fail "a worker did not log its totals"
+    [ "$(grep -c 'served reads' /var/log/blkback/blkbackd.log)" = $rounds ] || fail "a worker did not log its totals"
     expect_total grants_mapped -eq "$(worker_total grants_unmapped)"
 }

@@ -18,7 +18,7 @@ in_dom0() {
     xenstore-ls -f "/local/domain/$(guest_id)/device/vbd"
     ls /sys/bus/xen-backend/drivers/vbd
     dmesg | tail -n 20
-    cat "$(console)" /var/log/blkback/worker.log
+    cat "$(console)" /var/log/blkback/blkbackd.log
     guest_destroy
     await 15 nothing_left || fail "it leaves: $(leftovers new)"
     rmmod xen-blkback

@@ -20,7 +20,7 @@ in_dom0() {
     console_await 'verify-io: running'
     xl save "$name" "$(image saved)"
     await 15 nothing_left || fail "saving leaves: $(leftovers new)"
-    [ "$(grep -c 'served reads' /var/log/blkback/worker.log)" = 1 ] || fail "the first worker did not log its totals"
+    [ "$(grep -c 'served reads' /var/log/blkback/blkbackd.log)" = 1 ] || fail "the first worker did not log its totals"
     xl restore "$(image saved)"
     guest_tell enough
     guest_finish
