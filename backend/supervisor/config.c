@@ -42,6 +42,14 @@ bool config_has(const struct config_words *words, const char *word)
 	return false;
 }
 
+bool config_same(const struct config_words *a, const struct config_words *b)
+{
+	for (unsigned i = 0; i < a->n && i < b->n; i++)
+		if (strcmp(a->word[i], b->word[i]) != 0)
+			return false;
+	return a->n == b->n;
+}
+
 /* ---- values: each returns false for one that is not allowed ---- */
 
 /* Words of @charset, separated by blanks, none of them twice. */

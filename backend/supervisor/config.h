@@ -37,6 +37,10 @@ void config_default(struct config *ret_config) __attribute__((nonnull));
 bool config_has(const struct config_words *words, const char *word)
 	__attribute__((nonnull, warn_unused_result));
 
+/* Whether both have the same words, in the same order. */
+bool config_same(const struct config_words *a, const struct config_words *b)
+	__attribute__((nonnull));
+
 /*
  * Read @file, which problems call @name. 0; -EINVAL for what it says; -errno from reading. On
  * failure @ret_config is as it was.

@@ -83,7 +83,7 @@ static const struct disk_step table[DISK_STATE_COUNT][DISK_EVENT_COUNT] = {
 		[DISK_EV_RETRY]       = CELL(START,   RUNNING),
 	},
 	[DISK_GIVEN_UP] = {
-		[DISK_EV_FRESH]       = CELL(NOTHING, GIVEN_UP), /* it never got further */
+		[DISK_EV_FRESH]       = CELL(START,   RUNNING), /* attached again, unseen */
 		[DISK_EV_OPEN]        = CELL(NOTHING, GIVEN_UP),
 		[DISK_EV_CLOSING]     = CELL(START,   RUNNING), /* one more, to close it */
 		[DISK_EV_OVER]        = CELL(NOTHING, FINISHED),

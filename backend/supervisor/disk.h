@@ -30,8 +30,8 @@ enum disk_state {
 
 enum disk_event {
 	/* What the backend directory looks like now. Told again and again. */
-	DISK_EV_FRESH,   /* the toolstack has just made it: state 1 */
-	DISK_EV_OPEN,    /* in use: a later state */
+	DISK_EV_FRESH,   /* the toolstack has just made it: state 1, and we have not given it up */
+	DISK_EV_OPEN,    /* in use: a later state, or given up */
 	DISK_EV_CLOSING, /* the toolstack wants it closed (state 5, online 0) */
 	DISK_EV_OVER,    /* needs no worker any more, or is not ours */
 	DISK_EV_GONE,    /* there is none */

@@ -205,6 +205,10 @@ static void feed(struct keeper *k, struct disks_entry *e, struct cause *cause)
 
 	do {
 		step = disk_next(e->state, cause->event);
+		/* Something new begins: what went wrong before does not count against it. */
+		if (step.action == DISK_DO_START &&
+			(e->state == DISK_GIVEN_UP || e->state == DISK_FINISHED))
+			e->restarts.n = 0;
 		if (step.next != e->state) {
 			log_debug("%s: %s: %s -> %s", e->name, disk_event_name(cause->event),
 				disk_state_name(e->state), disk_state_name(step.next));

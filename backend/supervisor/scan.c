@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "backend/supervisor/config.h"
+#include "backend/supervisor/status.h"
 #include "xenstore/node.h"
 #include "xenstore/state.h"
 #include "xenstore/store.h"
@@ -40,7 +41,7 @@ enum disk_event scan_judge(
 	if (!is_ours(config, kind, nodes->script))
 		return DISK_EV_OVER;
 	if (nodes->state == XENBUS_INITIALISING)
-		return DISK_EV_FRESH;
+		return nodes->given_up ? DISK_EV_OPEN : DISK_EV_FRESH;
 	if (nodes->online)
 		return DISK_EV_OPEN;
 	if (nodes->state == XENBUS_CLOSED)
@@ -54,7 +55,10 @@ int scan_look(struct store *store, const struct config *config, const struct vbd
 	char path[VBD_PATH_MAX];
 	struct node_dir dir = {.store = store, .txn = STORE_NO_TXN, .path = path};
 	struct scan_nodes nodes = {.online = false};
+	static const char *const given_up[] = {STATUS_FAILED};
 	char *script = NULL;
+	unsigned ignored;
+	enum node_result status;
 	int r;
 
 	vbd_path_relative(disk, path);
@@ -65,6 +69,12 @@ int scan_look(struct store *store, const struct config *config, const struct vbd
 		return dir.error;
 	if (node_string(&dir, "script", SCRIPT_MAX, NULL, &script) == NODE_ERROR)
 		return dir.error;
+	status = node_enum(&dir, "worker-status", given_up, 1, &ignored);
+	if (status == NODE_ERROR) {
+		free(script);
+		return dir.error;
+	}
+	nodes.given_up = status == NODE_VALUE;
 	nodes.script = script;
 	*ret_event = scan_judge(config, disk->kind, &nodes);
 	free(script);

@@ -24,6 +24,7 @@ struct store;
 struct scan_nodes {
 	enum xenbus_state state; /* XENBUS_ABSENT: there is no such directory */
 	bool online;
+	bool given_up;      /* worker-status says so: it is not a new one */
 	const char *script; /* NULL: none */
 };
 

@@ -4,6 +4,10 @@
 # shellcheck source=tests/lib/supervisor.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/supervisor.sh"
 
+# What libxenstore drops when a watch ends it does not free (seen in 4.17): a leak that is not ours.
+echo leak:libxenstore >"$work/leaks"
+export LSAN_OPTIONS="${LSAN_OPTIONS:-}:suppressions=$work/leaks"
+
 reload() {
     kill -HUP "$supervisor"
     told "RELOADING=1" && told "MONOTONIC_USEC=*" && told "READY=1"

@@ -4,13 +4,17 @@
 # shellcheck source=tests/lib/supervisor.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/supervisor.sh"
 
-# A worker that dies as it is told, or is a good one.
+# A worker that dies as it is told, or is a good one; or one that has ended and takes its time to be gone.
 fate=$work/fate
+mkfifo "$work/go"
 cat >"$work/moody-worker" <<END
 #!/bin/sh
 read -r code <$fate
-[ "\$code" = good ] || exit "\$code"
-exec blkback-vbd "\$@"
+case \$code in
+good) exec blkback-vbd "\$@" ;;
+lingers) blkback-vbd "\$@"; code=\$?; read -r _ <$work/go ;;
+esac
+exit "\$code"
 END
 chmod +x "$work/moody-worker"
 rules=("worker = $work/moody-worker" "restart-delay-min = 10ms" "restart-delay-max = 20ms" "restart-limit = 4")
@@ -62,6 +66,17 @@ like "$(xenstore-read "$two/hotplug-error")" "worker * exited with code 1 (failu
 echo good >"$fate"
 check "a given-up disk can be detached: a worker closes it" detach xvdb
 check "attached again it is served" plug xvdb "$images/two"
+check "it detaches" detach xvdb
+echo 1 >"$fate"
+check "once more it is made" xensim vbd-attach --no-script --script="$script" 5 xvdb "$images/two"
+check "and given up" await "$two/worker-status" failed
+echo lingers >"$fate"
+check "it is detached; the process that closed it is still there" detach xvdb
+echo good >"$fate"
+launch plug xvdb "$images/two"
+check "it is made anew" await "$two/state" 1
+echo >"$work/go"
+exits 0 "when that process is gone, it is served" ended "$launched"
 check "it detaches" detach xvdb
 
 echo "# ends that are no reason to try again"

@@ -35,7 +35,7 @@ static const char *const expected[DISK_STATE_COUNT][DISK_EVENT_COUNT] = {
 	   "- back",     "- back",     "start run",  "- fin",      "forget abs", "greet run",
 	   "- back",     "- back",     "- back",     "start run",  "- fin",      "start run"},
 	[DISK_GIVEN_UP] = {
-	   "- giv",      "- giv",      "start run",  "- fin",      "forget abs", "greet run",
+	   "start run",  "- giv",      "start run",  "- fin",      "forget abs", "greet run",
 	   "- giv",      "- giv",      "- giv",      "- giv",      "- fin",      "start run"},
 	[DISK_FINISHED] = {
 	   "start run",  "- fin",      "start run",  "- fin",      "forget abs", "greet run",

@@ -65,6 +65,22 @@ static void test_judge(void **state)
 	}
 }
 
+/* One that was given up is no new one; the rest of its life is like any other's. */
+static void test_given_up(void **state)
+{
+	struct scan_nodes nodes = {.state = XENBUS_INITIALISING, .online = true, .given_up = true};
+	struct config config;
+
+	(void)state;
+	config_default(&config);
+	assert_int_equal(scan_judge(&config, "vbd3", &nodes), DISK_EV_OPEN);
+	nodes.online = false;
+	nodes.state = XENBUS_CLOSING;
+	assert_int_equal(scan_judge(&config, "vbd3", &nodes), DISK_EV_CLOSING);
+	nodes.state = XENBUS_CLOSED;
+	assert_int_equal(scan_judge(&config, "vbd3", &nodes), DISK_EV_OVER);
+}
+
 static const struct {
 	const char *path;
 	enum scan_scope scope;
@@ -131,6 +147,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_judge),
+		cmocka_unit_test(test_given_up),
 		cmocka_unit_test(test_scope),
 		cmocka_unit_test(test_names),
 	};
