@@ -95,6 +95,25 @@ xenstore-rm /local/domain/0/backend/vbd3/5/51728/state
 free "a directory that is a leftover" "$image"
 xenstore-rm /local/domain/0/backend/vbd3
 
+# Among many disks, whichever has it is found: of this script, of others, and directories with nothing in them.
+many=/local/domain/0/backend
+xenstore-write "$many/vif/21/0/state" 4 "$many/vbd/20" "" "$many/vbd/26/51712/state" 4 "$many/vbd/26/51712/mode" w
+for id in 21 22 23 24 25; do
+    xenstore-write "$many/vbd/$id/51712/state" 4 "$many/vbd/$id/51712/mode" w \
+        "$many/vbd/$id/51728/state" 4 "$many/vbd/$id/51728/physical-device-id" "file 0:$id"
+done
+free "what none of many has" "$image"
+for id in 21 23 25; do
+    xenstore-write "$many/vbd/$id/51728/physical-device-id" "$(stat -c 'file %d:%i' "$image")"
+    taken "one of many has claimed it" "$image" "vbd/$id/51728"
+    xenstore-write "$many/vbd/$id/51728/physical-device-id" "file 0:$id"
+    xenstore-write "$many/vbd/$id/51712/params" "$image"
+    taken "one of many has it, another backend's" "$image" "vbd/$id/51712"
+    xenstore-rm "$many/vbd/$id/51712/params"
+done
+free "what none of them has any more" "$image"
+xenstore-rm "$many/vif" "$many/vbd"
+
 # A storage that does not answer holds up neither its own disk's claim nor others.
 if [ -r /dev/fuse ] && [ -w /dev/fuse ]; then
     mkdir "$images/fuse"
