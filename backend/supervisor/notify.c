@@ -7,11 +7,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #define SOCKET_ENV "NOTIFY_SOCKET"
 
-static struct sockaddr_un address; /* family 0: nobody listens */
+static int socket_fd = -1; /* nobody listens */
+static struct sockaddr_un address;
 static socklen_t address_size;
 
 /* A path, or @name for the abstract namespace. */
@@ -26,6 +26,7 @@ void notify_init(void)
 		address_size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);
 		if (name[0] == '@')
 			address.sun_path[0] = '\0';
+		socket_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	}
 	(void)unsetenv(SOCKET_ENV);
 }
@@ -34,17 +35,12 @@ void notify(const char *fmt, ...)
 {
 	char text[256];
 	va_list args;
-	int fd;
 
-	if (address.sun_family == 0)
+	if (socket_fd < 0)
 		return;
 	va_start(args, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return;
-	(void)sendto(fd, text, strlen(text), MSG_NOSIGNAL, (const struct sockaddr *)&address,
+	(void)sendto(socket_fd, text, strlen(text), MSG_NOSIGNAL, (const struct sockaddr *)&address,
 		address_size);
-	(void)close(fd);
 }

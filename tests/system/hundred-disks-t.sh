@@ -54,11 +54,15 @@ memory() {
         awk -v what="$*" 'BEGIN { split(what, w); for (i in w) is[w[i] ":"] = 1 } $1 in is { sum += $2 } END { print sum + 0 }'
 }
 
+descriptors() {
+    find "/proc/$supervisor/fd" | wc -l
+}
+
 xensim domain-destroy 5
 configure "restart-delay-min = 10ms"
 is "$(each 4 make_guest)" "" "$nr guests are made"
 check "blkbackd runs" supervise
-descriptors=$(find "/proc/$supervisor/fd" | wc -l)
+descriptors=$(descriptors)
 is "$(each 4 attach_one)" "" "$nr disks attach, 4 at a time, InitWait first"
 check "all are served" told "STATUS=$nr disks served*"
 workers=$(for name in $names; do worker_of "$name"; done)
@@ -83,7 +87,7 @@ is "$(each 20 detach_one)" "" "all detach"
 check "blkbackd forgets all" told "STATUS=0 disks served, 0 waiting for a restart, 0 given up"
 is "$(count "*error:*")" 0 "nothing was given up"
 is "$(find "$BLKBACK_RUNDIR" -name 'vbd-*.pid')" "" "no worker is left"
-is "$(find "/proc/$supervisor/fd" | wc -l)" "$descriptors" "no descriptor of blkbackd's is left"
+is "$(descriptors)" "$descriptors" "no descriptor of blkbackd's is left"
 is "$(each 4 destroy_one)" "" "all guests are destroyed"
 exits 0 "blkbackd ends with 0" unsupervise
 assert_clean killed
