@@ -138,7 +138,8 @@ flock -s "$BLKBACK_RUNDIR/vbd-5-51712.pid" true
 check "when its worker is killed, add starts another" hotplug add
 is "$(node state) $(node hotplug-status)" "4 connected" "... which leaves the guest in peace"
 tell "async write 8 8 pattern=2"
-refuses "... though it serves nothing" guest_close
+deadline=1 refuses "... though it serves nothing" hear "write 8 8: *"
+guest_kill
 check "a guest that starts over is served" guest_io "read 0 8 expect=1"
 check "the disk detaches" detach xvda
 
@@ -151,7 +152,7 @@ kill -STOP "$(cat "$BLKBACK_RUNDIR/vbd-5-51712.pid")"
 said=$(script=$work/block-blkback hotplug remove 2>&1)
 like "$?$said" "0*killing it*may be lost" "a worker that hangs is killed"
 is "$(find "$BLKBACK_RUNDIR" -name '*.pid')" "" "... and its pid file removed"
-detach xvda --force
+XENSIM_STATE_SECONDS=1 detach xvda --force
 sed -i 's/signal_worker -KILL/:/' "$work/block-blkback"
 sed -i 's/flock -s -w 5 8/flock -s -w 1 8/' "$work/block-blkback"
 check "a disk is attached" attach xvda "$image"
@@ -161,7 +162,7 @@ is "$(script=$work/block-blkback hotplug remove 2>/dev/null; echo $?)" 1 "one th
 like "$(node hotplug-error)" "*cannot be ended*storage hangs*" "... says so"
 like "$(node hotplug-status) $(node physical-device-id)" "error file *" "... and the image is still claimed"
 kill -KILL "$hung"
-detach xvda --force
+XENSIM_STATE_SECONDS=1 detach xvda --force
 
 # ---- data that is lost
 check "a disk is attached" tripping attach xvda "$image"
