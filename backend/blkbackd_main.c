@@ -17,6 +17,7 @@
 #include "backend/util/background.h"
 #include "backend/util/log.h"
 #include "backend/util/pidfile.h"
+#include "backend/util/usage.h"
 
 #define PROGRAM     "blkbackd"
 #define CONFIG_FILE "/etc/blkback/blkbackd.conf"
@@ -52,7 +53,7 @@ struct options {
 
 static enum supervisor_exit misuse(const char *complaint, const char *object)
 {
-	(void)fprintf(stderr, "%s: %s%s; see %s --help\n", PROGRAM, complaint, object, PROGRAM);
+	usage_complain(PROGRAM, complaint, object);
 	return SUPERVISOR_USAGE;
 }
 
@@ -74,7 +75,8 @@ static int parse(int argc, char **argv, struct options *ret_options)
 	struct options o = {0};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "fdc:hV", longs, NULL)) != -1) {
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":fdc:hV", longs, NULL)) != -1) {
 		switch (c) {
 		case 'f':
 			o.foreground = true;
@@ -95,7 +97,8 @@ static int parse(int argc, char **argv, struct options *ret_options)
 			(void)puts(PROGRAM " " BLKBACK_VERSION);
 			return SUPERVISOR_OK;
 		default:
-			return misuse("that is not an option", "");
+			usage_refuse(PROGRAM, c, argv);
+			return SUPERVISOR_USAGE;
 		}
 	}
 	if (optind != argc)

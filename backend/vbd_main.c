@@ -16,6 +16,7 @@
 #include "backend/util/background.h"
 #include "backend/util/log.h"
 #include "backend/util/pidfile.h"
+#include "backend/util/usage.h"
 
 #define PROGRAM       "blkback-vbd"
 #define RUN_DIR       "/run/blkback"
@@ -55,18 +56,8 @@ struct options {
 
 static enum worker_exit misuse(const char *complaint, const char *object)
 {
-	(void)fprintf(stderr, "%s: %s%s; see %s --help\n", PROGRAM, complaint, object, PROGRAM);
+	usage_complain(PROGRAM, complaint, object);
 	return WORKER_USAGE;
-}
-
-/* getopt_long() has just refused something, and left its own sentence to us. */
-static enum worker_exit refuse_option(char **argv)
-{
-	const char letter[] = {'-', (char)optopt, '\0'};
-	bool is_letter = optopt > 0 && optopt < 128;
-
-	return misuse("not an option, or not with that argument: ",
-		is_letter ? letter : argv[optind - 1]);
 }
 
 /* Returns -1 to go on, or the exit code. */
@@ -113,10 +104,9 @@ static int parse(int argc, char **argv, struct options *ret_options)
 		case 'V':
 			(void)puts(PROGRAM " " BLKBACK_VERSION);
 			return WORKER_OK;
-		case ':':
-			return misuse("an argument is missing after ", argv[optind - 1]);
 		default:
-			return refuse_option(argv);
+			usage_refuse(PROGRAM, c, argv);
+			return WORKER_USAGE;
 		}
 	}
 	if (argc - optind != (o.check ? 0 : 1))

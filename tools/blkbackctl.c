@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "backend/util/json.h"
+#include "backend/util/usage.h"
 #include "tools/ask.h"
 #include "tools/disk_name.h"
 #include "tools/layout.h"
@@ -54,7 +55,7 @@ struct options {
 
 static enum ctl_exit misuse(const char *complaint, const char *object)
 {
-	(void)fprintf(stderr, "%s: %s%s; see %s --help\n", PROGRAM, complaint, object, PROGRAM);
+	usage_complain(PROGRAM, complaint, object);
 	return CTL_USAGE;
 }
 
@@ -276,16 +277,6 @@ static bool parse_timeout(const char *text, unsigned *ret_timeout_ms)
 	return true;
 }
 
-/* getopt_long() has just refused something, and left the sentence to us. */
-static enum ctl_exit refuse_option(char **argv)
-{
-	const char letter[] = {'-', (char)optopt, '\0'};
-	bool is_letter = optopt > 0 && optopt < 128;
-
-	return misuse("not an option, or not with that argument: ",
-		is_letter ? letter : argv[optind - 1]);
-}
-
 /* Returns -1 to go on, or the exit code. */
 static int parse(int argc, char **argv, struct options *o)
 {
@@ -299,7 +290,7 @@ static int parse(int argc, char **argv, struct options *o)
 	int c;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "jt:hV", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":jt:hV", longs, NULL)) != -1) {
 		switch (c) {
 		case 'j':
 			o->json = true;
@@ -315,7 +306,8 @@ static int parse(int argc, char **argv, struct options *o)
 			(void)puts(PROGRAM " " BLKBACK_VERSION);
 			return CTL_OK;
 		default:
-			return refuse_option(argv);
+			usage_refuse(PROGRAM, c, argv);
+			return CTL_USAGE;
 		}
 	}
 	return -1;

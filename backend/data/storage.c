@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <linux/magic.h>
 #include <linux/stat.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,92 +10,19 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <unistd.h>
+
+#include "backend/data/filesystem.h"
 
 /* Alignment in memory when the kernel does not say: no Linux driver asks for more. */
 #define SAFE_MEMORY_ALIGN 4096u
 
-/* The id of the mount that @fd lies on, followed by a blank, as lines of mountinfo begin. */
-static bool mount_id(int fd, char *ret_id, size_t size)
-{
-	char path[40], *line = NULL;
-	size_t room = 0;
-	bool found = false;
-	FILE *info;
-
-	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	info = fopen(path, "re");
-	while (info && !found && getline(&line, &room, info) > 0) {
-		found = strncmp(line, "mnt_id:\t", 8) == 0;
-		if (found)
-			(void)snprintf(
-				ret_id, size, "%.*s ", (int)strcspn(line + 8, "\n"), line + 8);
-	}
-	if (info)
-		(void)fclose(info);
-	free(line);
-	return found;
-}
-
-/* The type mountinfo has for @fd: "21 1 0:20 / /mnt rw - TYPE source options". */
-static bool mounted_type(int fd, char *ret_type, size_t size)
-{
-	char id[16], *line = NULL;
-	size_t room = 0;
-	bool found = false;
-	FILE *mounts;
-
-	if (!mount_id(fd, id, sizeof(id)))
-		return false;
-	mounts = fopen("/proc/self/mountinfo", "re");
-	while (mounts && !found && getline(&line, &room, mounts) > 0) {
-		const char *type = strstr(line, " - ");
-
-		found = type && strncmp(line, id, strlen(id)) == 0;
-		if (found)
-			(void)snprintf(
-				ret_type, size, "%.*s", (int)strcspn(type + 3, " "), type + 3);
-	}
-	if (mounts)
-		(void)fclose(mounts);
-	free(line);
-	return found;
-}
-
-static const char *file_system_name(int fd)
-{
-	static _Thread_local char type[32];
-	static const struct {
-		unsigned long magic;
-		const char *name;
-	} known[] = {
-		{EXT4_SUPER_MAGIC, "ext4"},
-		{XFS_SUPER_MAGIC, "xfs"},
-		{BTRFS_SUPER_MAGIC, "btrfs"},
-		{TMPFS_MAGIC, "tmpfs"},
-		{RAMFS_MAGIC, "ramfs"},
-		{OVERLAYFS_SUPER_MAGIC, "overlayfs"},
-		{NFS_SUPER_MAGIC, "nfs"},
-		{FUSE_SUPER_MAGIC, "fuse"},
-		{F2FS_SUPER_MAGIC, "f2fs"},
-		{ECRYPTFS_SUPER_MAGIC, "ecryptfs"},
-		{V9FS_MAGIC, "9p"},
-	};
-	struct statfs fs;
-
-	if (fd >= 0 && fstatfs(fd, &fs) == 0)
-		for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-			if ((unsigned long)fs.f_type == known[i].magic)
-				return known[i].name;
-	return fd >= 0 && mounted_type(fd, type, sizeof(type)) ? type : "its file system";
-}
-
 static int no_direct_io(const char *path, struct problem *ret_problem)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	const char *fs = file_system_name(fd);
+	char fs[FILESYSTEM_NAME_MAX];
 
+	filesystem_name(fd, fs);
 	if (fd >= 0)
 		(void)close(fd);
 	return problem_set(ret_problem, -EINVAL,

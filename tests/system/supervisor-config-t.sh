@@ -19,6 +19,8 @@ for words in "--nonsense" "backend/vbd/5/51712" "-c" "-f more"; do
     # shellcheck disable=SC2086 # words are meant
     exits 2 "'$words' is no way to call it" blkbackd $words
 done
+is "$(blkbackd -xf 2>&1)" "blkbackd: not an option, or not with that argument: -x; see blkbackd --help" \
+    "an unknown option is named, in one line"
 BLKBACK_RUNDIR=here exits 2 "a run directory that is no absolute path" blkbackd -f -c "$config"
 exits 0 "--check-config likes what is right" blkbackd --check-config -c "$config"
 exits 0 "... and the one that is installed" blkbackd --check-config -c "$tree/tools/blkbackd.conf"
