@@ -35,7 +35,7 @@ kill_after() {
     watcher=$!
     read -r -t "$deadline" -u "$fd" _ && read -r -t "$deadline" -u "$fd" _ # at registration
     # It would wait for more commands in the end, and does not get there.
-    launch exec_guest blkfront-io "read 0 8" "read 0 8" reopen "read 0 8" reopen - <&67 >/dev/null 2>"$work/last_words"
+    launch exec_guest blkfront-io "read 0 8" "read 0 8" reopen "read 0 8" reopen - <&67 >"$work/last_words" 2>&1
     while [ "$reached" -lt "$1" ] && read -r -t "$deadline" -u "$fd" _; do
         reached=$((reached + 1))
     done
