@@ -1,6 +1,7 @@
 #!/bin/bash
 # Two disks on one image: refused when one of them writes, by whatever name it is called; allowed when all
-# only read, or when the operator says w!. Of two scripts at the same time exactly one wins.
+# only read, when the operator says w!, or when two domains are one VM: the two sides of a migration within this
+# host, or a guest and its stub domain. Of two scripts at the same time exactly one wins.
 # shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
 
@@ -10,12 +11,19 @@ ln -s disk "$images/soft"
 xensim domain-create 6
 other=/local/domain/0/backend/vbd/6/51712
 
+# of DOMID COMMAND...: a command of guest.sh about that domain
+of() {
+    local domid=$1
+
+    "${@:2}"
+}
+
 attach_other() {
-    domid=6 attach xvda "$@"
+    of 6 attach xvda "$@"
 }
 
 withdraw_other() {
-    domid=6 withdraw
+    of 6 withdraw
 }
 
 # first second result
@@ -38,6 +46,62 @@ r w refused
 r r allowed
 w! w! allowed
 TABLE
+
+# become_vm DOMID LIKE: that domain has the VM of the other one from now on.
+become_vm() {
+    xenstore-rm "$(xenstore-read "/local/domain/$1/vm")"
+    xenstore-write "/local/domain/$1/vm" "$(xenstore-read "/local/domain/$2/vm")"
+}
+
+# worker_has_image DOMID: whether that domain's worker has the image open
+worker_has_image() {
+    readlink "/proc/$(cat "$BLKBACK_RUNDIR/vbd-$1-51712.pid")/fd"/* | grep -q -x -F "$image"
+}
+
+own_vm=$(xenstore-read /local/domain/6/vm)
+attach xvda "$image" || say "the first disk does not attach"
+refuses "a second disk of the same domain is refused" attach xvdb "$image"
+like "$(xenstore-read /local/domain/0/backend/vbd/5/51728/hotplug-error)" "*in use by the disk*" "... says by whom"
+xenstore-rm /local/domain/0/backend/vbd/5/51728 /local/domain/5/device/vbd/51728 /libxl/5/device/vbd/51728
+
+# A stub domain works for its target; libxl says so in this node.
+xenstore-write /local/domain/6/target 5
+check "the disk of the guest's stub domain is allowed" attach_other "$image"
+check "... and ends" of 6 detach xvda
+xenstore-write /local/domain/6/target 7
+refuses "the disk of another guest's stub domain is refused" attach_other "$image"
+withdraw_other
+xenstore-rm /local/domain/6/target
+xenstore-write /local/domain/5/target 6
+check "the disk of a stub domain's guest is allowed" attach_other "$image"
+check "... and ends" of 6 detach xvda
+xenstore-rm /local/domain/5/target
+
+vm=$(xenstore-read /local/domain/5/vm)
+xenstore-rm /local/domain/5/vm /local/domain/6/vm
+refuses "two domains without a VM are not the same" attach_other "$image"
+withdraw_other
+xenstore-write /local/domain/5/vm "$vm" /local/domain/6/vm "$own_vm"
+
+# Migration: the disk of the new domain is there before the old one has let go of its own.
+become_vm 6 5
+guest_open
+tell "write 0 8 pattern=5" "async write 8 8 pattern=5"
+check "the old domain works" hear "write 0 8: status 0"
+check "the new domain's disk is allowed" attach_other "$image"
+is "$(xenstore-read "$other/state")" 2 "... it waits for its frontend"
+check "the old worker has the image open" worker_has_image 5
+refuses "... the new one has not" worker_has_image 6
+exits 0 "the old domain is through" guest_close
+check "its disk goes" detach xvda
+refuses "the new one has still not opened the image" worker_has_image 6
+check "the new domain has what the old one wrote" of 6 guest_io "read 0 16 expect=5" "write 0 8 pattern=6"
+xensim domain-create 7
+refuses "a third domain is refused" of 7 attach xvda "$image"
+of 7 withdraw
+xensim domain-destroy 7
+check "the new domain's disk goes, too" of 6 detach xvda
+xenstore-write /local/domain/6/vm "$own_vm"
 
 # Two processes wait for the lock that we hold; their descriptor 9 is the claim.
 both_wait() {
