@@ -75,7 +75,7 @@ libtrip.so_LIBS := dl
 SCRIPT_TESTS += $(patsubst %,tests/system/%-t.sh,connect integrity-qemu-io integrity-nbdcopy integrity-fio \
 	fua read-only protocol-abi reconnect detach-reattach guest-killed worker-killed sigterm \
 	xenstored-lost backend-vanishes hotplug-verbs hotplug-sharing storage-errors disk-full usage \
-	second-worker blockdev store-busy sync-fails \
+	second-worker blockdev store-busy sync-fails features-off \
 	hotplug-claims hotplug-troubles demo-fails)
 # The first command of the README.
 SCRIPT_TESTS += tests/unit/bootstrap-t.sh

@@ -61,7 +61,8 @@ static struct json_object *features_json(
 	struct json_object *o = json_object_new_object();
 	bool ok = json_set(o, "protocol", json_object_new_string(handshake_protocol(keys)));
 
-	ok = ok && json_set(o, "persistent", json_object_new_boolean(keys->persistent != 0));
+	ok = ok && json_set(o, "persistent",
+			   json_object_new_boolean(keys->persistent && features->persistent));
 	ok = ok && json_set(o, "flush", json_object_new_boolean(features->flush));
 	ok = ok && json_set(o, "barrier", json_object_new_boolean(features->barrier));
 	return whole(o, ok);

@@ -109,12 +109,15 @@ static char *read_path(struct node_dir *dir, int *ret_error, struct problem *pro
 	return NULL;
 }
 
-static int open_path(const char *path, bool read_only, const struct storage_identity *expected,
+static int open_path(const char *path, bool read_only, const struct backing_terms *terms,
 	struct storage *ret_storage, struct problem *problem)
 {
-	int r = storage_open(path, read_only, ret_storage, problem);
+	unsigned flags = (read_only ? STORAGE_READ_ONLY : 0u) |
+			 (terms->write_through ? STORAGE_WRITE_THROUGH : 0u);
+	int r = storage_open(path, flags, ret_storage, problem);
 
-	if (r || expected == NULL || storage_identity_same(&ret_storage->identity, expected))
+	if (r || terms->expected == NULL ||
+		storage_identity_same(&ret_storage->identity, terms->expected))
 		return r;
 	storage_close(ret_storage);
 	return problem_set(problem, -ENXIO,
@@ -122,7 +125,7 @@ static int open_path(const char *path, bool read_only, const struct storage_iden
 		path);
 }
 
-int backing_open(struct store *store, const char *backend, const struct storage_identity *expected,
+int backing_open(struct store *store, const char *backend, const struct backing_terms *terms,
 	struct storage *ret_storage, unsigned *ret_info, struct problem *ret_problem)
 {
 	struct node_dir dir = {.store = store, .txn = STORE_NO_TXN, .path = backend};
@@ -137,7 +140,7 @@ int backing_open(struct store *store, const char *backend, const struct storage_
 	path = read_path(&dir, &r, ret_problem);
 	if (path == NULL)
 		return r;
-	r = open_path(path, read_only, expected, ret_storage, ret_problem);
+	r = open_path(path, read_only, terms, ret_storage, ret_problem);
 	free(path);
 	if (r == 0 && read_only)
 		*ret_info |= INFO_READ_ONLY;

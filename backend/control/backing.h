@@ -25,13 +25,19 @@ enum hotplug_state {
 int backing_hotplug(struct store *store, const char *backend, enum hotplug_state *ret_state)
 	__attribute__((nonnull, warn_unused_result));
 
+/* What the storage has to be. */
+struct backing_terms {
+	const struct storage_identity *expected; /* NULL: whatever is there */
+	bool write_through;                      /* see struct storage */
+};
+
 /*
- * Open what physical-device-path names, as `mode` allows, and set @ret_info (VDISK_*) from mode,
- * device-type and removable. @expected, if not NULL, is what it has to be: a path may come to name
- * another device between two connections of one guest. -errno with a sentence.
+ * Open what physical-device-path names, as `mode` allows and @terms say, and set @ret_info (VDISK_*) from
+ * mode, device-type and removable. A path may come to name another device between two connections of one
+ * guest: that is no longer what is expected. -errno with a sentence.
  */
-int backing_open(struct store *store, const char *backend, const struct storage_identity *expected,
+int backing_open(struct store *store, const char *backend, const struct backing_terms *terms,
 	struct storage *ret_storage, unsigned *ret_info, struct problem *ret_problem)
-	__attribute__((nonnull(1, 2, 4, 5, 6), warn_unused_result));
+	__attribute__((nonnull, warn_unused_result));
 
 #endif

@@ -9,7 +9,7 @@ enum worker_exit check_image(const char *path, bool read_only)
 	struct storage storage;
 	struct problem problem;
 
-	if (storage_open(path, read_only, &storage, &problem)) {
+	if (storage_open(path, read_only ? STORAGE_READ_ONLY : 0, &storage, &problem)) {
 		(void)fprintf(stderr, "%s\n", problem.text);
 		return WORKER_STORAGE;
 	}

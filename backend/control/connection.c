@@ -7,6 +7,7 @@
 
 #include "backend/control/backing.h"
 #include "backend/control/counters.h"
+#include "backend/control/options.h"
 #include "backend/util/limits.h"
 #include "backend/util/log.h"
 
@@ -19,22 +20,40 @@ int connection_init(struct connection *conn)
 
 /* ---- opening, in the order it happens ---- */
 
+/*
+ * D4: cache mode none is a write cache, which the guest flushes. If it is offered neither way to do that, it takes
+ * every answered write for durable (R22), and then each has to be.
+ */
+static int choose_features(struct connection *conn, struct store *store, const char *backend,
+	bool *ret_write_through, struct problem *problem)
+{
+	struct disk_options options;
+	int r = options_read(store, backend, &options, problem);
+
+	if (r)
+		return r;
+	conn->features.persistent = options.persistent;
+	conn->features.flush = options.flush;
+	conn->features.barrier = options.barrier;
+	*ret_write_through = !options.flush && !options.barrier;
+	return 0;
+}
+
 static int open_storage(
 	struct connection *conn, struct store *store, const char *backend, struct problem *problem)
 {
+	struct backing_terms terms = {.expected = conn->has_identity ? &conn->identity : NULL};
 	struct storage storage;
-	int r = backing_open(store, backend, conn->has_identity ? &conn->identity : NULL, &storage,
-		&conn->features.info, problem);
+	int r = choose_features(conn, store, backend, &terms.write_through, problem);
 
+	if (r == 0)
+		r = backing_open(store, backend, &terms, &storage, &conn->features.info, problem);
 	if (r)
 		return r;
 	conn->identity = storage.identity;
 	conn->has_identity = true;
 	conn->features.nr_sectors = storage.nr_sectors;
 	conn->features.physical_sector_size = storage.physical_sector_size;
-	/* Cache mode none: a write is answered when the device has it, a flush makes it stay (D4). */
-	conn->features.flush = true;
-	conn->features.barrier = true;
 	disk_init(&conn->disk, &storage, conn->fault);
 	conn->has_disk = true;
 	return 0;
@@ -50,7 +69,7 @@ static int make_queue(struct connection *conn, uint32_t domid, const struct hand
 		.nr_ring_refs = 1,
 		.event_channel = keys->event_channel,
 		.abi = keys->abi,
-		.persistent = keys->persistent,
+		.persistent = keys->persistent && conn->features.persistent,
 		.limits = {.nr_sectors = conn->features.nr_sectors,
 			.read_only = conn->disk.storage.read_only,
 			.flush = conn->features.flush,
@@ -89,10 +108,27 @@ int connection_start(struct connection *conn, struct problem *ret_problem)
 
 /* ---- what the queue tells ---- */
 
+/* The latch of the running disk is ours as well. On a disk that takes no flush, a write has sprung it. */
+static int adopt_fault(struct connection *conn)
+{
+	int fault = disk_fault(&conn->disk);
+
+	if (fault && !conn->fault)
+		conn->lost_write = conn->disk.storage.write_through;
+	if (fault)
+		conn->fault = fault;
+	return fault;
+}
+
+const char *connection_fault_cause(const struct connection *conn)
+{
+	return conn->lost_write ? "a write failed that had to be durable" : "fdatasync failed";
+}
+
 enum connection_news connection_heed(struct connection *conn, uint64_t now_ms)
 {
 	struct queue_stats stats;
-	int fault;
+	bool had_fault = conn->fault != 0;
 
 	if (conn->queue == NULL || !queue_take_report(conn->queue))
 		return CONNECTION_FINE;
@@ -100,11 +136,7 @@ enum connection_news connection_heed(struct connection *conn, uint64_t now_ms)
 	report_trouble(&conn->report, &stats, now_ms);
 	if (queue_status(conn->queue) == QUEUE_BROKEN)
 		return CONNECTION_BROKEN;
-	fault = disk_fault(&conn->disk);
-	if (fault == 0 || conn->fault)
-		return CONNECTION_FINE;
-	conn->fault = fault;
-	return CONNECTION_FAULTY;
+	return adopt_fault(conn) && !had_fault ? CONNECTION_FAULTY : CONNECTION_FINE;
 }
 
 struct queue_stats connection_totals(const struct connection *conn)
@@ -150,11 +182,9 @@ static void close_queue(struct connection *conn, uint64_t now_ms)
 /* Orderly stop and detach flush in every mode (D6). */
 static int close_disk(struct connection *conn, uint64_t now_ms)
 {
-	int r = disk_fault(&conn->disk);
+	int r = 0;
 
-	if (r)
-		conn->fault = r;
-	r = 0;
+	(void)adopt_fault(conn);
 	if (!conn->disk.storage.read_only && fdatasync(conn->disk.storage.fd) < 0) {
 		r = -errno;
 		conn->fault = r;

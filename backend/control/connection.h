@@ -25,7 +25,8 @@ struct connection {
 	struct disk_features features;
 	struct storage_identity identity; /* of the first connection: no other is taken later */
 	bool has_identity;
-	int fault; /* 0, or the -errno that latched the disk in this process's life */
+	int fault;       /* 0, or the -errno that latched the disk in this process's life */
+	bool lost_write; /* ... which a write failed with, not an fdatasync */
 
 	int report_fd;           /* eventfd the queue writes */
 	struct record *record;   /* borrowed: what xentop reads, or NULL */
@@ -70,6 +71,9 @@ enum connection_news {
 /* report_fd was readable: log what there is to tell. */
 enum connection_news connection_heed(struct connection *conn, uint64_t now_ms)
 	__attribute__((nonnull));
+
+/* What latched the disk, for a sentence: "fdatasync failed". */
+const char *connection_fault_cause(const struct connection *conn) __attribute__((nonnull));
 
 /* What all connections of this process counted, the present one included. */
 struct queue_stats connection_totals(const struct connection *conn) __attribute__((nonnull));

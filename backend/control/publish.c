@@ -20,20 +20,18 @@ struct change {
 };
 
 /* Who serves the disk is what libxenstat needs to find its figures (xentop.h). */
-static int write_ring_features(const struct node_dir *dir)
+static int write_server(const struct node_dir *dir)
 {
-	int r = node_printf(dir, "feature-persistent", "1");
-
-	if (r == 0)
-		r = node_printf(dir, "kthread-pid", "%d", (int)getpid());
-	return r;
+	return node_printf(dir, "kthread-pid", "%d", (int)getpid());
 }
 
 /* Every unit is 512 bytes, whatever the medium has (D1). */
 static int write_disk_features(const struct node_dir *dir, const struct disk_features *f)
 {
-	int r = node_printf(dir, "feature-flush-cache", "%d", f->flush);
+	int r = node_printf(dir, "feature-persistent", "%d", f->persistent);
 
+	if (r == 0)
+		r = node_printf(dir, "feature-flush-cache", "%d", f->flush);
 	if (r == 0)
 		r = node_printf(dir, "feature-barrier", "%d", f->barrier);
 	if (r == 0)
@@ -61,7 +59,7 @@ static int write_change(struct store *store, uint32_t txn, void *ctx)
 	int r = state_switch(&dir, change->seen, change->next);
 
 	if (r == 0 && change->next == XENBUS_INITWAIT)
-		r = write_ring_features(&dir);
+		r = write_server(&dir);
 	if (r == 0 && change->features)
 		r = write_disk_features(&dir, change->features);
 	return r ? r : write_error(&dir, change);

@@ -20,19 +20,21 @@ struct disk_features {
 	uint64_t nr_sectors; /* 512-byte units */
 	unsigned physical_sector_size;
 	unsigned info; /* VDISK_* */
+	bool persistent;
 	bool flush;
 	bool barrier;
 };
 
 /*
- * Our next state. With InitWait come the rings' features: the storage is not known yet. @error, if
+ * Our next state. With InitWait comes what a frontend must know to choose a ring: which storage it will be, and
+ * what is not to be offered (D4), the hotplug script has yet to say. @error, if
  * not NULL, is why, in a sentence for hotplug-error, where libxl and people look.
  */
 int publish_state(struct store *store, const char *backend, enum xenbus_state seen,
 	enum xenbus_state next, const char *error)
 	__attribute__((nonnull(1, 2), warn_unused_result));
 
-/* Connected, with the storage's features; an earlier hotplug-error goes unless it still holds. */
+/* Connected, with the disk's features; an earlier hotplug-error goes unless it still holds. */
 int publish_connected(struct store *store, const char *backend, enum xenbus_state seen,
 	const struct disk_features *features, bool keep_error)
 	__attribute__((nonnull, warn_unused_result));

@@ -80,11 +80,11 @@ static void log_connected(struct vbd *vbd)
 	log_info("connected: sectors=%llu access=%s protocol=%s persistent=%u flush=%u barrier=%u",
 		(unsigned long long)features->nr_sectors,
 		vbd->conn.disk.storage.read_only ? "read-only" : "read-write",
-		handshake_protocol(&vbd->keys), vbd->keys.persistent, features->flush,
-		features->barrier);
+		handshake_protocol(&vbd->keys), vbd->keys.persistent && features->persistent,
+		features->flush, features->barrier);
 	if (vbd->conn.fault)
-		log_err("an earlier fdatasync of this disk failed (%s): all writes and flushes fail until it is detached and attached again",
-			strerror(-vbd->conn.fault));
+		log_err("on an earlier connection %s (%s): all writes and flushes fail until the disk is detached and attached again",
+			connection_fault_cause(&vbd->conn), strerror(-vbd->conn.fault));
 }
 
 /* What became of an attempt to connect, the store itself working. */
@@ -138,12 +138,14 @@ static int try_connect(
 /* Before the state changes: who waits for Closed shall find it. The log has it in any case. */
 static int tell_lost(struct vbd *vbd, enum xenbus_state seen)
 {
+	struct problem problem;
 	int r;
 
 	if (vbd->told_lost || !vbd_data_lost(vbd))
 		return 0;
-	r = publish_error(vbd->store, vbd->backend, seen,
-		"fdatasync failed: data the guest wrote may be lost");
+	(void)problem_set(&problem, 0, "%s: data the guest wrote may be lost",
+		connection_fault_cause(&vbd->conn));
+	r = publish_error(vbd->store, vbd->backend, seen, problem.text);
 	vbd->told_lost = r == 0;
 	return r;
 }
@@ -368,6 +370,20 @@ static enum vbd_end end_broken(struct vbd *vbd)
 	return vbd_look(vbd, vbd->now_ms);
 }
 
+/* D5. The log has it; a directory that is changing hands need not. */
+static void tell_faulty(struct vbd *vbd)
+{
+	struct problem problem;
+
+	(void)problem_set(&problem, 0,
+		"%s: all writes and flushes fail until the disk is detached and attached again",
+		connection_fault_cause(&vbd->conn));
+	/* Of an fdatasync that fails the log says so itself. */
+	if (vbd->conn.lost_write)
+		log_err("%s", problem.text);
+	(void)!publish_error(vbd->store, vbd->backend, vbd->self, problem.text);
+}
+
 enum vbd_end vbd_heed_queue(struct vbd *vbd, uint64_t now_ms)
 {
 	vbd->now_ms = now_ms;
@@ -375,9 +391,7 @@ enum vbd_end vbd_heed_queue(struct vbd *vbd, uint64_t now_ms)
 	case CONNECTION_FINE:
 		break;
 	case CONNECTION_FAULTY:
-		/* The log has it; a directory that is changing hands need not. */
-		(void)!publish_error(vbd->store, vbd->backend, vbd->self,
-			"fdatasync failed: all writes and flushes fail until the disk is detached and attached again");
+		tell_faulty(vbd);
 		break;
 	case CONNECTION_BROKEN:
 		return end_broken(vbd);

@@ -373,6 +373,14 @@ void order_synced(struct order *o, unsigned queue, int error)
 		start_sync(o, queue);
 }
 
+void order_write_lost(struct order *o, int error)
+{
+	if (o->fault)
+		return;
+	order_latch(o, error);
+	o->wake |= o->members;
+}
+
 void order_written(struct order *o, unsigned queue, unsigned slot, int error)
 {
 	uint16_t ref = ref_of(queue, slot);

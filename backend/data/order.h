@@ -192,6 +192,12 @@ void order_synced(struct order *o, unsigned queue, int error) __attribute__((non
 void order_written(struct order *o, unsigned queue, unsigned slot, int error)
 	__attribute__((nonnull));
 
+/*
+ * A write failed with @error after its answer was to mean that it is durable: the disk is latched (D5). Of a disk only
+ * that offers neither flushes nor barriers, so that none of them is here.
+ */
+void order_write_lost(struct order *o, int error) __attribute__((nonnull));
+
 /* The next thing @queue must do. False when there is nothing. */
 bool order_next(struct order *o, unsigned queue, struct order_action *ret_action)
 	__attribute__((nonnull, warn_unused_result));

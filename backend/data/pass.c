@@ -4,6 +4,7 @@
  * the disk's lock where a request needs ordering. Letters name rules of backend/DESIGN.md (D) and
  * ring/PROTOCOL.md (R).
  */
+#include <errno.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -273,14 +274,29 @@ static void reap_sync(struct queue *q, int error)
 	q->look = true;
 }
 
+/*
+ * D5: where every answer promises that the write is durable, one that failed leaves the others in doubt, too: what the
+ * device could not keep may have been theirs. One for which there was no room has not come that far.
+ */
+static void heed_lost_write(struct queue *q, int error)
+{
+	if (!q->disk->storage.write_through || error == -ENOSPC || error == -EDQUOT)
+		return;
+	order_write_lost(disk_lock(q->disk), error);
+	disk_unlock(q->disk, q->cfg.index);
+	q->look = true;
+}
+
 static void reap_request(struct queue *q, unsigned s, int error)
 {
 	struct slot *slot = &q->slot[s];
 
 	if (error && slot->req.op == BLKIF_OP_READ)
 		count_failure(q, &q->stats.failed_reads, &q->stats.last_read_error, error);
-	else if (error)
+	else if (error) {
 		count_failure(q, &q->stats.failed_writes, &q->stats.last_write_error, error);
+		heed_lost_write(q, error);
+	}
 	if (slot->req.op == BLKIF_OP_WRITE_BARRIER) {
 		/* Its data is written; the answer comes after the fdatasync (D2). */
 		slot->state = SLOT_ORDERED;

@@ -58,6 +58,8 @@ static int open_direct(const char *path, struct storage *s, struct problem *ret_
 {
 	int flags = (s->read_only ? O_RDONLY : O_RDWR) | O_DIRECT | O_CLOEXEC | O_NOCTTY;
 
+	if (s->write_through)
+		flags |= O_DSYNC;
 	s->fd = open(path, flags);
 	if (s->fd >= 0)
 		return 0;
@@ -181,9 +183,11 @@ static int probe_alignment(
 }
 
 int storage_open(
-	const char *path, bool read_only, struct storage *ret_storage, struct problem *ret_problem)
+	const char *path, unsigned flags, struct storage *ret_storage, struct problem *ret_problem)
 {
-	struct storage s = {.fd = -1, .read_only = read_only};
+	struct storage s = {.fd = -1,
+		.read_only = (flags & STORAGE_READ_ONLY) != 0,
+		.write_through = (flags & STORAGE_WRITE_THROUGH) != 0};
 	unsigned unit;
 	struct stat st;
 	int r;

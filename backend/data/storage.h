@@ -23,22 +23,29 @@ struct storage_identity {
 };
 
 struct storage {
-	int fd;              /* -1 when closed; O_DIRECT, O_RDONLY if read_only */
+	int fd; /* -1 when closed; O_DIRECT, O_RDONLY if read_only, O_DSYNC if write_through */
 	uint64_t nr_sectors; /* 512-byte units */
 	unsigned
 		physical_sector_size; /* bytes; what the guest should align to: a file system's block */
 	unsigned memory_align;        /* bytes: where a buffer for direct I/O may begin */
 	bool read_only;
+	bool write_through; /* O_DSYNC: a write is answered when it is on stable media */
 	bool is_block_device;
 	struct storage_identity identity;
 };
 
+/* How to open it. */
+enum storage_flags {
+	STORAGE_READ_ONLY = 1,
+	STORAGE_WRITE_THROUGH = 2,
+};
+
 /*
- * Open @path and find out size and alignment. Refuses what cannot be served: neither file nor
+ * Open @path as @flags (STORAGE_*) say and find out size and alignment. Refuses what cannot be served: neither file nor
  * block device, empty or not a multiple of 512 bytes, no direct I/O, or direct I/O only in units
  * above 512 bytes. Returns -errno with a sentence in @ret_problem and @ret_storage closed. Blocks.
  */
-int storage_open(const char *path, bool read_only, struct storage *ret_storage,
+int storage_open(const char *path, unsigned flags, struct storage *ret_storage,
 	struct problem *ret_problem) __attribute__((nonnull, warn_unused_result));
 
 static inline bool storage_identity_same(

@@ -45,8 +45,7 @@ xensim vbd-attach --no-script --script="$script" "$domid" xvda "$image"
 check "attached: Initialising" reached 1
 start_worker
 check "the worker comes: InitWait" reached 2
-is "$(node feature-persistent)" 1 "persistent grants are offered before the frontend chooses"
-is "$(node sectors)" "" "the size is not known yet"
+is "$(node sectors)$(node feature-persistent)" "" "what the storage and the options decide is not known yet"
 
 guest_open
 check "the frontend is Initialised" await "$fe/state" 3
@@ -56,6 +55,7 @@ check "the hotplug script runs" hotplug add
 check "Connected" reached 4
 is "$(node sectors) $(node info) $(node sector-size)" "32768 0 512" "size, kind and unit are published"
 is "$(node feature-flush-cache) $(node feature-barrier)" "1 1" "so are flush and barrier"
+is "$(node feature-persistent)" 1 "... and persistent grants"
 is "$(node physical-device-path)" "$image" "the script told where the image lies"
 like "$(node physical-sector-size)" '[1-9]*' "the medium's unit is published"
 tell "write 0 8 pattern=1"

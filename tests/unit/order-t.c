@@ -6,7 +6,7 @@
  *   - a queue takes a new operation of any kind, without having looked at the gate;
  *   - a queue that is awake looks at the gate, and then enters the section of the lock that what it
  *     saw asks for: it parks, resumes, releases what it held, or collects its actions;
- *   - the storage finishes a write, which may fail for a barrier, or the sync, which may fail;
+ *   - the storage finishes a write, which may fail for a barrier, or on a write-through disk, or the sync, which may fail;
  *   - a queue leaves, or one that has left joins again; both count as operations.
  * A depth-first search visits every state once. No run without new operations comes back to a state
  * it was in: so every run ends, and where it ends all must be answered. What must hold is written
@@ -331,6 +331,11 @@ static void write_ends(struct world *w, unsigned q, unsigned arg)
 		order_written(&w->order, q, slot, error);
 		unlock(w, q);
 	} else {
+		if (error && plan->write_through) {
+			w->sync_failed = 1;
+			order_write_lost(&w->order, error);
+			unlock(w, q);
+		}
 		answer(w, q, slot, error);
 		order_port_done(&w->queue[q].port, slot);
 	}
@@ -475,7 +480,8 @@ static void explore_events(const struct world *w)
 		for (unsigned slot = 0; slot < OPS_MAX; slot++) {
 			if (queue->op[slot].facts & WRITING)
 				STEP(write_ends, q, slot);
-			if (queue->op[slot].facts & WRITING && is_barrier(queue->op[slot].kind))
+			if (queue->op[slot].facts & WRITING &&
+				(plan->write_through || is_barrier(queue->op[slot].kind)))
 				STEP(write_ends, q, slot + FAILS);
 		}
 	}
@@ -506,6 +512,7 @@ static void explore(void)
 	const struct world *w = &path[depth].world;
 	uint64_t print = path[depth].print = print_of(w);
 	unsigned long before = nr_steps;
+	unsigned nr_kinds = plan->write_through ? ORDER_WRITE + 1 : ORDER_KIND_COUNT;
 
 	if (!seen_insert(print)) {
 		/* If this very run had been here before, it could go on like this for ever. */
@@ -521,7 +528,7 @@ static void explore(void)
 	for (unsigned q = 0; q < plan->queues; q++) {
 		const struct queue *queue = &w->queue[q];
 
-		for (unsigned kind = 0; kind < ORDER_KIND_COUNT && queue->member; kind++)
+		for (unsigned kind = 0; kind < nr_kinds && queue->member; kind++)
 			STEP(take, q, kind);
 		if (!queue->member)
 			STEP(join, q, 0);
@@ -560,13 +567,20 @@ static void run(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		{"1 operation in small steps", run, NULL, NULL, &(struct plan){2, 1, true, 0}},
-		{"2 operations in small steps", run, NULL, NULL, &(struct plan){2, 2, true, 0}},
-		{"3 operations in small steps", run, NULL, NULL, &(struct plan){2, 3, true, 0}},
-		{"4 operations in small steps", run, NULL, NULL, &(struct plan){2, 4, true, 0}},
-		{"3 operations on 3 queues", run, NULL, NULL, &(struct plan){3, 3, true, 0}},
-		{"4 operations, latched", run, NULL, NULL, &(struct plan){2, 4, true, -EIO}},
-		{"ORDER_OPS operations", run, NULL, NULL, &(struct plan){2, OPS_MAX, false, 0}},
+		{"1 operation in small steps", run, NULL, NULL,
+			&(struct plan){2, 1, true, 0, false}},
+		{"2 operations in small steps", run, NULL, NULL,
+			&(struct plan){2, 2, true, 0, false}},
+		{"3 operations in small steps", run, NULL, NULL,
+			&(struct plan){2, 3, true, 0, false}},
+		{"4 operations in small steps", run, NULL, NULL,
+			&(struct plan){2, 4, true, 0, false}},
+		{"3 operations on 3 queues", run, NULL, NULL, &(struct plan){3, 3, true, 0, false}},
+		{"4 operations, latched", run, NULL, NULL, &(struct plan){2, 4, true, -EIO, false}},
+		{"4 operations, write-through", run, NULL, NULL,
+			&(struct plan){2, 4, true, 0, true}},
+		{"ORDER_OPS operations", run, NULL, NULL,
+			&(struct plan){2, OPS_MAX, false, 0, false}},
 	};
 	const char *ops = getenv("ORDER_OPS");
 

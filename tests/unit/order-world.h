@@ -63,8 +63,9 @@ struct world {
 /* What is explored. */
 struct plan {
 	unsigned queues, ops;
-	bool split; /* a look at the gate is a step of its own */
-	int fault;  /* latched before */
+	bool split;         /* a look at the gate is a step of its own */
+	int fault;          /* latched before */
+	bool write_through; /* writes only, and one that fails latches */
 };
 extern const struct plan *plan;
 

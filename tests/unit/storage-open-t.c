@@ -128,7 +128,8 @@ static void test_refused(void **state)
 			struct problem problem = {.text = ""};
 			struct storage storage;
 			int before = free_fd();
-			int r = storage_open(path, read_only, &storage, &problem);
+			int r = storage_open(
+				path, read_only ? STORAGE_READ_ONLY : 0, &storage, &problem);
 
 			if (r != bad[i].error && !(r == -EACCES && path[1] == 'p'))
 				fail_msg("'%s': %d, not %d: %s", path, r, bad[i].error,
@@ -149,9 +150,9 @@ static void test_relative_path(void **state)
 
 	(void)state;
 	assert_int_equal(chdir(dir), 0);
-	assert_int_equal(storage_open("good", false, &storage, &problem), -EINVAL);
+	assert_int_equal(storage_open("good", 0, &storage, &problem), -EINVAL);
 	assert_non_null(strstr(problem.text, "absolute"));
-	assert_int_equal(storage_open("", false, &storage, &problem), -EINVAL);
+	assert_int_equal(storage_open("", 0, &storage, &problem), -EINVAL);
 	assert_int_equal(chdir("/"), 0);
 }
 
@@ -162,7 +163,7 @@ static void open_good(const char *name, bool read_only, uint64_t nr_sectors)
 	int before = free_fd();
 	int flags;
 
-	if (storage_open(in_dir(name), read_only, &s, &problem))
+	if (storage_open(in_dir(name), read_only ? STORAGE_READ_ONLY : 0, &s, &problem))
 		fail_msg("%s", problem.text);
 	flags = fcntl(s.fd, F_GETFL);
 	assert_true(flags & O_DIRECT);

@@ -1,0 +1,92 @@
+#include "backend/control/options.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "xenstore/node.h"
+#include "xenstore/store.h"
+
+/* Longer than a list of all features there are. */
+#define FEATURES_OFF_MAX 256
+
+static int wrong(const struct node_dir *dir, const char *name, enum node_result result,
+	const char *rule, struct problem *problem)
+{
+	if (result == NODE_ERROR)
+		return problem_set(problem, dir->error, "node '%s/%s' cannot be read: %s",
+			dir->path, name, strerror(-dir->error));
+	return problem_set(
+		problem, -EINVAL, "node '%s/%s' is malformed: %s", dir->path, name, rule);
+}
+
+/* D6. The modes to come are refused until they do what they promise. */
+static int read_cache_mode(struct node_dir *dir, struct problem *problem)
+{
+	static const char *const modes[] = {"none"};
+	unsigned mode;
+	enum node_result result = node_enum(dir, "cache-mode", modes, 1, &mode);
+
+	if (result == NODE_VALUE || result == NODE_ABSENT)
+		return 0;
+	return wrong(
+		dir, "cache-mode", result, "this version serves cache mode none only", problem);
+}
+
+/* One word of the list: what it names is off. */
+static bool turn_off(struct disk_options *options, const char *feature)
+{
+	const struct {
+		const char *name;
+		bool *offered;
+	} known[] = {
+		{"persistent", &options->persistent},
+		{"flush-cache", &options->flush},
+		{"barrier", &options->barrier},
+	};
+
+	for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (strcmp(known[i].name, feature) != 0)
+			continue;
+		*known[i].offered = false;
+		return true;
+	}
+	return false;
+}
+
+static int read_features_off(
+	struct node_dir *dir, struct disk_options *options, struct problem *problem)
+{
+	char *list = NULL, *rest, *feature;
+	enum node_result result = node_string(dir, "features-off", FEATURES_OFF_MAX, NULL, &list);
+	int r = 0;
+
+	if (result == NODE_ABSENT)
+		return 0;
+	if (result == NODE_VALUE) {
+		rest = *list ? list : NULL;
+		while (r == 0 && (feature = strsep(&rest, "+")) != NULL)
+			if (!turn_off(options, feature))
+				r = -EINVAL;
+	}
+	if (result != NODE_VALUE || r)
+		r = wrong(dir, "features-off", result,
+			"it names persistent, flush-cache or barrier, several with + between them",
+			problem);
+	free(list);
+	return r;
+}
+
+int options_read(struct store *store, const char *backend, struct disk_options *ret_options,
+	struct problem *ret_problem)
+{
+	struct node_dir dir = {.store = store, .txn = STORE_NO_TXN, .path = backend};
+	struct disk_options options = {.persistent = true, .flush = true, .barrier = true};
+	int r = read_cache_mode(&dir, ret_problem);
+
+	if (r == 0)
+		r = read_features_off(&dir, &options, ret_problem);
+	if (r == 0)
+		*ret_options = options;
+	return r;
+}
