@@ -128,7 +128,7 @@ int rig_attach(struct rig *rig)
 
 	assert_non_null(getcwd(cwd, sizeof(cwd)));
 	(void)snprintf(script, sizeof(script), "--script=%s/tools/block-blkback", cwd);
-	(void)snprintf(image, sizeof(image), "%s/mnt/image", rig->dir);
+	(void)snprintf(image, sizeof(image), "%s/mnt/image%s", rig->dir, rig->options);
 	return rig_dom0("xensim", "vbd-attach", script, "5", "xvda", image);
 }
 
@@ -458,6 +458,11 @@ void rig_settle(struct rig *rig)
 
 int rig_setup(void **state)
 {
+	return rig_setup_with(state, "");
+}
+
+int rig_setup_with(void **state, const char *disk_options)
+{
 	struct rig *rig = calloc(1, sizeof(*rig));
 	const char *tmp = getenv("TMPDIR");
 	struct blkfront_options options;
@@ -465,6 +470,7 @@ int rig_setup(void **state)
 
 	assert_non_null(rig);
 	*state = rig;
+	rig->options = disk_options;
 	(void)snprintf(rig->dir, sizeof(rig->dir), "%s/rig.XXXXXX", tmp && *tmp ? tmp : "/tmp");
 	assert_non_null(mkdtemp(rig->dir));
 	(void)snprintf(run, sizeof(run), "%s/run", rig->dir);

@@ -31,6 +31,7 @@ struct rig {
 	char dir[128];
 	pid_t storage;
 	bool has_storage;
+	const char *options; /* of the disk, behind the image's name */
 	int to_storage, from_storage;
 	char heard[4096]; /* of the storage, not yet a line */
 	size_t nr_heard;
@@ -56,6 +57,8 @@ int rig_leave(int nr_failed);
 /* ---- each test: setup and teardown of cmocka; *state is a struct rig, connected ---- */
 
 int rig_setup(void **state);
+/* The same for a disk with ",features-off=..." behind its image's name. */
+int rig_setup_with(void **state, const char *options);
 int rig_teardown(void **state); /* detaches, if the test has not */
 
 /* ---- the toolstack: run in dom0; the exit status ---- */

@@ -194,6 +194,31 @@ static void test_detach_during_barrier(void **state)
 	rig_judge(rig);
 }
 
+/* Of a guest that knows barriers only, because its disk offers nothing else: a flush is not an operation. */
+static int setup_barrier_only(void **state)
+{
+	return rig_setup_with(state, ",features-off=flush-cache");
+}
+
+static void test_barrier_only_refuses_flushes(void **state)
+{
+	struct rig *rig = *state;
+	struct ask w, f, b;
+
+	rig_write(rig, &w, 1);
+	assert_int_equal(rig_status(&w), BLKIF_RSP_OKAY);
+	rig_ask(rig, &f, BLKIF_OP_FLUSH_DISKCACHE, 0, 0);
+	assert_int_equal(rig_status(&f), BLKIF_RSP_EOPNOTSUPP);
+	rig_ask(rig, &f, BLKIF_OP_FLUSH_DISKCACHE, 32, RIG_BLOCK);
+	assert_int_equal(rig_status(&f), BLKIF_RSP_EOPNOTSUPP);
+	rig_arrived(rig, "write", 1);
+	rig_arrived(rig, "sync", 0);
+	rig_barrier(rig, &b);
+	assert_int_equal(rig_status(&b), BLKIF_RSP_OKAY);
+	rig_arrived(rig, "sync", 1);
+	rig_judge(rig);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -203,6 +228,12 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_stop_during_barrier, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 			test_detach_during_barrier, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			test_barrier_only_refuses_flushes, setup_barrier_only, rig_teardown),
+		{"test_data_barrier, barriers only", test_data_barrier, setup_barrier_only,
+			rig_teardown, NULL},
+		{"test_empty_barrier, barriers only", test_empty_barrier, setup_barrier_only,
+			rig_teardown, NULL},
 	};
 
 	(void)argc;

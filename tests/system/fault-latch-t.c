@@ -230,6 +230,50 @@ static void test_barrier_whose_second_sync_fails(void **state)
 	barrier_whose_sync_fails(*state, 1);
 }
 
+/* A disk without flush and barrier: every answer promises that the write is durable (D4). */
+static int setup_write_through(void **state)
+{
+	return rig_setup_with(state, ",features-off=flush-cache+barrier");
+}
+
+/* So one that the storage could not make durable is like an fdatasync that failed. */
+static void test_lost_write_latches(void **state)
+{
+	struct rig *rig = *state;
+	char *text;
+
+	assert_write_status(rig, 1, BLKIF_RSP_OKAY);
+	rig_tell(rig, "fail write %d 1", EIO);
+	assert_write_status(rig, 1, BLKIF_RSP_ERROR);
+	assert_write_status(rig, 2, BLKIF_RSP_ERROR);
+	rig_arrived(rig, "write", 2);
+	rig_settle(rig);
+	text = await_node("hotplug-error");
+	assert_non_null(strstr(text, "a write failed that had to be durable"));
+	free(text);
+	text = await_node("data-lost");
+	assert_string_equal(text, "1");
+	free(text);
+
+	rig_close(rig);
+	rig_connect(rig);
+	assert_write_status(rig, 1, BLKIF_RSP_ERROR);
+	rig_arrived(rig, "write", 2);
+	rig_settle(rig);
+}
+
+/* For which there is no room: nothing was written, nothing is lost. */
+static void test_full_storage_does_not_latch(void **state)
+{
+	struct rig *rig = *state;
+
+	rig_tell(rig, "fail write %d 1", ENOSPC);
+	assert_write_status(rig, 1, BLKIF_RSP_ERROR);
+	assert_write_status(rig, 1, BLKIF_RSP_OKAY);
+	rig_settle(rig);
+	assert_null(node("hotplug-error"));
+}
+
 #define RIG_TEST(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
 int main(int argc, char **argv)
@@ -243,6 +287,10 @@ int main(int argc, char **argv)
 		RIG_TEST(test_barrier_whose_data_fails),
 		RIG_TEST(test_barrier_whose_first_sync_fails),
 		RIG_TEST(test_barrier_whose_second_sync_fails),
+		cmocka_unit_test_setup_teardown(
+			test_lost_write_latches, setup_write_through, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			test_full_storage_does_not_latch, setup_write_through, rig_teardown),
 	};
 
 	(void)argc;

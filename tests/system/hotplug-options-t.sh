@@ -1,0 +1,98 @@
+#!/bin/bash
+# Options behind the image's name: they reach the worker by nodes, a bad one is refused in one sentence, and a comma
+# of the name itself is written twice. A name with a comma that is not never means another file than it says.
+# shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
+. "$(dirname "$0")/../lib/guest.sh"
+
+node() {
+    xenstore-read "$be/$1" 2>/dev/null
+}
+
+offer() {
+    xensim vbd-attach --no-script --script="$script" "${@:2}" "$domid" xvda "$1"
+}
+
+image=$(new_image disk 1M)
+for name in a,b a,,b ',c,' d,cache=none; do
+    new_image "$name" 1M >&2
+done
+
+# params, the image, cache-mode, features-off ("-": there is no such node)
+while read -r params path cache features; do
+    offer "${params//IMAGES/$images}"
+    check "params '$params' is served" hotplug add
+    is "$(node physical-device-path)" "${path//IMAGES/$images}" "... the image is right"
+    is "$(node cache-mode || echo -) $(node features-off || echo -)" "$cache $features" "... and so are the options"
+    check "add once more" hotplug add
+    is "$(node cache-mode || echo -) $(node features-off || echo -)" "$cache $features" "... changes nothing"
+    check "remove" hotplug remove
+    is "$(node cache-mode)$(node features-off)$(node hotplug-status)" "" "... takes them back"
+    withdraw
+done <<'TABLE'
+IMAGES/disk,cache=none IMAGES/disk none -
+IMAGES/disk,features-off=persistent IMAGES/disk - persistent
+IMAGES/disk,cache=none,features-off=flush-cache+barrier IMAGES/disk none flush-cache+barrier
+raw:IMAGES/disk,features-off=barrier,cache=none IMAGES/disk none barrier
+aio:IMAGES/disk,cache=none IMAGES/disk none -
+IMAGES/,,c,, IMAGES/,c, - -
+IMAGES/,,c,,,cache=none IMAGES/,c, none -
+IMAGES/a,,,,b IMAGES/a,,b - -
+raw:IMAGES/d,,cache=none IMAGES/d,cache=none - -
+TABLE
+
+# A node that the toolstack wrote itself is not the script's.
+offer "$image" --set=features-off=barrier
+check "an option that the toolstack wrote as a node is served" hotplug add
+is "$(node features-off)" barrier "... and is left"
+check "remove" hotplug remove
+is "$(node features-off)" barrier "... leaves it, too"
+withdraw
+
+while read -r params pattern; do
+    offer "${params//IMAGES/$images}"
+    exits 1 "params '$params' is refused" hotplug add
+    is "$(node hotplug-status)" error "... hotplug-status says so"
+    # shellcheck disable=SC2254 # a pattern is meant
+    like "$(node hotplug-error)" "$pattern" "... hotplug-error says why"
+    is "$(node hotplug-error | wc -l)" 1 "... in one line"
+    is "$(node cache-mode)$(node features-off)$(node physical-device-path)" "" "... and no node is left"
+    is "$(find "$BLKBACK_RUNDIR" -name '*.pid' 2>/dev/null)" "" "... nor a worker"
+    withdraw
+done <<'TABLE'
+IMAGES/disk,cash=none option 'cash=none' is not known: *cache= and features-off=*comma of the name*twice*
+IMAGES/disk,1.img option '1.img' is not known: *comma of the name*twice*
+IMAGES/disk, option '' is not known: *
+IMAGES/disk,cache=none, option '' is not known: *
+IMAGES/disk,cache=none,,features-off=barrier option '' is not known: *
+IMAGES/disk,cache option 'cache' has no value: *cache=none*
+IMAGES/disk,cache= option 'cache' has no value: *cache=none*
+IMAGES/disk,cache=None option 'cache=None' is not known: *cache=none*writeback*
+IMAGES/disk,cache=writeback option 'cache=writeback' is not served by this version*cache=none*
+IMAGES/disk,cache=directsync option 'cache=directsync' is not served by this version*cache=none*
+IMAGES/disk,cache=writethrough option 'cache=writethrough' is not served by this version*cache=none*
+IMAGES/disk,cache=unsafe option 'cache=unsafe' is not served by this version*cache=none*
+IMAGES/disk,cache=none,cache=none option 'cache' is given twice*
+IMAGES/disk,features-off= option 'features-off' has no value: *persistent, flush-cache or barrier*
+IMAGES/disk,features-off=barrier,features-off=persistent option 'features-off' is given twice*
+IMAGES/disk,features-off=flush *the feature 'flush': *persistent, flush-cache or barrier*
+IMAGES/disk,features-off=barrier+ *the feature '': *
+IMAGES/disk,features-off=barrier:persistent *the feature 'barrier:persistent': *
+IMAGES/a,b there is a file '*/a,b'*'*/a,,b'*
+IMAGES/a,,b there is a file '*/a,,b'*'*/a,,,,b'*
+raw:IMAGES/d,cache=none there is a file '*/d,cache=none'*'*/d,,cache=none'*
+/nowhere,cache=none '/nowhere'*No such file*
+,cache=none '' is not an absolute path
+TABLE
+
+# Dangling, but a name all the same.
+rm "$images/a,,b"
+ln -s nowhere "$images/a,,b"
+offer "$images/a,,b"
+exits 1 "a symbolic link that leads nowhere is a name, too" hotplug add
+like "$(node hotplug-error)" "there is a file *" "... and said to be there"
+rm "$images/a,,b"
+check "with that out of the way the other one is served" hotplug add
+is "$(node physical-device-path)" "$images/a,b" "... under its own name"
+withdraw
+assert_clean
+done_testing
