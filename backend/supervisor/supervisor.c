@@ -264,9 +264,11 @@ static void tell_status(struct supervisor *s)
 	char text[sizeof(s->status)];
 
 	(void)snprintf(text, sizeof(text),
-		"%u disks served, %u waiting for a restart, %u given up%s",
-		disks_count(disks, DISK_RUNNING), disks_count(disks, DISK_BACKING_OFF),
-		disks_count(disks, DISK_GIVEN_UP), s->keeper.store ? "" : "; no xenstored");
+		"%u disks served, %u ending, %u waiting for a restart, %u given up%s",
+		disks_count(disks, DISK_RUNNING),
+		disks_count(disks, DISK_STOPPING) + disks_count(disks, DISK_TERMINATING),
+		disks_count(disks, DISK_BACKING_OFF), disks_count(disks, DISK_GIVEN_UP),
+		s->keeper.store ? "" : "; no xenstored");
 	if (strcmp(text, s->status) == 0)
 		return;
 	memcpy(s->status, text, sizeof(text));

@@ -108,7 +108,7 @@ both_wait() {
     local pid n=0
 
     while read -r pid; do
-        [ ! "/proc/$pid/fd/9" -ef "$BLKBACK_RUNDIR/claim.lock" ] || n=$((n + 1))
+        [ ! "/proc/$pid/fd/9" -ef "$lock" ] || n=$((n + 1))
     done < <(awk '$2 == "->" { print $6 }' /proc/locks)
     [ "$n" -eq 2 ]
 }
@@ -116,8 +116,9 @@ both_wait() {
 # Both find the image free only if both look before one of them has claimed it. Holding the claim lets
 # both come as far as that.
 winners=
+lock=$BLKBACK_RUNDIR/claim-$(stat -c 'file-%d-%i' "$image").lock
 for _ in 1 2 3; do
-    exec {claim}>"$BLKBACK_RUNDIR/claim.lock"
+    exec {claim}>"$lock"
     flock "$claim"
     attach xvda "$image" >&2 {claim}>&- &
     first=$!

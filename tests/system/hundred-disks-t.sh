@@ -80,11 +80,11 @@ victims=$(echo "$workers" | shuf -n $((nr / 3)))
 kill -KILL $victims
 check "a third of the workers is killed: each is started again" logged "*worker * started" $((nr + nr / 3))
 is "$(count "*was killed by signal 9*another is started in 10 ms")" $((nr / 3)) "each death is told once"
-check "all are served" told "STATUS=$nr disks served, 0 waiting for a restart, 0 given up"
+check "all are served" told "STATUS=$nr disks served, 0 ending, 0 waiting for a restart, 0 given up"
 is "$(each 10 verify_one)" "" "all disks have what was written"
 
 is "$(each 20 detach_one)" "" "all detach"
-check "blkbackd forgets all" told "STATUS=0 disks served, 0 waiting for a restart, 0 given up"
+check "blkbackd forgets all" told "STATUS=0 disks served, 0 ending, 0 waiting for a restart, 0 given up"
 is "$(count "*error:*")" 0 "nothing was given up"
 is "$(find "$BLKBACK_RUNDIR" -name 'vbd-*.pid')" "" "no worker is left"
 is "$(descriptors)" "$descriptors" "no descriptor of blkbackd's is left"

@@ -50,7 +50,7 @@ check "the fourth time it is given up" await "$be/worker-status" failed
 check "... which one line says" logged "*error: vbd-5-51712: worker * was killed by signal 9 (Killed), the last of 4 failures within 60 s: given up until *"
 is "$(xenstore-read "$be/hotplug-error" 2>&1)" "xenstore-read: couldn't read path $be/hotplug-error" \
     "hotplug-error is not written: the script had succeeded"
-check "the service manager is told" told "STATUS=0 disks served, 0 waiting for a restart, 1 given up"
+check "the service manager is told" told "STATUS=0 disks served, 0 ending, 0 waiting for a restart, 1 given up"
 
 check "SIGHUP tries again" reload "${rules[@]}"
 check "the disk is served" await "$be/worker-status" running
@@ -108,7 +108,7 @@ kill -KILL "$worker"
 check "its worker is killed: another is started" logged "*vbd-5-51712: worker * started" $((before + 1))
 guest_kill
 check "the disk can be detached" detach xvda --force
-check "blkbackd forgets it" told "STATUS=0 disks served, 0 waiting for a restart, 0 given up"
+check "blkbackd forgets it" told "STATUS=0 disks served, 0 ending, 0 waiting for a restart, 0 given up"
 exits 0 "blkbackd ends with 0" unsupervise
 assert_clean killed
 done_testing

@@ -34,7 +34,7 @@ is "$(count "*worker * started")" 1 "nothing was started"
 exec_xenstored &
 check "xenstored is reached again" logged "*xenstored is reached again"
 new_guest 6
-check "what was in xenstored before is gone, its disk forgotten" told "STATUS=0 disks served, 0 waiting for a restart, 0 given up"
+check "what was in xenstored before is gone, its disk forgotten" told "STATUS=0 disks served, 0 ending, 0 waiting for a restart, 0 given up"
 check "a new disk is served" plug xvda "$images/disk"
 check "a guest uses it" guest_io "write 0 8 pattern=1" "read 0 8 expect=1"
 check "it detaches" detach xvda

@@ -124,7 +124,7 @@ static void test_scope(void **state)
 /* A pid file's name, and back. */
 static void test_names(void **state)
 {
-	static const char *const bad[] = {"", "blkbackd.pid", "claim.lock", "vbd-5-51712",
+	static const char *const bad[] = {"", "blkbackd.pid", "claim-file-1-2.lock", "vbd-5-51712",
 		"vbd-5-51712.lock", "vbd-5-x.pid", "vbd-5.pid", "-5-51712.pid", "vbd-05-51712.pid",
 		"vbd--5-51712x.pid", "vbd-99999-1.pid", "..-5-1.pid", ".pid",
 		"vbd-5-51712.pid.pid.pid.pid.pid.pid.pid.pid.pid.pid.pid.pid.pid.pid.pid.pid.pid"};
