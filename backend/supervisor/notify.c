@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #define SOCKET_ENV "NOTIFY_SOCKET"
@@ -13,6 +14,17 @@
 static int socket_fd = -1; /* nobody listens */
 static struct sockaddr_un address;
 static socklen_t address_size;
+
+/* A listener that is behind is waited for, so that it does not miss our last word; one that hangs is not. */
+static int open_socket(void)
+{
+	const struct timeval patience = {.tv_sec = 1};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	return fd;
+}
 
 /* A path, or @name for the abstract namespace. */
 void notify_init(void)
@@ -26,7 +38,7 @@ void notify_init(void)
 		address_size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);
 		if (name[0] == '@')
 			address.sun_path[0] = '\0';
-		socket_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		socket_fd = open_socket();
 	}
 	(void)unsetenv(SOCKET_ENV);
 }
