@@ -58,6 +58,7 @@ ramdisk="/images/boot/guest.cpio"
 extra="console=$console quiet loglevel=5 mitigations=off tsc=reliable scenario=$name self=$1 ${parameters-}"
 memory=${memory:-256}
 vcpus=${vcpus:-1}
+cpus=[ $(free_cpus "${vcpus:-1}") ]
 tsc_mode="native"
 on_poweroff="destroy"
 on_crash="destroy"
@@ -73,6 +74,16 @@ sdl=0
 usb=0
 xen_platform_pci=1
 END
+}
+
+# The next processors behind those that dom0 and the other guests are pinned to, from the first again when
+# guests that are being torn down still hold all of them. $1: how many
+free_cpus() {
+    taken=$(xl list | awk -v dom0="$(nproc)" 'NR > 1 { vcpus += $4 } END { print vcpus - dom0 }')
+    machine_cpus=$(xl info nr_cpus)
+    for cpu in $(seq 0 $(($1 - 1))); do
+        echo "'$(($(nproc) + (taken + cpu) % (machine_cpus - $(nproc))))',"
+    done
 }
 
 # What happens when, for those who read the story.
