@@ -16,6 +16,15 @@ expect_blkfront() {
     dmesg | grep -q "blkfront: $1: .*$2" || fail "blkfront does not say '$2' about $1: $(dmesg | grep blkfront:)"
 }
 
+# Read and write until dom0 types a line, then read all that was written once more. $1: the disk
+busy_until_told() {
+    verify-io random "/dev/$1" size=16777216 block=4096 depth=32 seconds=600 flush=50 &
+    load=$!
+    read -r _
+    kill $load
+    wait $load
+}
+
 fail() {
     echo "$*"
     exit 1

@@ -7,11 +7,7 @@ seconds=240
 
 in_guest() {
     await_disk xvda
-    verify-io random /dev/xvda block=4096 depth=32 seconds=600 flush=50 &
-    load=$!
-    read -r _
-    kill $load
-    wait $load
+    busy_until_told xvda
     verify-io random /dev/xvda block=4096 depth=32 count=500 seed=2
 }
 
