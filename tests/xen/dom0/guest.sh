@@ -48,7 +48,7 @@ disk_line() {
 guest_config() {
     case ${guest:?} in
     pv | pvh) kernel=vmlinux console=hvc0 ;;
-    hvm) kernel=vmlinuz console='ttyS0 console=hvc0' ;;
+    hvm) kernel=vmlinuz console='ttyS0 console=hvc0 earlyprintk=ttyS0' ;;
     esac
     cat <<END
 name="$1"
@@ -67,7 +67,7 @@ disk=[ $(for disk in ${disks-}; do printf "'%s', " "$(disk_line "$disk")"; done)
 ${config-}
 END
     [ "$guest" != hvm ] || cat <<END
-serial="pty"
+serial="file:/var/log/xen/console/serial-$1.log"
 vga="none"
 vnc=0
 sdl=0
@@ -97,6 +97,18 @@ guest_start() {
     note "creating guest ${1:-$name}"
     guest_config "${1:-$name}" >"/run/guests/${1:-$name}.cfg"
     xl create "/run/guests/${1:-$name}.cfg"
+}
+
+# Try to create a guest that is to be refused. $1: what xl is to say, $2: its name
+guest_refused() {
+    note "creating guest ${2:-$name}, which is to be refused"
+    guest_config "${2:-$name}" >"/run/guests/${2:-$name}.cfg"
+    if xl create "/run/guests/${2:-$name}.cfg" >/run/refused 2>&1; then
+        fail "guest '${2:-$name}' is not refused"
+    fi
+    cat /run/refused
+    note "it is refused"
+    grep -q "$1" /run/refused || fail "xl does not say '$1'"
 }
 
 # $1: the guest
@@ -165,6 +177,22 @@ worker_total() {
 expect_total() {
     total=$(worker_total "$1")
     test "$total" "$2" "$3" || fail "workers say $1=$total, which is not $2 $3"
+}
+
+# A number that a disk's worker counts, while it serves. $1: its name, $2: the disk, $3: the guest
+worker_now() {
+    blkbackctl show "$(guest_id "${3:-$name}")/$2" --json | sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p"
+}
+
+# Wait until a worker has done more writes. $1: the disk, $2: the guest
+await_progress() {
+    writes=$(worker_now writes "$1" "${2:-$name}")
+    await 60 has_progressed "$1" "${2:-$name}" "$writes" || fail "the I/O of the disk $1 does not go on after $writes writes"
+}
+
+# $1: the disk, $2: the guest, $3: the writes before
+has_progressed() {
+    [ "$(worker_now writes "$1" "$2")" -gt "$3" ]
 }
 
 nothing_left() {

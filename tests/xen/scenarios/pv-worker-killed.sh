@@ -19,9 +19,6 @@ in_dom0() {
     kill -KILL "$(leftovers workers | cut -d ' ' -f 2)"
     durable=$(sed -n 's/^verify-io: durable=\([0-9]*\).*/\1/p' "$(console first)" | tail -n 1)
     guest_destroy first
-    # libxl waits 10 seconds for the backend and then does not run the hotplug script: nobody but a
-    # supervisor can remove the file of the dead worker.
-    [ -x /usr/sbin/blkbackd ] || rm /run/blkback/*.pid
     await 15 nothing_left || fail "the killed worker's disk leaves: $(leftovers new)"
     verify-io check "$(image xvda)" count="$durable"
     guest_run second
