@@ -134,7 +134,7 @@ console() {
 console_await() {
     note "waiting for guest ${3:-$name} to say '$1'"
     # Having told its result, it says nothing more.
-    await "${2:-60}" grep -qe "$1" -e '^GUEST RESULT' "$(console "${3:-$name}")" || true
+    await "${2:-120}" grep -qe "$1" -e '^GUEST RESULT' "$(console "${3:-$name}")" || true
     grep -qe "$1" "$(console "${3:-$name}")" || guest_failed "${3:-$name}" "has not said '$1'"
 }
 
@@ -152,12 +152,12 @@ guest_tell() {
 
 # Wait until in_guest is through and was content, then let the guest go. $1: the guest, $2: seconds
 guest_finish() {
-    console_await '^GUEST RESULT [0-9]' "${2:-${seconds:-120}}" "${1:-$name}"
+    console_await '^GUEST RESULT [0-9]' "${2:-${seconds:-300}}" "${1:-$name}"
     result=$(sed -n 's/^GUEST RESULT \([0-9]*\).*/\1/p' "$(console "${1:-$name}")" | tail -n 1)
     [ "$result" = 0 ] || guest_failed "${1:-$name}" "failed with code $result"
     note "guest ${1:-$name} is content"
     guest_tell poweroff "${1:-$name}"
-    await_not 30 guest_lives "${1:-$name}" || fail "guest '${1:-$name}' does not go"
+    await_not 120 guest_lives "${1:-$name}" || fail "guest '${1:-$name}' does not go"
     note "guest ${1:-$name} is gone"
 }
 
@@ -187,7 +187,7 @@ worker_now() {
 # Wait until a worker has done more writes. $1: the disk, $2: the guest
 await_progress() {
     writes=$(worker_now writes "$1" "${2:-$name}")
-    await 60 has_progressed "$1" "${2:-$name}" "$writes" || fail "the I/O of the disk $1 does not go on after $writes writes"
+    await 120 has_progressed "$1" "${2:-$name}" "$writes" || fail "the I/O of the disk $1 does not go on after $writes writes"
 }
 
 # $1: the disk, $2: the guest, $3: the writes before
@@ -211,7 +211,7 @@ workers_are() {
 
 # The totals are in the log when the workers are gone.
 await_workers_end() {
-    await 15 workers_are 0 || fail "a worker has not ended"
+    await 60 workers_are 0 || fail "a worker has not ended"
 }
 
 fail() {

@@ -8,7 +8,7 @@ blkfront_parameters() {
 
 # $1: a disk. It has its full size as soon as it is there.
 await_disk() {
-    await 30 test -b "/dev/$1" || fail "there is no /dev/$1"
+    await 120 test -b "/dev/$1" || fail "there is no /dev/$1"
 }
 
 # What blkfront agreed on with the backend. $1: the disk, $2: a pattern

@@ -2,7 +2,7 @@
 # An HVM guest unplugs the emulated disk, then reads and writes the same image through its PV driver.
 guest=hvm
 disks='xvda=256M'
-seconds=600
+seconds=900
 
 in_guest() {
     await_disk xvda

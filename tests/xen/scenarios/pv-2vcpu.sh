@@ -5,8 +5,6 @@ guest=pv
 vcpus=2
 disks='xvda=128M'
 machine='dom0-vcpus=2'
-# Four emulated processors on the few of the host.
-seconds=300
 
 in_guest() {
     await_disk xvda

@@ -3,7 +3,7 @@
 # Each time the domain, its worker and its nodes are gone soon.
 guest=pv
 disks='xvda=128M'
-seconds=400
+seconds=600
 
 in_guest() {
     await_disk xvda
@@ -15,11 +15,11 @@ in_dom0() {
         guest_start "round$round"
         case $((round % 3)) in
         1) ;;
-        2) await 60 connected "round$round" || fail "round $round: the disk is never connected" ;;
-        0) console_await 'verify-io: running' 60 "round$round" ;;
+        2) await 120 connected "round$round" || fail "round $round: the disk is never connected" ;;
+        0) console_await 'verify-io: running' 120 "round$round" ;;
         esac
         guest_destroy "round$round"
-        await 15 nothing_left || fail "round $round leaves: $(leftovers new)"
+        await 60 nothing_left || fail "round $round leaves: $(leftovers new)"
     done
     expect_total grants_mapped -eq "$(worker_total grants_unmapped)"
 }

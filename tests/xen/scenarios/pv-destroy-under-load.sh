@@ -4,7 +4,6 @@
 guest=pv
 disks='xvda=128M'
 rounds=3
-seconds=180
 
 in_guest() {
     await_disk xvda
@@ -14,9 +13,9 @@ in_guest() {
 in_dom0() {
     for round in $(seq $rounds); do
         guest_start "round$round"
-        console_await 'verify-io: running' 60 "round$round"
+        console_await 'verify-io: running' 120 "round$round"
         guest_destroy "round$round"
-        await 15 nothing_left || fail "round $round leaves: $(leftovers new)"
+        await 60 nothing_left || fail "round $round leaves: $(leftovers new)"
     done
     # Cut off as it was, each worker gave back all that it had mapped.
     [ "$(grep -c 'served reads' /var/log/blkback/blkbackd.log)" = $rounds ] || fail "a worker did not log its totals"

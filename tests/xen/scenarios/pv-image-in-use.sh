@@ -10,7 +10,7 @@ in_guest() {
 
 in_dom0() {
     guest_start first
-    console_await 'verify-io: running' 60 first
+    console_await 'verify-io: running' 120 first
     leftovers >/run/first
     guest_refused "'$(image xvda)' is in use by the disk backend/vbd/[0-9]*/51712: two disks that write one image destroy it" second
     [ "$(leftovers)" = "$(cat /run/first)" ] || fail "the second guest leaves: $(leftovers)"

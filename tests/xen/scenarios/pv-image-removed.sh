@@ -7,7 +7,7 @@ disks='xvda=64M'
 in_guest() {
     await_disk xvda
     busy_until_told xvda
-    await_not 60 test -b /dev/xvda || fail "the disk stays"
+    await_not 120 test -b /dev/xvda || fail "the disk stays"
 }
 
 in_dom0() {

@@ -3,7 +3,6 @@
 # files again. Pages stay mapped (persistent grants), and flushes arrive.
 guest=pv
 disks='xvda=256M'
-seconds=180
 
 in_guest() {
     await_disk xvda

@@ -20,6 +20,6 @@ in_dom0() {
     dmesg | tail -n 20
     cat "$(console)" /var/log/blkback/blkbackd.log
     guest_destroy
-    await 15 nothing_left || fail "it leaves: $(leftovers new)"
+    await 60 nothing_left || fail "it leaves: $(leftovers new)"
     rmmod xen-blkback
 }

@@ -4,7 +4,6 @@
 guest=pv
 disks='xvda=256M'
 parameters='blkfront.feature_persistent=0'
-seconds=180
 
 in_guest() {
     await_disk xvda

@@ -3,7 +3,6 @@
 # reads afterwards is what it wrote before.
 guest=pv
 disks='xvda=128M'
-seconds=240
 
 in_guest() {
     await_disk xvda
@@ -15,7 +14,7 @@ in_dom0() {
     guest_start
     console_await 'verify-io: running'
     xl save "$name" "$(image saved)"
-    await 15 nothing_left || fail "saving leaves: $(leftovers new)"
+    await 60 nothing_left || fail "saving leaves: $(leftovers new)"
     [ "$(grep -c 'served reads' /var/log/blkback/blkbackd.log)" = 1 ] || fail "the first worker did not log its totals"
     xl restore "$(image saved)"
     guest_tell enough

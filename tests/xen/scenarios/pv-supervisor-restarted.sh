@@ -3,7 +3,6 @@
 # notices nothing: its worker is the same all the time, and serves it also while there is no blkbackd.
 guest=pv
 disks='xvda=128M'
-seconds=240
 
 in_guest() {
     await_disk xvda

@@ -1,6 +1,7 @@
 # shellcheck shell=sh disable=SC2034,SC2154 # variables are for the harness, or its
 # A worker is killed while its guest writes. blkbackd starts another, which cannot take the ring over: the
-# guest's I/O stalls. The guest can be destroyed, nothing is left over, and every block whose flush was answered is on the disk, which then serves the next guest.
+# guest's I/O stalls. The guest can be destroyed, nothing is left over, and every block whose flush was
+# answered is on the disk, which then serves the next guest.
 guest=pv
 disks='xvda=256M'
 tolerate='worker [0-9]* was killed by signal 9|the worker before this one died under a connected guest'

@@ -2,7 +2,6 @@
 # A PVH guest reads and writes its disk, makes a file system on it and finds its files again.
 guest=pvh
 disks='xvda=256M'
-seconds=180
 
 in_guest() {
     await_disk xvda

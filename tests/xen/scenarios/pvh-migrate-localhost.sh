@@ -3,7 +3,6 @@
 # the old one still has its own: two workers of one image.
 guest=pvh
 disks='xvda=128M'
-seconds=240
 
 in_guest() {
     await_disk xvda
