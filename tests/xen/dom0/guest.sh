@@ -39,7 +39,11 @@ disks_make() {
 
 # A disk as xl wants it. $1: the word
 disk_line() {
-    echo "format=raw,vdev=$(disk_vdev "$1"),access=$(disk_access "$1"),backendtype=phy,script=block-blkback,target=$(disk_target "$1")"
+    echo "format=raw,vdev=$(disk_vdev "$1"),access=$(disk_access "$1"),backendtype=phy,script=block-blkback,target=$(disk_target "$1")${disk_options-}"
+}
+
+disk_config() {
+    echo "disk = [ $(for disk in ${disks-}; do printf "'%s', " "$(disk_line "$disk")"; done) ]"
 }
 
 # ---- guests -----------------------------------------------------------------------------------
@@ -63,7 +67,7 @@ tsc_mode="native"
 on_poweroff="destroy"
 on_crash="destroy"
 on_reboot="${on_reboot:-destroy}"
-disk=[ $(for disk in ${disks-}; do printf "'%s', " "$(disk_line "$disk")"; done) ]
+${disk_config-$(disk_config)}
 ${config-}
 END
     [ "$guest" != hvm ] || cat <<END
