@@ -51,14 +51,14 @@ disk_config() {
 # $1: the guest's name
 guest_config() {
     case ${guest:?} in
-    pv | pvh) kernel=vmlinux console=hvc0 ;;
-    hvm) kernel=vmlinuz console='ttyS0 console=hvc0 earlyprintk=ttyS0' ;;
+    pv | pvh) kernel=vmlinux ramdisk=guest.cpio console=hvc0 ;;
+    hvm) kernel=vmlinuz ramdisk=guest.cpio.xz console='ttyS0 console=hvc0 earlyprintk=ttyS0' ;;
     esac
     cat <<END
 name="$1"
 type="$guest"
 kernel="/images/boot/$kernel"
-ramdisk="/images/boot/guest.cpio"
+ramdisk="/images/boot/$ramdisk"
 extra="console=$console quiet loglevel=5 mitigations=off tsc=reliable scenario=$name self=$1 ${parameters-}"
 memory=${memory:-256}
 vcpus=${vcpus:-1}
