@@ -9,7 +9,7 @@ xensimd_SRCS := $(patsubst %,frontend-shim/hypervisor/%.c,main source op handle 
 
 SHLIBS += libxenshim.so
 libxenshim.so_SRCS := $(patsubst %,frontend-shim/preload/%.c,shim evtchn region gnt gnttab copy gntshr \
-	ctrl privcmd procxen) $(SHIM_MACHINE)
+	ctrl privcmd procxen sysfs) $(SHIM_MACHINE)
 libxenshim.so_LIBS := dl
 
 # The domU kernel's xenbus device.

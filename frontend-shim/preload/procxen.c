@@ -1,6 +1,7 @@
 /*
  * /proc/xen/xsd_port and /proc/xen/xsd_kva, where xenstored finds dom0's end of its ring: these two
- * paths are answered by memfds, all other opens go on to the C library.
+ * paths are answered by memfds. What lies in the bus's folder of sysfs.h gets another name. All other
+ * opens go on to the C library as they are.
  */
 /* This file defines what fortified headers declare as inline functions. */
 #undef _FORTIFY_SOURCE
@@ -8,6 +9,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +17,7 @@
 #include <unistd.h>
 
 #include "frontend-shim/preload/shim.h"
+#include "frontend-shim/preload/sysfs.h"
 
 #define XSD_PORT "/proc/xen/xsd_port"
 #define XSD_KVA  "/proc/xen/xsd_kva"
@@ -88,9 +91,15 @@ static void *procxen_next(const char *name)
 static int procxen_pass(const char *name, const char *path, int flags, mode_t mode)
 {
 	int (*next)(const char *, int, ...);
+	char host_path[PATH_MAX];
 
 	if (procxen_is(path))
 		return procxen_open(path);
+	if (sysfs_is(path)) {
+		if (!sysfs_path(path, host_path, sizeof(host_path)))
+			return -1;
+		path = host_path;
+	}
 	*(void **)&next = procxen_next(name);
 	return next ? next(path, flags, mode) : -1;
 }
@@ -108,6 +117,7 @@ static int procxen_pass_at(const char *name, int dir, const char *path, int flag
 static FILE *procxen_pass_stream(const char *name, const char *path, const char *mode)
 {
 	FILE *(*next)(const char *, const char *);
+	char host_path[PATH_MAX];
 	FILE *f;
 	int fd;
 
@@ -117,6 +127,13 @@ static FILE *procxen_pass_stream(const char *name, const char *path, const char 
 		if (fd >= 0 && !f)
 			(void)close(fd);
 		return f;
+	}
+	if (sysfs_is(path)) {
+		if (!sysfs_path(path, host_path, sizeof(host_path)))
+			return NULL;
+		if (sysfs_acts(host_path))
+			return sysfs_stream(host_path);
+		path = host_path;
 	}
 	*(void **)&next = procxen_next(name);
 	return next ? next(path, mode) : NULL;
