@@ -43,7 +43,7 @@ static const char usage[] =
 	").\n" LOG_ENV " names a file that the background logs to, instead of syslog.\n"
 	"Exit codes: 0 the disk was taken away or stopped, 1 failure, 2 usage, 3 no such disk,\n"
 	"4 no xenstored, 5 storage cannot be served, 6 the disk is served already,\n"
-	"7 data the guest wrote may be lost.\n";
+	"7 data the guest wrote may be lost, 8 the kernel's xen-blkback has the disk.\n";
 
 struct options {
 	bool foreground;

@@ -9,6 +9,9 @@
 # What the thread sanitizer should see: the two sides of a ring in two threads.
 TSAN_TESTS += $(RING_TESTS)
 
+# Beside the kernel's own backend.
+SCRIPT_TESTS += $(patsubst %,tests/system/kernel-backend-%-t.sh,first stays late)
+
 # What the host's page cache holds of a file.
 PROGRAMS += pagecache
 pagecache_SRCS := tests/lib/pagecache.c

@@ -4,8 +4,10 @@
 #include <inttypes.h>
 #include <unistd.h>
 
+#include "backend/control/kernel_vbd.h"
 #include "backend/data/storage.h"
 #include "xenstore/node.h"
+#include "xenstore/path.h"
 #include "xenstore/state.h"
 #include "xenstore/store.h"
 #include "xenstore/txn.h"
@@ -45,6 +47,25 @@ static int write_disk_features(const struct node_dir *dir, const struct disk_fea
 	return r;
 }
 
+/*
+ * What the kernel's backend offers and we do not. It may have had the disk before us, and leaves its
+ * nodes; a frontend believes whatever it finds.
+ */
+static int remove_foreign_features(const struct node_dir *dir)
+{
+	static const char *const names[] = {"feature-max-indirect-segments",
+		"multi-queue-max-queues", "max-ring-page-order", "feature-discard",
+		"discard-granularity", "discard-alignment", "discard-secure"};
+	struct vbd_path id;
+	int r = 0;
+
+	if (vbd_path_parse(dir->path, &id) || !kernel_vbd_is_rival(&id))
+		return 0;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && r == 0; i++)
+		r = node_remove(dir, names[i]);
+	return r;
+}
+
 static int write_error(const struct node_dir *dir, const struct change *change)
 {
 	if (change->error)
@@ -58,6 +79,8 @@ static int write_change(struct store *store, uint32_t txn, void *ctx)
 	struct node_dir dir = {.store = store, .txn = txn, .path = change->backend};
 	int r = state_switch(&dir, change->seen, change->next);
 
+	if (r == 0 && (change->next == XENBUS_INITWAIT || change->next == XENBUS_CONNECTED))
+		r = remove_foreign_features(&dir);
 	if (r == 0 && change->next == XENBUS_INITWAIT)
 		r = write_server(&dir);
 	if (r == 0 && change->features)

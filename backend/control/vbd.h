@@ -30,6 +30,7 @@ enum vbd_end {
 	VBD_FINISHED,   /* the toolstack took the disk away: all is as it should be */
 	VBD_STORE_LOST, /* xenstored is gone */
 	VBD_FAILED,     /* the store refused what we must write */
+	VBD_RIVALLED,   /* the kernel's backend has the disk, and it cannot be taken over */
 };
 
 struct vbd {
@@ -46,6 +47,14 @@ struct vbd {
 	bool has_keys;
 	bool told_lost; /* the store has been told that data may be lost */
 	bool is_orphan; /* Connected without a ring: its worker died, and we came after it */
+
+	struct {
+		bool is_bound;     /* the kernel's backend has the disk, and has not let go yet */
+		bool is_told;      /* ... nor may it soon, which the log has */
+		bool met_guest;    /* a guest was connected when it came */
+		bool has_spoiled;  /* it has let go, but what it wrote is not made good yet */
+		uint64_t until_ms; /* so long it is waited for, to come or to let go */
+	} rival;
 
 	uint64_t now_ms; /* as of the last call */
 	struct log_limit limit_connected;
@@ -75,6 +84,9 @@ enum vbd_end vbd_look(struct vbd *vbd, uint64_t now_ms) __attribute__((nonnull))
  * to leave. Whoever started us can be told so before the first connection is tried.
  */
 enum vbd_end vbd_open(struct vbd *vbd, uint64_t now_ms) __attribute__((nonnull));
+
+/* After that time look again, without an event: the kernel's backend is waited for. -1: never. */
+int vbd_patience_ms(const struct vbd *vbd, uint64_t now_ms) __attribute__((nonnull));
 
 /* conn.report_fd was readable: the queue has something to tell. */
 enum vbd_end vbd_heed_queue(struct vbd *vbd, uint64_t now_ms) __attribute__((nonnull));

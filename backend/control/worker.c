@@ -259,14 +259,17 @@ static void heed_report(struct worker *w)
 	(void)vbd_heed_queue(&w->vbd, now);
 }
 
-/* For epoll: until the report may be heeded, or for ever. */
+/* For epoll: until the report may be heeded, or the vbd is to be looked at again, or for ever. */
 static int patience_ms(const struct worker *w)
 {
 	uint64_t now = now_ms();
+	int patience = vbd_patience_ms(&w->vbd, now);
+	int report;
 
 	if (!w->has_report)
-		return -1;
-	return now < w->next_heed_ms ? (int)(w->next_heed_ms - now) : 0;
+		return patience;
+	report = now < w->next_heed_ms ? (int)(w->next_heed_ms - now) : 0;
+	return patience < 0 || report < patience ? report : patience;
 }
 
 static void heed(struct worker *w, int fd)
@@ -289,6 +292,8 @@ static void serve(struct worker *w)
 
 		if (epoll_wait(w->epoll_fd, &event, 1, patience_ms(w)) == 1)
 			heed(w, event.data.fd);
+		else if (vbd_patience_ms(&w->vbd, now_ms()) >= 0)
+			look(w);
 		if (w->vbd.end == VBD_LIVES)
 			heed_report(w);
 	}
@@ -322,6 +327,8 @@ static enum worker_exit exit_of_end(const struct worker *w)
 		return WORKER_LOST;
 	if (w->vbd.end == VBD_STORE_LOST)
 		return WORKER_NO_STORE;
+	if (w->vbd.end == VBD_RIVALLED)
+		return WORKER_RIVALLED;
 	if (w->vbd.end != VBD_FINISHED)
 		return WORKER_FAILED;
 	if (w->is_ready)

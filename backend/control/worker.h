@@ -20,6 +20,7 @@ enum worker_exit {
 	WORKER_STORAGE = 5,  /* --check: the storage cannot be served */
 	WORKER_BUSY = 6,     /* another process serves this disk */
 	WORKER_LOST = 7,     /* an fdatasync failed: data the guest wrote may be lost */
+	WORKER_RIVALLED = 8, /* the kernel's xen-blkback has the disk, or had it too long */
 };
 
 /* Holds every name worker_name() writes, terminator included. */

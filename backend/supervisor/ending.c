@@ -19,6 +19,8 @@ static enum disk_event of_code(int code)
 		/* This program does not understand how we start it: the next one neither. */
 	case WORKER_STORAGE:
 		/* It will not become another storage by asking again. */
+	case WORKER_RIVALLED:
+		/* Somebody has to unload a module, and to attach the disk again. */
 		return DISK_EV_HOPELESS;
 	case WORKER_NO_DISK:
 		/* Taken away meanwhile, which we see too; or an ill-formed directory; or one that
@@ -57,6 +59,8 @@ static const char *code_name(int code)
 		[WORKER_STORAGE] = "storage cannot be served",
 		[WORKER_BUSY] = "the disk is served already",
 		[WORKER_LOST] = "data the guest wrote may be lost",
+		[WORKER_RIVALLED] =
+			"the kernel's xen-blkback has the disk: unload it (modprobe -r xen-blkback), then detach and attach the disk",
 	};
 
 	if (code < 0 || (size_t)code >= sizeof(names) / sizeof(names[0]) || !names[code])

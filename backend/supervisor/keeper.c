@@ -390,7 +390,7 @@ void keeper_heed_pidfd(struct keeper *k, int pidfd)
 {
 	struct disks_entry *e = disks_find_pidfd(&k->disks, pidfd);
 	struct cause cause;
-	char how[128];
+	char how[192];
 	enum child_end end;
 	pid_t pid;
 	int value;

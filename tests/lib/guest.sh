@@ -343,6 +343,17 @@ worker_is_stopped() {
     done
 }
 
+# The worker has done all it is going to do about what the store says: while xenstored, which takes turns,
+# answers us, no thread of it stirs.
+worker_is_quiet() {
+    local before
+
+    before=$(grep -h -e '^State' -e '_ctxt_' /proc/"$worker"/task/*/status)
+    xenstore-read "$be/state" >/dev/null || return 1
+    [[ $before != *'State:'[[:space:]]R* ]] &&
+        [ "$before" = "$(grep -h -e '^State' -e '_ctxt_' /proc/"$worker"/task/*/status)" ]
+}
+
 # stop_worker: SIGSTOP. Returns when no thread of it runs.
 stop_worker() {
     kill -STOP "$worker" && eventually worker_is_stopped

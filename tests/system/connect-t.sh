@@ -29,17 +29,6 @@ frontend_state() {
     as_guest xenstore-write device/vbd/51712/state "$1"
 }
 
-# The worker has done all it is going to do about what the store says: while xenstored, which takes turns,
-# answers us, no thread of it stirs.
-worker_is_quiet() {
-    local before
-
-    before=$(grep -h -e '^State' -e '_ctxt_' /proc/"$worker"/task/*/status)
-    xenstore-read "$be/state" >/dev/null || return 1
-    [[ $before != *'State:'[[:space:]]R* ]] &&
-        [ "$before" = "$(grep -h -e '^State' -e '_ctxt_' /proc/"$worker"/task/*/status)" ]
-}
-
 image=$(new_image disk 16M)
 xensim vbd-attach --no-script --script="$script" "$domid" xvda "$image"
 check "attached: Initialising" reached 1
