@@ -3,7 +3,7 @@
  * that it sees in Initialising, and, when its module is loaded later, to all that are there, whoever
  * serves them: it goes InitWait, offers what we do not serve, and takes the event channel as soon as
  * the frontend has one. Unbound, it does not come back before its module is loaded anew.
- * backend/DESIGN.md, section 11, has what was measured.
+ * backend/DESIGN.md, section 12, has what was measured.
  *
  * Control thread only; never logs; keeps nothing. Disks of other kinds cost nothing here.
  */
