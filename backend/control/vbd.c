@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "backend/control/backing.h"
-#include "backend/control/kernel_vbd.h"
 #include "backend/control/publish.h"
 #include "backend/util/limits.h"
 #include "backend/util/log.h"
@@ -18,12 +17,6 @@
 
 /* Actions in one look: the table ends every chain after three, retries included this is ample. */
 #define ACTIONS_MAX 64
-
-/* What the kernel gets to notice a new disk, and to finish loading a module; libxl gives us 10 s. */
-#define RIVAL_MS       1000
-#define RIVAL_RETRY_MS 20
-/* How often one that stays is asked again. */
-#define RIVAL_NAG_MS 1000
 
 /* ---- the beginning ---- */
 
@@ -229,151 +222,6 @@ static int perform(
 	return 0;
 }
 
-/* ---- the kernel's backend ---- */
-
-enum rival {
-	RIVAL_AWAY,
-	RIVAL_EVICTED, /* it was bound until just now */
-	RIVAL_LOADING, /* it cannot be unbound yet */
-	RIVAL_STAYS,   /* the problem says why, and what to do; so it does for Loading */
-};
-
-/* Before anything else: a driver that has bound is at the guest's event channel in no time. */
-static enum rival evict_rival(struct vbd *vbd, struct problem *problem)
-{
-	int r;
-
-	if (!kernel_vbd_is_bound(&vbd->id))
-		return RIVAL_AWAY;
-	if (!vbd->rival.is_bound)
-		vbd->rival.met_guest = vbd->self == XENBUS_CONNECTED;
-	r = kernel_vbd_unbind(&vbd->id, problem);
-	if (r == 0)
-		return RIVAL_EVICTED;
-	return r == -EAGAIN ? RIVAL_LOADING : RIVAL_STAYS;
-}
-
-/* What it has offered is still there: perhaps a worker before us has evicted it, and given up. */
-static bool rival_was_here(const struct vbd *vbd)
-{
-	struct node_dir ours = {.store = vbd->store, .txn = STORE_NO_TXN, .path = vbd->backend};
-	uint32_t order;
-
-	return kernel_vbd_is_rival(&vbd->id) &&
-	       node_u32(&ours, "max-ring-page-order", 0, UINT32_MAX, &order) == NODE_VALUE;
-}
-
-/* A frontend that was faster than us has agreed with the kernel: perhaps on what is not served here. */
-static void check_agreement(struct vbd *vbd, const struct xenbus_input *in)
-{
-	struct handshake keys;
-	struct problem problem;
-
-	if (!in->online || (in->frontend != XENBUS_INITIALISED && in->frontend != XENBUS_CONNECTED))
-		return;
-	if (handshake_read(vbd->store, vbd->frontend, &keys, &problem) != -EPROTO)
-		return;
-	log_err("the kernel's xen-blkback was faster, and the running guest has agreed with it on what is not served here: detach the disk, and attach it when the module is unloaded and kept so (modprobe -r xen-blkback; blkback-modprobe.conf in /etc/modprobe.d), or before the guest is started (%s)",
-		problem.text);
-	vbd->end = VBD_RIVALLED;
-}
-
-/*
- * It is bound and cannot be unbound: while its module is being loaded that passes. If it does not, it
- * keeps the disk; but the guest of a connected one may have noticed nothing, so that one is served:
- * the kernel gets neither its event channel, which is ours, nor the storage, which nobody has told it.
- */
-static int endure_rival(struct vbd *vbd, const struct xenbus_input *in, enum rival rival,
-	const struct problem *problem)
-{
-	if (!vbd->rival.is_bound) {
-		vbd->rival.is_bound = true;
-		vbd->rival.until_ms = vbd->now_ms + RIVAL_MS;
-	}
-	if (vbd->rival.is_told || !in->online ||
-		(rival == RIVAL_LOADING && vbd->now_ms < vbd->rival.until_ms))
-		return 0;
-	vbd->rival.is_told = true;
-	if (vbd->self == XENBUS_INITWAIT)
-		return refuse(vbd, in->node, problem);
-	log_err("%s", problem->text);
-	if (vbd->self == XENBUS_INITIALISING)
-		vbd->end = VBD_RIVALLED;
-	return 0;
-}
-
-static void tell_late_rival(const struct vbd *vbd, const struct xenbus_input *in)
-{
-	if (!vbd->rival.met_guest)
-		log_info(
-			"taken over from the kernel's xen-blkback, which was loaded and has bound to the disk");
-	else if (vbd->self == XENBUS_CONNECTED && in->node == XENBUS_INITWAIT)
-		log_warn(
-			"the kernel's xen-blkback was loaded, and has bound to the disk that is served here: unbound it, and the guest goes on");
-	else
-		log_err("the kernel's xen-blkback was loaded, has bound to the disk that is served here, and has told the guest to let go of it: unbound it; the guest has lost the disk until it is detached and attached again, or the guest rebooted (keep the module from being loaded, see blkback-modprobe.conf, or load it before any guest runs)");
-}
-
-/*
- * Make our word stand again, unless the toolstack has had its own since. Connected only in the place
- * of InitWait: Linux that has seen a Closing, and then Connected again, runs into a BUG().
- */
-static int restore(struct vbd *vbd, const struct xenbus_input *in)
-{
-	int r = 0;
-
-	if (in->online && in->node != XENBUS_ABSENT && in->node != XENBUS_INITIALISING &&
-		(in->node == XENBUS_INITWAIT || vbd->self != XENBUS_CONNECTED))
-		r = publish_state(vbd->store, vbd->backend, in->node, vbd->self, NULL);
-	vbd->rival.has_spoiled = r != 0;
-	return r;
-}
-
-/* The kernel has yet to notice a new disk: better now, while nobody reads what it writes, than later. */
-static bool awaits_rival(struct vbd *vbd, const struct xenbus_input *in)
-{
-	if (in->node != XENBUS_INITIALISING || !in->online || !kernel_vbd_is_coming(&vbd->id))
-		return false;
-	if (vbd->rival.until_ms == 0)
-		vbd->rival.until_ms = vbd->now_ms + RIVAL_MS;
-	return vbd->now_ms < vbd->rival.until_ms;
-}
-
-/* True if the disk may be looked after now; with an error of the store, it may be so later. */
-static bool heed_rival(struct vbd *vbd, const struct xenbus_input *in, enum rival rival,
-	const struct problem *problem, int *ret_error)
-{
-	if (rival == RIVAL_LOADING || rival == RIVAL_STAYS) {
-		*ret_error = endure_rival(vbd, in, rival, problem);
-		return vbd->end == VBD_LIVES;
-	}
-	vbd->rival.is_bound = vbd->rival.is_told = false;
-	if (vbd->self == XENBUS_INITIALISING) {
-		if (rival == RIVAL_EVICTED)
-			log_info(
-				"taken over from the kernel's xen-blkback, which had bound to the disk");
-		if (rival == RIVAL_EVICTED || rival_was_here(vbd))
-			check_agreement(vbd, in);
-		return vbd->end == VBD_LIVES && !awaits_rival(vbd, in);
-	}
-	if (rival == RIVAL_EVICTED) {
-		tell_late_rival(vbd, in);
-		vbd->rival.has_spoiled = true;
-	}
-	if (vbd->rival.has_spoiled)
-		*ret_error = restore(vbd, in);
-	return true;
-}
-
-int vbd_patience_ms(const struct vbd *vbd, uint64_t now_ms)
-{
-	if (vbd->rival.is_bound)
-		return vbd->rival.is_told ? RIVAL_NAG_MS : RIVAL_RETRY_MS;
-	if (vbd->self != XENBUS_INITIALISING || vbd->rival.until_ms == 0)
-		return -1;
-	return now_ms < vbd->rival.until_ms ? (int)(vbd->rival.until_ms - now_ms) : 0;
-}
-
 /* ---- looking ---- */
 
 /*
@@ -482,18 +330,34 @@ static bool step(struct vbd *vbd, struct xenbus_input *in, bool may_connect, int
 	return !waiting;
 }
 
+/* True if the disk may be looked after now; with an error of the store, it may be so later. */
+static bool heed_rival(struct vbd *vbd, const struct xenbus_input *in, enum rival_news news,
+	const struct problem *problem, int *ret_error)
+{
+	switch (rival_heed(vbd, in, news, problem, ret_error)) {
+	case RIVAL_GO_ON:
+		break;
+	case RIVAL_REFUSE:
+		*ret_error = refuse(vbd, in->node, problem);
+		break;
+	case RIVAL_WAIT:
+		return false;
+	}
+	return vbd->end == VBD_LIVES;
+}
+
 static enum vbd_end look(struct vbd *vbd, uint64_t now_ms, bool may_connect)
 {
 	vbd->now_ms = now_ms;
 	for (unsigned i = 0; i < ACTIONS_MAX && vbd->end == VBD_LIVES; i++) {
 		struct problem problem;
-		enum rival rival = evict_rival(vbd, &problem);
+		enum rival_news news = rival_evict(vbd, &problem);
 		struct xenbus_input in;
 		int r = read_input(vbd, &in);
 
 		if (r)
 			return give_up(vbd, r);
-		if (!heed_rival(vbd, &in, rival, &problem, &r) ||
+		if (!heed_rival(vbd, &in, news, &problem, &r) ||
 			(r == 0 && !step(vbd, &in, may_connect, &r)))
 			break;
 		/* Others write so busily that it did not get through: not now, but a guest is there. */

@@ -16,6 +16,7 @@
 
 #include "backend/control/connection.h"
 #include "backend/control/handshake.h"
+#include "backend/control/rival.h"
 #include "xenstore/path.h"
 #include "xenstore/xenbus.h"
 
@@ -48,13 +49,7 @@ struct vbd {
 	bool told_lost; /* the store has been told that data may be lost */
 	bool is_orphan; /* Connected without a ring: its worker died, and we came after it */
 
-	struct {
-		bool is_bound;     /* the kernel's backend has the disk, and has not let go yet */
-		bool is_told;      /* ... nor may it soon, which the log has */
-		bool met_guest;    /* a guest was connected when it came */
-		bool has_spoiled;  /* it has let go, but what it wrote is not made good yet */
-		uint64_t until_ms; /* so long it is waited for, to come or to let go */
-	} rival;
+	struct rival rival;
 
 	uint64_t now_ms; /* as of the last call */
 	struct log_limit limit_connected;
@@ -84,9 +79,6 @@ enum vbd_end vbd_look(struct vbd *vbd, uint64_t now_ms) __attribute__((nonnull))
  * to leave. Whoever started us can be told so before the first connection is tried.
  */
 enum vbd_end vbd_open(struct vbd *vbd, uint64_t now_ms) __attribute__((nonnull));
-
-/* After that time look again, without an event: the kernel's backend is waited for. -1: never. */
-int vbd_patience_ms(const struct vbd *vbd, uint64_t now_ms) __attribute__((nonnull));
 
 /* conn.report_fd was readable: the queue has something to tell. */
 enum vbd_end vbd_heed_queue(struct vbd *vbd, uint64_t now_ms) __attribute__((nonnull));

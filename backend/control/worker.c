@@ -263,7 +263,7 @@ static void heed_report(struct worker *w)
 static int patience_ms(const struct worker *w)
 {
 	uint64_t now = now_ms();
-	int patience = vbd_patience_ms(&w->vbd, now);
+	int patience = rival_patience_ms(&w->vbd, now);
 	int report;
 
 	if (!w->has_report)
@@ -292,7 +292,7 @@ static void serve(struct worker *w)
 
 		if (epoll_wait(w->epoll_fd, &event, 1, patience_ms(w)) == 1)
 			heed(w, event.data.fd);
-		else if (vbd_patience_ms(&w->vbd, now_ms()) >= 0)
+		else if (rival_patience_ms(&w->vbd, now_ms()) >= 0)
 			look(w);
 		if (w->vbd.end == VBD_LIVES)
 			heed_report(w);

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154 # variables of guest.sh
 # dom0's kernel with its own block backend, xen-blkback, as far as it shows in sysfs and in xenstore: played by
 # the test, in the folder that stands for /sys/bus/xen-backend in a simulated host (SIMULATOR.md). What the real
-# one does, and when, is in backend/DESIGN.md, section 11.
+# one does, and when, is in backend/DESIGN.md, section 12.
 #
 #   . "$(dirname "$0")/../lib/kernel.sh"          after guest.sh
 #   kernel_loads; kernel_lets_go; kernel_binds; ...; kernel_ends

@@ -22,12 +22,12 @@ xensim vbd-attach --no-script --script="$script" "$domid" xvda "$image"
 kernel_binds
 launch exec_logged blkback-vbd -f "$be"
 worker=$launched
-check "bound before the worker comes" await "$be/feature-persistent" 1
+check "bound before the worker comes" await "$be/kthread-pid" "$worker"
 refuses "... the kernel has let go" kernel_is_bound
 is "$(cat "$work/kernel")" "unbound vbd-5-51712 0" "... told once, by the disk's name"
 check "... the script finds the worker" hotplug add
 is "$(kernel_offers)" "" "... what the kernel offered is gone"
-is "$(xenstore-read "$be/state" "$be/feature-persistent" | tr '\n' ' ')" "2 1 " "... and InitWait is ours"
+is "$(xenstore-read "$be/state" "$be/kthread-pid" | tr '\n' ' ')" "2 $worker " "... and InitWait is ours"
 check "... a guest is served" guest_io "write 0 8 pattern=2" "read 0 8 expect=2" flush
 like "$(cat "$log")" "*taken over from the kernel's xen-blkback*" "... the log says so"
 refuses "... as nothing out of order" grep -e 'error:' -e 'warning:' "$log"
@@ -40,7 +40,7 @@ launch exec_logged blkback-vbd -f "$be"
 worker=$launched
 check "loaded, but not there yet: the worker waits" eventually [ -e "$BLKBACK_RUNDIR/vbd-5-51712.sock" ]
 kernel_binds
-check "... until the kernel has come, and gone" await "$be/feature-persistent" 1
+check "... until the kernel has come, and gone" await "$be/kthread-pid" "$worker"
 is "$(kernel_offers)$(kernel_is_bound && echo bound)" "" "... nothing of it is left"
 check "... it is served" hotplug add
 check "... it detaches" detach xvda
