@@ -5,8 +5,9 @@ guest=pv
 parameters='blkfront.max_ring_page_order=1'
 disks='xvda=64M'
 seconds=300
-# The second is what Linux says when its backend agrees with a guest, which is no complaint.
-tolerate='xen-blkback was faster|xen-blkback: backend/vbd/.*: using'
+# That of the worker and of blkbackd about it, also as it closes the disk; and what Linux says when its backend
+# agrees with a guest, which is no complaint.
+tolerate='xen-blkback was faster|exited with code 8|is being taken away|exited with code 3|xen-blkback: backend/vbd/.*: using'
 
 in_guest() {
     await_disk xvda
