@@ -80,7 +80,7 @@ static void test_endings(void **state)
 {
 	static const enum disk_event of_code[] = {DISK_EV_ENDED, DISK_EV_FAILED, DISK_EV_HOPELESS,
 		DISK_EV_FAILED, DISK_EV_FAILED, DISK_EV_HOPELESS, DISK_EV_FAILED, DISK_EV_ENDED,
-		DISK_EV_FAILED};
+		DISK_EV_HOPELESS, DISK_EV_FAILED};
 	char text[80];
 
 	(void)state;
