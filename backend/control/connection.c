@@ -182,9 +182,12 @@ static void close_queue(struct connection *conn, uint64_t now_ms)
 /* Orderly stop and detach flush in every mode (D6). */
 static int close_disk(struct connection *conn, uint64_t now_ms)
 {
+	bool had_fault = conn->fault != 0;
 	int r = 0;
 
-	(void)adopt_fault(conn);
+	/* Of an fdatasync that failed the log says so itself. */
+	if (adopt_fault(conn) && !had_fault && conn->lost_write)
+		log_err("%s: data the guest wrote may be lost", connection_fault_cause(conn));
 	if (!conn->disk.storage.read_only && fdatasync(conn->disk.storage.fd) < 0) {
 		r = -errno;
 		conn->fault = r;

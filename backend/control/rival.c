@@ -149,7 +149,7 @@ enum rival_verdict rival_heed(struct vbd *vbd, const struct xenbus_input *in, en
 int rival_patience_ms(const struct vbd *vbd, uint64_t now_ms)
 {
 	if (vbd->rival.is_bound)
-		return vbd->rival.is_told ? NAG_MS : RETRY_MS;
+		return now_ms < vbd->rival.until_ms ? RETRY_MS : NAG_MS;
 	if (vbd->self != XENBUS_INITIALISING || vbd->rival.until_ms == 0)
 		return -1;
 	return now_ms < vbd->rival.until_ms ? (int)(vbd->rival.until_ms - now_ms) : 0;

@@ -339,6 +339,8 @@ static bool heed_rival(struct vbd *vbd, const struct xenbus_input *in, enum riva
 		break;
 	case RIVAL_REFUSE:
 		*ret_error = refuse(vbd, in->node, problem);
+		if (*ret_error)
+			vbd->rival.is_told = false;
 		break;
 	case RIVAL_WAIT:
 		return false;

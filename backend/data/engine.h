@@ -10,6 +10,7 @@
 #ifndef BACKEND_DATA_ENGINE_H
 #define BACKEND_DATA_ENGINE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/uio.h>
 
@@ -31,7 +32,8 @@ struct engine_io {
 
 struct engine_done {
 	uint32_t tag;
-	int error; /* 0 or -errno; a short read or write is -EIO */
+	int error;    /* 0 or -errno; a short read or write is -EIO */
+	bool refused; /* the kernel did not take it: it has not come near the storage */
 };
 
 struct engine;

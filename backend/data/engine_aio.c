@@ -74,11 +74,13 @@ static void aio_put(struct engine *e, const struct engine_io *io)
 static void fail_first(struct engine_aio *a, int error)
 {
 	struct aio_slot *slot = a->queued[0]->data;
+	struct engine_done done = {.tag = slot->tag, .error = error, .refused = true};
 	uint64_t one = 1;
 
 	if (slot->iocb.aio_lio_opcode == IO_CMD_FDSYNC)
-		error = fdatasync(slot->iocb.aio_fildes) < 0 ? -errno : 0;
-	a->failed[a->nr_failed++] = (struct engine_done){.tag = slot->tag, .error = error};
+		done = (struct engine_done){.tag = slot->tag,
+			.error = fdatasync(slot->iocb.aio_fildes) < 0 ? -errno : 0};
+	a->failed[a->nr_failed++] = done;
 	a->free[a->nr_free++] = slot;
 	a->nr_queued--;
 	for (unsigned i = 0; i < a->nr_queued; i++)

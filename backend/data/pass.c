@@ -276,27 +276,42 @@ static void reap_sync(struct queue *q, int error)
 
 /*
  * D5: where every answer promises that the write is durable, one that failed leaves the others in doubt, too: what the
- * device could not keep may have been theirs. One for which there was no room has not come that far.
+ * device could not keep may have been theirs. One that the kernel did not take, or for which there was no room, has not
+ * come that far.
  */
-static void heed_lost_write(struct queue *q, int error)
+static void heed_lost_write(struct queue *q, const struct engine_done *done)
 {
-	if (!q->disk->storage.write_through || error == -ENOSPC || error == -EDQUOT)
+	if (done->refused || done->error == -ENOSPC || done->error == -EDQUOT)
 		return;
-	order_write_lost(disk_lock(q->disk), error);
+	order_write_lost(disk_lock(q->disk), done->error);
 	disk_unlock(q->disk, q->cfg.index);
 	q->look = true;
 }
 
-static void reap_request(struct queue *q, unsigned s, int error)
+/* What a finished write is worth: on a write-through disk nothing any more when another was lost meanwhile. */
+static int judge_write(struct queue *q, const struct engine_done *done)
 {
-	struct slot *slot = &q->slot[s];
+	if (done->error)
+		count_failure(q, &q->stats.failed_writes, &q->stats.last_write_error, done->error);
+	if (!q->disk->storage.write_through)
+		return done->error;
+	if (done->error)
+		heed_lost_write(q, done);
+	else if (disk_gate(q->disk) & ORDER_GATE_FAULT)
+		return -EIO;
+	return done->error;
+}
 
-	if (error && slot->req.op == BLKIF_OP_READ)
+static void reap_request(struct queue *q, const struct engine_done *done)
+{
+	unsigned s = done->tag;
+	struct slot *slot = &q->slot[s];
+	int error = done->error;
+
+	if (slot->req.op != BLKIF_OP_READ)
+		error = judge_write(q, done);
+	else if (error)
 		count_failure(q, &q->stats.failed_reads, &q->stats.last_read_error, error);
-	else if (error) {
-		count_failure(q, &q->stats.failed_writes, &q->stats.last_write_error, error);
-		heed_lost_write(q, error);
-	}
 	if (slot->req.op == BLKIF_OP_WRITE_BARRIER) {
 		/* Its data is written; the answer comes after the fdatasync (D2). */
 		slot->state = SLOT_ORDERED;
@@ -317,7 +332,7 @@ static unsigned reap(struct queue *q)
 		if (done[i].tag == QUEUE_SYNC_TAG)
 			reap_sync(q, done[i].error);
 		else
-			reap_request(q, done[i].tag, done[i].error);
+			reap_request(q, &done[i]);
 	}
 	return n;
 }

@@ -18,7 +18,7 @@ static socklen_t address_size;
 /* A listener that is behind is waited for, so that it does not miss our last word; one that hangs is not. */
 static int open_socket(void)
 {
-	const struct timeval patience = {.tv_sec = 1};
+	const struct timeval patience = {.tv_usec = 100000};
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	if (fd >= 0)

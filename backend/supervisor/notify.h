@@ -2,7 +2,7 @@
  * Telling the service manager how we are: the protocol of sd_notify(3), which that page allows
  * anyone to speak without libsystemd.
  *
- * Main thread only; blocks for a second at most; never logs: nobody listening is the ordinary case.
+ * Main thread only; blocks for a tenth of a second at most; never logs: nobody listening is the ordinary case.
  */
 #ifndef BACKEND_SUPERVISOR_NOTIFY_H
 #define BACKEND_SUPERVISOR_NOTIFY_H

@@ -42,16 +42,29 @@ kernel_serve() {
 
     while read -r -u "$orders" name && [ "$name" != end ]; do
         answer=19 # ENODEV
-        if rm "$bus/devices/$name/driver" 2>/dev/null; then answer=0; fi
+        if flock "$bus/lock" rm "$bus/devices/$name/driver" 2>/dev/null; then answer=0; fi
         echo "unbound $name $answer" >>"$work/kernel"
         echo "$answer" >"$bus/drivers/vbd/unbind.answer"
     done
 }
 
-# What a driver does that binds to the disk, in this order.
+# What a driver does that binds to the disk, in this order. Who wants to unbind it waits until it has done both.
 kernel_binds() {
+    local binding
+
+    exec {binding}>"$bus/lock"
+    flock "$binding"
+    kernel_takes_disk
+    kernel_makes_offers
+    exec {binding}>&-
+}
+
+kernel_takes_disk() {
     kernel_sees_disk
     ln -s ../../drivers/vbd "$bus/devices/vbd-$domid-51712/driver"
+}
+
+kernel_makes_offers() {
     xenstore-write "$be/feature-max-indirect-segments" 256 "$be/multi-queue-max-queues" 4 \
         "$be/max-ring-page-order" 4 "$be/state" 2
 }
@@ -64,6 +77,10 @@ kernel_is_bound() {
 kernel_offers() {
     xenstore-list "$be" | grep -x -e feature-max-indirect-segments -e multi-queue-max-queues -e max-ring-page-order |
         tr '\n' ' '
+}
+
+kernel_is_gone() {
+    ! kernel_is_bound && [ -z "$(kernel_offers)" ]
 }
 
 # The module is gone, and so is what it showed.

@@ -262,6 +262,23 @@ static void test_lost_write_latches(void **state)
 	rig_settle(rig);
 }
 
+/* A write that was on its way when another was lost may have been lost with it, whatever its own end was. */
+static void test_lost_write_spoils_others(void **state)
+{
+	struct rig *rig = *state;
+	struct ask lost, other;
+
+	rig_tell(rig, "hold write");
+	rig_write(rig, &lost, 1);
+	rig_write(rig, &other, 2);
+	rig_arrived(rig, "write", 2);
+	rig_tell(rig, "fail write %d 1", EIO);
+	rig_tell(rig, "pass write");
+	assert_int_equal(rig_status(&lost), BLKIF_RSP_ERROR);
+	assert_int_equal(rig_status(&other), BLKIF_RSP_ERROR);
+	rig_settle(rig);
+}
+
 /* For which there is no room: nothing was written, nothing is lost. */
 static void test_full_storage_does_not_latch(void **state)
 {
@@ -289,6 +306,8 @@ int main(int argc, char **argv)
 		RIG_TEST(test_barrier_whose_second_sync_fails),
 		cmocka_unit_test_setup_teardown(
 			test_lost_write_latches, setup_write_through, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+			test_lost_write_spoils_others, setup_write_through, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 			test_full_storage_does_not_latch, setup_write_through, rig_teardown),
 	};

@@ -125,7 +125,8 @@ for _ in 1 2 3; do
     attach_other "$image" >&2 {claim}>&- &
     second=$!
     check "both wait for the claim" eventually both_wait
-    is "$(xenstore-read "$be/hotplug-status" "$other/hotplug-status" 2>/dev/null)" "" "no script goes on without it"
+    is "$(xenstore-read "$be/hotplug-status" 2>/dev/null)$(xenstore-read "$other/hotplug-status" 2>/dev/null)" "" \
+        "no script goes on without it"
     exec {claim}>&-
     wait "$first"
     first=$?

@@ -41,7 +41,7 @@ worker=$launched
 check "loaded, but not there yet: the worker waits" eventually [ -e "$BLKBACK_RUNDIR/vbd-5-51712.sock" ]
 kernel_binds
 check "... until the kernel has come, and gone" await "$be/kthread-pid" "$worker"
-is "$(kernel_offers)$(kernel_is_bound && echo bound)" "" "... nothing of it is left"
+check "... nothing of it is left" eventually kernel_is_gone
 check "... it is served" hotplug add
 check "... it detaches" detach xvda
 exits 0 "... and the worker ends with 0" ended "$worker"

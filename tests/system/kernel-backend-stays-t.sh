@@ -30,10 +30,11 @@ stays "the order has no effect" without-effect "without effect"
 # ---- with a supervisor, as libxl does it: the kernel's InitWait is not the worker's
 kernel_loads without-effect
 check "blkbackd is ready" supervise
+kernel_takes_disk
 plug xvda "$image" 2>"$work/said" &
 plugging=$!
 check "the toolstack makes the disk" eventually xenstore-exists "$be/state"
-kernel_binds
+kernel_makes_offers
 exits 1 "the attach fails" wait "$plugging"
 like "$(xenstore-read "$be/hotplug-error")" "*xen-blkback*modprobe -r xen-blkback*attach the disk again" "... hotplug-error says what to do"
 check "blkbackd gives up" logged "*exited with code 8 (the kernel's xen-blkback has the disk*given up*"
