@@ -21,8 +21,9 @@ struct disk_options {
 };
 
 /*
- * Read both nodes below @backend; absent ones mean cache mode none and nothing off, as does an empty list. To be read when the hotplug script has
- * reported success, not before. -EINVAL with a sentence when they are malformed, another -errno of the store.
+ * Read both nodes below @backend; absent ones mean cache mode none and nothing off, as does an empty
+ * list. To be read when the hotplug script has reported success, not before. -EINVAL with a sentence
+ * when they are malformed, another -errno of the store.
  */
 int options_read(struct store *store, const char *backend, struct disk_options *ret_options,
 	struct problem *ret_problem) __attribute__((nonnull, warn_unused_result));
