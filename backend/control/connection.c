@@ -70,10 +70,8 @@ static int make_queue(struct connection *conn, uint32_t domid, const struct hand
 		.event_channel = keys->event_channel,
 		.abi = keys->abi,
 		.persistent = keys->persistent && conn->features.persistent,
-		.limits = {.nr_sectors = conn->features.nr_sectors,
-			.read_only = conn->disk.storage.read_only,
-			.flush = conn->features.flush,
-			.barrier = conn->features.barrier},
+		.flush = conn->features.flush,
+		.barrier = conn->features.barrier,
 		.report_fd = conn->report_fd,
 		.record = conn->record,
 	};

@@ -12,8 +12,15 @@ void disk_init(struct disk *disk, struct storage *storage, int fault)
 	if (fault)
 		order_latch(&disk->order, fault);
 	atomic_init(&disk->gate, disk->order.gate);
+	atomic_init(&disk->nr_sectors, storage->nr_sectors);
 	for (unsigned i = 0; i < LIMIT_QUEUES; i++)
 		disk->wake_fd[i] = -1;
+}
+
+void disk_resize(struct disk *disk, uint64_t nr_sectors)
+{
+	/* Whoever is told of it afterwards, through the store, finds it here. */
+	atomic_store_explicit(&disk->nr_sectors, nr_sectors, memory_order_release);
 }
 
 void disk_fini(struct disk *disk)

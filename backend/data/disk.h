@@ -1,10 +1,12 @@
 /*
- * What the queues of one disk share: the storage and the ordering object.
+ * What the queues of one disk share: the storage, its size, and the ordering object.
  *
  * Made and destroyed by the control thread while no queue runs; it also joins and leaves for a queue
- * that does not run, and may ask for the fault. In between, queue threads call everything below. The lock guards .order and .wake_fd; it is the only lock of the data path and is
+ * that does not run, may ask for the fault, and says what the size is. In between, queue threads call everything below.
+ * The lock guards .order and .wake_fd; it is the only lock of the data path and is
  * taken only by requests that need ordering. It is held for a few list operations, never over I/O.
- * The gate word is the order's gate and wake bits, published: queues read it relaxed, once per pass.
+ * The gate word is the order's gate and wake bits, published: queues read it relaxed, once per pass. So they do with
+ * the size, which only control writes.
  */
 #ifndef BACKEND_DATA_DISK_H
 #define BACKEND_DATA_DISK_H
@@ -22,6 +24,7 @@ struct disk {
 	struct order order;
 	int wake_fd[LIMIT_QUEUES]; /* borrowed from the queues, -1 for none */
 	atomic_uint gate;
+	_Atomic uint64_t nr_sectors; /* size, 512-byte units */
 };
 
 /*
@@ -32,6 +35,12 @@ void disk_init(struct disk *disk, struct storage *storage, int fault) __attribut
 
 /* 0, or the -errno of the fdatasync that latched the disk. Any thread. */
 int disk_fault(struct disk *disk) __attribute__((nonnull));
+
+/*
+ * Control thread. What is asked from now on is judged by this size; what was taken before keeps its fate, which beyond
+ * the new end is what the storage says. Of the storage nothing is changed.
+ */
+void disk_resize(struct disk *disk, uint64_t nr_sectors) __attribute__((nonnull));
 
 /* Closes the storage. No queue may be joined. May be called twice after disk_init(). */
 void disk_fini(struct disk *disk) __attribute__((nonnull));
@@ -51,6 +60,12 @@ void disk_unlock(struct disk *disk, unsigned self) __attribute__((nonnull));
 static inline uint32_t disk_gate(struct disk *disk)
 {
 	return atomic_load_explicit(&disk->gate, memory_order_relaxed);
+}
+
+/* Any thread. */
+static inline uint64_t disk_nr_sectors(const struct disk *disk)
+{
+	return atomic_load_explicit(&disk->nr_sectors, memory_order_relaxed);
 }
 
 #endif

@@ -84,7 +84,7 @@ static void take_one(struct queue *q, uint64_t now_ns)
 	slot->ordered = false;
 	slot->refused = false;
 	blk_request_decode(q->cfg.abi, &wire, &slot->req);
-	reason = blk_request_check(&slot->req, &q->cfg.limits);
+	reason = blk_request_check(&slot->req, &q->limits);
 	if (reason != BLK_REQUEST_OK) {
 		refuse_request(q, s, reason);
 		return;
@@ -113,6 +113,11 @@ static void take_requests(struct queue *q)
 	if (n == 0)
 		return;
 	now_ns = clock_ns();
+	/*
+	 * Only now, behind the ring's index: who asks has perhaps just been told that the disk has grown. Of a size read
+	 * before the index he would be refused.
+	 */
+	q->limits.nr_sectors = disk_nr_sectors(q->disk);
 	/* A ring's worth of slots: a frontend within its bounds never finds them used up. */
 	while (n-- > 0 && q->free.n > 0)
 		take_one(q, now_ns);

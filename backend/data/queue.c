@@ -111,6 +111,10 @@ int queue_create(const struct queue_config *cfg, struct disk *disk, struct queue
 		return problem_set(ret_problem, -ENOMEM, "no memory for a queue");
 	q->cfg = *cfg;
 	q->disk = disk;
+	q->limits = (struct blk_limits){.nr_sectors = disk_nr_sectors(disk),
+		.read_only = disk->storage.read_only,
+		.flush = cfg->flush,
+		.barrier = cfg->barrier};
 	q->epoll_fd = -1;
 	q->wake_fd = -1;
 	r = attach_ring(q, ret_problem);

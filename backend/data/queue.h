@@ -31,8 +31,9 @@ struct queue_config {
 	unsigned nr_ring_refs;
 	uint32_t event_channel; /* the frontend's port */
 	enum wire_abi abi;
-	bool persistent; /* both sides offered feature-persistent */
-	struct blk_limits limits;
+	bool persistent;       /* both sides offered feature-persistent */
+	bool flush;            /* FLUSH_DISKCACHE was offered */
+	bool barrier;          /* WRITE_BARRIER was offered */
 	int report_fd;         /* eventfd, borrowed: written when something is worth a look */
 	struct record *record; /* borrowed: what xentop reads, shared by all queues; or NULL */
 };

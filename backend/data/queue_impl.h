@@ -35,6 +35,7 @@ struct slot_list {
 struct queue {
 	struct queue_config cfg;
 	struct disk *disk;
+	struct blk_limits limits; /* the size as of the last look at the ring */
 
 	struct guest guest;
 	void *ring_pages;

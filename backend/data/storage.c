@@ -78,15 +78,19 @@ static int open_direct(const char *path, struct storage *s, struct problem *ret_
 static int probe_block_device(
 	const char *path, struct storage *s, unsigned *ret_unit, struct problem *ret_problem)
 {
-	uint64_t size_bytes;
+	uint64_t size_bytes = 0;
 	unsigned physical;
 	int logical;
+	int r;
 
-	if (ioctl(s->fd, BLKGETSIZE64, &size_bytes) < 0 || ioctl(s->fd, BLKSSZGET, &logical) < 0 ||
-		ioctl(s->fd, BLKPBSZGET, &physical) < 0)
-		return problem_set(ret_problem, -errno,
-			"'%s': size and sector size are unknown: %s", path, strerror(errno));
 	s->is_block_device = true;
+	r = storage_size(s, &size_bytes);
+	if (r == 0 &&
+		(ioctl(s->fd, BLKSSZGET, &logical) < 0 || ioctl(s->fd, BLKPBSZGET, &physical) < 0))
+		r = -errno;
+	if (r)
+		return problem_set(ret_problem, r, "'%s': size and sector size are unknown: %s",
+			path, strerror(-r));
 	s->nr_sectors = size_bytes / STORAGE_SECTOR_SIZE;
 	s->physical_sector_size = physical;
 	*ret_unit = (unsigned)logical;
@@ -220,6 +224,23 @@ int storage_open(
 		return r;
 	}
 	*ret_storage = s;
+	return 0;
+}
+
+int storage_size(const struct storage *storage, uint64_t *ret_size_bytes)
+{
+	uint64_t size_bytes;
+	struct stat st;
+
+	if (!storage->is_block_device) {
+		if (fstat(storage->fd, &st) < 0)
+			return -errno;
+		*ret_size_bytes = (uint64_t)st.st_size;
+		return 0;
+	}
+	if (ioctl(storage->fd, BLKGETSIZE64, &size_bytes) < 0)
+		return -errno;
+	*ret_size_bytes = size_bytes;
 	return 0;
 }
 

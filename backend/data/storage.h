@@ -24,7 +24,7 @@ struct storage_identity {
 
 struct storage {
 	int fd; /* -1 when closed; O_DIRECT, O_RDONLY if read_only, O_DSYNC if write_through */
-	uint64_t nr_sectors; /* 512-byte units */
+	uint64_t nr_sectors; /* 512-byte units, when it was opened; struct disk has those of now */
 	unsigned
 		physical_sector_size; /* bytes; what the guest should align to: a file system's block */
 	unsigned memory_align;        /* bytes: where a buffer for direct I/O may begin */
@@ -47,6 +47,13 @@ enum storage_flags {
  */
 int storage_open(const char *path, unsigned flags, struct storage *ret_storage,
 	struct problem *ret_problem) __attribute__((nonnull, warn_unused_result));
+
+/*
+ * The size of now, in bytes; a device's may change at any time, a file's whenever somebody likes. -errno when it cannot
+ * be had. Any thread. Blocks where a file system has to ask a server.
+ */
+int storage_size(const struct storage *storage, uint64_t *ret_size_bytes)
+	__attribute__((nonnull, warn_unused_result));
 
 static inline bool storage_identity_same(
 	const struct storage_identity *a, const struct storage_identity *b)

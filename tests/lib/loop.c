@@ -107,7 +107,8 @@ void loop_connect(struct loop *loop)
 		.ring_ref = {loop->ring_ref},
 		.abi = WIRE_ABI_64,
 		.persistent = loop->persistent,
-		.limits = {.nr_sectors = LOOP_DISK_SECTORS, .flush = true, .barrier = true},
+		.flush = true,
+		.barrier = true,
 		.report_fd = loop->report_fd,
 	};
 	int port = xenevtchn_bind_unbound_port(loop->evtchn, 0);

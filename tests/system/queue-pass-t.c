@@ -305,6 +305,55 @@ static void test_pages_in_use_stay(void **state)
 	assert_int_equal(nr_responses(BLKIF_RSP_OKAY), 1);
 }
 
+static void ask_page(uint64_t id, uint8_t op, uint64_t sector)
+{
+	loop_put(&loop, id, op, sector, (unsigned)id, 1);
+	loop_push(&loop);
+	run();
+}
+
+/* A disk that grows under a running queue: what was beyond its end is not, from the next request on. */
+static void test_grows(void **state)
+{
+	(void)state;
+	ask_page(0, BLKIF_OP_WRITE, LOOP_DISK_SECTORS);
+	assert_int_equal(nr_responses(BLKIF_RSP_ERROR), 1);
+	disk_resize(loop.disk, LOOP_DISK_SECTORS + 8);
+	ask_page(1, BLKIF_OP_WRITE, LOOP_DISK_SECTORS);
+	ask_page(2, BLKIF_OP_READ, LOOP_DISK_SECTORS + 1);
+	assert_int_equal(nr_responses(BLKIF_RSP_ERROR), 1);
+	fake_engine_end_all(&fake);
+	run();
+	assert_int_equal(nr_responses(BLKIF_RSP_OKAY), 1);
+	assert_int_equal(queue_stats(loop.queue).refused[BLK_BEYOND_END], 2);
+}
+
+/* One that shrinks: what was taken goes its way, held or in flight; what comes now is refused. */
+static void test_shrinks(void **state)
+{
+	const uint64_t last = LOOP_DISK_SECTORS - 8;
+
+	(void)state;
+	ask_page(0, BLKIF_OP_READ, last);
+	ask_page(1, BLKIF_OP_WRITE_BARRIER, 0);
+	ask_page(2, BLKIF_OP_WRITE, last);
+	disk_resize(loop.disk, last);
+	ask_page(3, BLKIF_OP_READ, last);
+	ask_page(4, BLKIF_OP_WRITE, last);
+	assert_int_equal(nr_responses(BLKIF_RSP_ERROR), 2);
+	fake_engine_end(&fake, ENGINE_READ, 0);
+	fake_engine_end(&fake, ENGINE_SYNC, 0);
+	run();
+	fake_engine_end(&fake, ENGINE_WRITE, 0);
+	run();
+	fake_engine_end(&fake, ENGINE_SYNC, 0);
+	run();
+	assert_int_equal(fake.nr_writes, 2);
+	fake_engine_end_all(&fake);
+	run();
+	assert_int_equal(nr_responses(BLKIF_RSP_OKAY), 3);
+}
+
 #define PASS_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 /* One fdatasync fails: that flush, and whatever is refused because of it, is counted once each (D5). */
@@ -349,6 +398,8 @@ int main(void)
 		PASS_TEST(test_errors_go_to_their_requests),
 		PASS_TEST(test_counts_what_failed),
 		PASS_TEST(test_pages_in_use_stay),
+		PASS_TEST(test_grows),
+		PASS_TEST(test_shrinks),
 		cmocka_unit_test_setup_teardown(test_copy_maps_nothing, set_up_copy, tear_down),
 		cmocka_unit_test_setup_teardown(test_bad_grants_fail_alone, set_up_copy, tear_down),
 	};

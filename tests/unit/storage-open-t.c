@@ -191,12 +191,38 @@ static void test_served(void **state)
 	}
 }
 
+/* The size of now, in bytes, whatever it was when the file was opened, and under whatever name. */
+static void test_size(void **state)
+{
+	static const off_t sizes[] = {1 << 20, 1 << 21, 1000, 0, 512, (off_t)1 << 40};
+	struct problem problem = {.text = ""};
+	struct storage s;
+	uint64_t size_bytes;
+
+	(void)state;
+	make_file("resized", 512);
+	if (storage_open(in_dir("resized"), STORAGE_READ_ONLY, &s, &problem))
+		fail_msg("%s", problem.text);
+	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		make_file("resized", sizes[i]);
+		assert_int_equal(storage_size(&s, &size_bytes), 0);
+		assert_int_equal(size_bytes, sizes[i]);
+	}
+	assert_int_equal(unlink(in_dir("resized")), 0);
+	assert_int_equal(storage_size(&s, &size_bytes), 0);
+	assert_int_equal(s.nr_sectors, 1);
+	storage_close(&s);
+	assert_int_equal(storage_size(&s, &size_bytes), -EBADF);
+	assert_int_equal(size_bytes, (off_t)1 << 40);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_relative_path),
 		cmocka_unit_test(test_served),
+		cmocka_unit_test(test_size),
 	};
 
 	if (find_directory()) {
