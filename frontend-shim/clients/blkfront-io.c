@@ -452,6 +452,31 @@ static int command_wait(struct shell *sh, bool async)
 	return reap_until(sh, 0);
 }
 
+/* await-size N: until the backend has published that many sectors. */
+static int command_await_size(struct shell *sh, bool async)
+{
+	uint64_t nr_sectors = 0;
+	int r = sh->words.nr == 1 ? blkfront_words_number(
+					    &sh->words, sh->words.word[0], UINT64_MAX, &nr_sectors)
+				  : blkfront_words_bad(&sh->words, "needs a number of sectors");
+
+	(void)async;
+	if (r)
+		return r;
+	if (!blkfront_is_connected(sh->front))
+		return blkfront_words_bad(&sh->words, "not connected");
+	while (r == 0 && blkfront_disk(sh->front)->nr_sectors != nr_sectors) {
+		r = blkfront_wait(sh->front, (int)sh->options.timeout_ms);
+		if (r == 0)
+			r = blkfront_reap(sh->front);
+		print_done(sh);
+	}
+	if (r)
+		return trouble(sh, sh->words.verb, r);
+	printf("await-size: sectors=%" PRIu64 "\n", nr_sectors);
+	return 0;
+}
+
 static int command_connect(struct shell *sh, bool async)
 {
 	int r = blkfront_connect(sh->front);
@@ -535,6 +560,8 @@ static const struct command commands[] = {
 	{"node", command_node, "KEY [VALUE]: write or remove a node of the frontend's directory"},
 	{"wait", command_wait, ": for all requests made with \"async COMMAND ...\""},
 	{"info", command_info, ": what the backend published"},
+	{"await-size", command_await_size,
+		"N: wait until the backend has published that many sectors"},
 	{"stats", command_stats, ": counters; takes the responses there are"},
 	{"close", command_close, ": Closing, Closed"},
 	{"connect", command_connect, ": again"},
@@ -549,7 +576,7 @@ static void usage(FILE *out)
 	      "Each command is one argument, or one line of standard input.\n",
 		out);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		fprintf(out, "  %-8s %s\n", commands[i].verb, commands[i].help);
+		fprintf(out, "  %-10s %s\n", commands[i].verb, commands[i].help);
 	fputs("Options:\n"
 	      "no-connect             let a command do that\n"
 	      "any-padding            do not mind responses whose padding is not "
