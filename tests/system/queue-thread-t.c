@@ -172,12 +172,41 @@ static void test_short_lives(void **state)
 	loop_fini(&loop);
 }
 
+static int16_t answer_to(struct loop *loop, uint8_t op, uint64_t sector)
+{
+	loop_put(loop, 0, op, sector, 0, 1);
+	loop_push(loop);
+	return loop_wait(loop).status;
+}
+
+/* Z4: whoever is told a size by us finds it with the queue, at once, whether it has grown or shrunk. */
+static void test_resized(void **state)
+{
+	struct loop loop;
+
+	(void)state;
+	loop_init(&loop, true);
+	loop_connect(&loop);
+	assert_int_equal(queue_start(loop.queue), 0);
+	for (unsigned i = 0; i < NR_REQUESTS; i++) {
+		uint64_t end = LOOP_DISK_SECTORS / 2 + random_below(2) * 8;
+
+		disk_resize(loop.disk, end);
+		assert_int_equal(answer_to(&loop, BLKIF_OP_READ, end - 8), BLKIF_RSP_OKAY);
+		assert_int_equal(answer_to(&loop, BLKIF_OP_WRITE, end), BLKIF_RSP_ERROR);
+	}
+	queue_stop(loop.queue);
+	loop_disconnect(&loop);
+	loop_fini(&loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_persistent),
 		cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_short_lives),
+		cmocka_unit_test(test_resized),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
