@@ -7,7 +7,7 @@ DATA_SRCS    := backend/data/storage.c backend/data/filesystem.c backend/data/en
 CONTROL_SRCS := backend/control/kernel_vbd.c backend/control/rival.c backend/control/handshake.c backend/control/publish.c backend/control/options.c \
 	backend/control/backing.c backend/control/report.c backend/control/connection.c backend/control/vbd.c backend/control/worker.c \
 	backend/control/check.c backend/control/counters.c backend/control/xentop.c \
-	backend/control/answer.c backend/control/socket.c
+	backend/control/uevent.c backend/control/size_watch.c backend/control/answer.c backend/control/socket.c
 
 PROGRAMS += blkback-vbd
 SHIPPED  += blkback-vbd
@@ -32,6 +32,9 @@ config-t_LIBS     := xenstore inih
 scan-t_SRCS       := tests/unit/scan-t.c $(patsubst %,backend/supervisor/%.c,scan config child disk) \
 	backend/util/problem.c $(XENSTORE_SRCS)
 scan-t_LIBS       := xenstore inih
+
+TESTS += uevent-t
+uevent-t_SRCS := tests/unit/uevent-t.c backend/control/uevent.c
 
 TESTS += order-t
 order-t_SRCS := tests/unit/order-t.c tests/unit/order-print.c backend/data/order.c
