@@ -79,6 +79,7 @@ SCRIPT_TESTS += $(patsubst %,tests/system/%-t.sh,connect integrity-qemu-io integ
 	fua read-only protocol-abi reconnect detach-reattach guest-killed worker-killed sigterm \
 	xenstored-lost backend-vanishes hotplug-verbs hotplug-sharing storage-errors disk-full usage \
 	second-worker blockdev store-busy sync-fails features-off \
+	resize resize-asked resize-told resize-odd resize-reconnect resize-load resize-blockdev \
 	hotplug-claims hotplug-options hotplug-troubles demo-fails)
 # The first command of the README.
 SCRIPT_TESTS += tests/unit/bootstrap-t.sh

@@ -35,6 +35,7 @@ enum ctl_exit {
 static const char usage[] =
 	"Usage: " PROGRAM " list [--json]\n"
 	"       " PROGRAM " show DISK [--json]\n"
+	"       " PROGRAM " resize DISK [--json]\n"
 	"       " PROGRAM " log-level DISK error|warn|info|debug\n"
 	"Ask the workers that serve the virtual disks of this host. DISK is 5/51712, 5/xvda,\n"
 	"vbd-5-51712 or backend/vbd/5/51712.\n"
@@ -237,6 +238,14 @@ static void print_disk(const struct options *o, struct json_object *answer)
 		layout_disk(answer);
 }
 
+static void print_size(const struct options *o, struct json_object *answer)
+{
+	if (o->json)
+		print_json(answer);
+	else
+		layout_size(answer);
+}
+
 static void print_change(const struct options *o, struct json_object *answer)
 {
 	if (o->json)
@@ -256,6 +265,9 @@ static enum ctl_exit run(const struct options *o, unsigned n, char **words)
 	if (strcmp(words[0], "show") == 0)
 		return n == 2 ? ask_one(o, words[1], "show", print_disk)
 			      : misuse("show takes one disk", "");
+	if (strcmp(words[0], "resize") == 0)
+		return n == 2 ? ask_one(o, words[1], "resize", print_size)
+			      : misuse("resize takes one disk, whose image has its new size", "");
 	if (strcmp(words[0], "log-level") != 0)
 		return misuse("there is no such verb: ", words[0]);
 	if (n != 3 || strlen(words[2]) > 16 || strpbrk(words[2], " \n"))

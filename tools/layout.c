@@ -229,3 +229,14 @@ void layout_disk(struct json_object *disk)
 	json_object_object_foreach(counters, name, value)
 		printf("  %-24s %16s\n", name, json_object_get_string(value));
 }
+
+/* ---- its size ---- */
+
+void layout_size(struct json_object *answer)
+{
+	char size[UNIT_TEXT];
+
+	printf("%s, %s sectors: %s%s\n", bytes_text(number_of(answer, "sectors") * SECTOR, size),
+		text_of(answer, "sectors"), is_true(answer, "changed") ? "changed" : "unchanged",
+		is_true(answer, "told") ? "" : ", and the guest could not be told yet");
+}

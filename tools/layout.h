@@ -1,5 +1,5 @@
 /*
- * What workers answered to `show`, laid out for people: a table of disks, or one disk at length.
+ * What workers answered, laid out for people: to `show`, a table of disks or one disk at length; to `resize`, a line.
  *
  * One thread; prints to standard output. A key an older or newer worker does not have is shown as -.
  */
@@ -13,5 +13,7 @@ struct json_object;
 void layout_list(const struct asked *list, unsigned n);
 
 void layout_disk(struct json_object *disk) __attribute__((nonnull));
+
+void layout_size(struct json_object *answer) __attribute__((nonnull));
 
 #endif

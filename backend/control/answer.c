@@ -41,14 +41,15 @@ static struct json_object *whole(struct json_object *object, bool ok)
 	return NULL;
 }
 
-static struct json_object *storage_json(const struct storage *storage)
+static struct json_object *storage_json(const struct disk *disk)
 {
+	const struct storage *storage = &disk->storage;
 	struct json_object *o = json_object_new_object();
 	bool ok = json_set(o, "path", open_path(storage->fd));
 
 	ok = ok && json_set(o, "type",
 			   json_object_new_string(storage->is_block_device ? "block" : "file"));
-	ok = ok && json_set(o, "sectors", json_object_new_uint64(storage->nr_sectors));
+	ok = ok && json_set(o, "sectors", json_object_new_uint64(disk_nr_sectors(disk)));
 	ok = ok && json_set(o, "physical_sector_size",
 			   json_object_new_uint64(storage->physical_sector_size));
 	ok = ok && json_set(o, "read_only", json_object_new_boolean(storage->read_only));
@@ -137,7 +138,7 @@ static bool add_connection(struct json_object *o, struct vbd *vbd)
 	struct connection *conn = &vbd->conn;
 	struct queue_stats totals = connection_totals(conn);
 	int fault = conn->has_disk ? disk_fault(&conn->disk) : conn->fault;
-	bool ok = conn->has_disk ? json_set(o, "storage", storage_json(&conn->disk.storage))
+	bool ok = conn->has_disk ? json_set(o, "storage", storage_json(&conn->disk))
 				 : json_set_null(o, "storage");
 
 	if (conn->queue)
@@ -149,11 +150,12 @@ static bool add_connection(struct json_object *o, struct vbd *vbd)
 	return ok && json_set(o, "queues", queues_json(conn));
 }
 
-static struct json_object *show(struct vbd *vbd, char *const words[])
+static struct json_object *show(struct vbd *vbd, uint64_t now_ms, char *const words[])
 {
 	struct json_object *o = json_object_new_object();
 	bool ok = o && add_identity(o, vbd);
 
+	(void)now_ms;
 	(void)words;
 	ok = ok && json_set(o, "state", json_object_new_string(xenbus_state_name(vbd->self)));
 	ok = ok && json_set(o, "frontend_state", json_object_new_string(frontend_state(vbd)));
@@ -163,12 +165,13 @@ static struct json_object *show(struct vbd *vbd, char *const words[])
 
 /* ---- the others ---- */
 
-static struct json_object *set_log_level(struct vbd *vbd, char *const words[])
+static struct json_object *set_log_level(struct vbd *vbd, uint64_t now_ms, char *const words[])
 {
 	struct json_object *o;
 	int level;
 
 	(void)vbd;
+	(void)now_ms;
 	if (!log_level_parse(words[1], &level))
 		return json_error(
 			"'%s' is no log level: there are error, warn, info and debug", words[1]);
@@ -183,28 +186,56 @@ static struct json_object *set_log_level(struct vbd *vbd, char *const words[])
 	return o;
 }
 
-static struct json_object *help(struct vbd *vbd, char *const words[]);
+/* Look at the size now; no harm if nothing has changed. */
+static struct json_object *resize(struct vbd *vbd, uint64_t now_ms, char *const words[])
+{
+	struct connection *conn = &vbd->conn;
+	struct problem problem;
+	struct json_object *o;
+	uint64_t before, now;
+	bool ok;
+
+	(void)words;
+	if (conn->queue == NULL)
+		return json_error(
+			"the image is not open: its size is read when the guest's driver connects");
+	before = conn->features.nr_sectors;
+	if (vbd_look_at_size(vbd, now_ms, &problem) != VBD_LIVES)
+		return json_error("xenstore could not be written: the log says why");
+	if (problem.text[0])
+		return json_error("%s", problem.text);
+	now = disk_nr_sectors(&conn->disk);
+	o = json_object_new_object();
+	ok = json_set(o, "sectors", json_object_new_uint64(now));
+	ok = ok && json_set(o, "changed", json_object_new_boolean(now != before));
+	ok = ok && json_set(o, "told", json_object_new_boolean(now == conn->features.nr_sectors));
+	return whole(o, ok);
+}
+
+static struct json_object *help(struct vbd *vbd, uint64_t now_ms, char *const words[]);
 
 static const struct request {
 	const char *name;
 	unsigned nr_words;
 	const char *arguments;
-	struct json_object *(*answer)(struct vbd *vbd, char *const words[]);
+	struct json_object *(*answer)(struct vbd *vbd, uint64_t now_ms, char *const words[]);
 } requests[] = {
 	{"show", 1, "", show},
 	{"log-level", 2, "error|warn|info|debug", set_log_level},
+	{"resize", 1, "", resize},
 	{"help", 1, "", help},
 };
 
 #define NR_REQUESTS (sizeof(requests) / sizeof(requests[0]))
 
-static struct json_object *help(struct vbd *vbd, char *const words[])
+static struct json_object *help(struct vbd *vbd, uint64_t now_ms, char *const words[])
 {
 	struct json_object *o = json_object_new_object();
 	struct json_object *list = json_object_new_object();
 	bool ok = list != NULL;
 
 	(void)vbd;
+	(void)now_ms;
 	(void)words;
 	for (unsigned i = 0; i < NR_REQUESTS; i++)
 		ok = ok && json_set(list, requests[i].name,
@@ -230,7 +261,7 @@ static unsigned split(char *line, char *words[WORDS_MAX])
 	return n;
 }
 
-struct json_object *answer(struct vbd *vbd, char *line)
+struct json_object *answer(struct vbd *vbd, uint64_t now_ms, char *line)
 {
 	char *words[WORDS_MAX];
 	unsigned n = split(line, words);
@@ -243,7 +274,8 @@ struct json_object *answer(struct vbd *vbd, char *line)
 		if (n != requests[i].nr_words)
 			return json_error("the request is: %s%s%s", requests[i].name,
 				requests[i].arguments[0] ? " " : "", requests[i].arguments);
-		return requests[i].answer(vbd, words);
+		return requests[i].answer(vbd, now_ms, words);
 	}
-	return json_error("unknown request '%s': there are show, log-level and help", words[0]);
+	return json_error(
+		"unknown request '%s': there are show, log-level, resize and help", words[0]);
 }

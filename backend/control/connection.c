@@ -1,6 +1,7 @@
 #include "backend/control/connection.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -13,9 +14,12 @@
 
 int connection_init(struct connection *conn)
 {
-	*conn = (struct connection){.disk.storage.fd = -1};
+	*conn = (struct connection){
+		.disk.storage.fd = -1, .size_watch = {.fd = -1, .source_fd = -1}};
 	conn->report_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	return conn->report_fd < 0 ? -errno : 0;
+	if (conn->report_fd < 0)
+		return -errno;
+	return size_watch_init(&conn->size_watch);
 }
 
 /* ---- opening, in the order it happens ---- */
@@ -39,6 +43,17 @@ static int choose_features(struct connection *conn, struct store *store, const c
 	return 0;
 }
 
+/* Other ways to find a new size remain: not to be told of it is no reason not to serve. */
+static void watch_size(struct connection *conn, const struct storage *storage)
+{
+	struct problem problem;
+
+	if (size_watch_set(&conn->size_watch, storage, &problem) == 0 || conn->told_deaf)
+		return;
+	conn->told_deaf = true;
+	log_warn("%s", problem.text);
+}
+
 static int open_storage(
 	struct connection *conn, struct store *store, const char *backend, struct problem *problem)
 {
@@ -52,6 +67,8 @@ static int open_storage(
 		return r;
 	conn->identity = storage.identity;
 	conn->has_identity = true;
+	watch_size(conn, &storage);
+	conn->size_bytes = storage.nr_sectors * STORAGE_SECTOR_SIZE;
 	conn->features.nr_sectors = storage.nr_sectors;
 	conn->features.physical_sector_size = storage.physical_sector_size;
 	disk_init(&conn->disk, &storage, conn->fault);
@@ -89,6 +106,7 @@ int connection_open(struct connection *conn, struct store *store, const char *ba
 	r = make_queue(conn, domid, keys, ret_problem);
 	if (r) {
 		/* Nothing was written through it: there is nothing to flush. */
+		size_watch_clear(&conn->size_watch);
 		disk_fini(&conn->disk);
 		conn->has_disk = false;
 	}
@@ -102,6 +120,54 @@ int connection_start(struct connection *conn, struct problem *ret_problem)
 	if (r)
 		return problem_set(ret_problem, r, "no thread for the queue: %s", strerror(-r));
 	return 0;
+}
+
+/* ---- a new size ---- */
+
+/* Of @size_bytes as the storage has them now, or an error. */
+static int judge_size(int error, uint64_t size_bytes, struct problem *ret_problem)
+{
+	if (error)
+		return problem_set(ret_problem, error,
+			"the image's size cannot be read: %s: the guest's disk keeps the old one",
+			strerror(-error));
+	if (size_bytes < STORAGE_SECTOR_SIZE)
+		return problem_set(ret_problem, -EINVAL,
+			"the image is empty now: the guest's disk keeps its size, and what it reads and writes fails or is lost: make the image as large as it was");
+	return 0;
+}
+
+static void take_size(struct connection *conn, uint64_t size_bytes, bool may_log)
+{
+	uint64_t old = disk_nr_sectors(&conn->disk);
+	uint64_t new = size_bytes / STORAGE_SECTOR_SIZE;
+
+	disk_resize(&conn->disk, new);
+	if (new != old && may_log)
+		log_info("resized: sectors=%" PRIu64 " -> %" PRIu64, old, new);
+	if (size_bytes % STORAGE_SECTOR_SIZE && may_log)
+		log_warn(
+			"the image's size of %" PRIu64
+			" bytes is not a multiple of 512: the rest is not served, and the guest's driver will not be let in again: extend it with truncate -s %%512",
+			size_bytes);
+}
+
+int connection_look_at_size(struct connection *conn, uint64_t now_ms, struct problem *ret_problem)
+{
+	uint64_t size_bytes = 0;
+	int error = storage_size(&conn->disk.storage, &size_bytes);
+	int r = judge_size(error, size_bytes, ret_problem);
+	bool may_log;
+
+	if (size_bytes == conn->size_bytes)
+		return r;
+	conn->size_bytes = size_bytes;
+	may_log = log_limit_pass(&conn->limit_size, now_ms, LIMIT_LOG_LIFE);
+	if (r == 0)
+		take_size(conn, size_bytes, may_log);
+	else if (may_log)
+		log_warn("%s", ret_problem->text);
+	return r;
 }
 
 /* ---- what the queue tells ---- */
@@ -183,6 +249,7 @@ static int close_disk(struct connection *conn, uint64_t now_ms)
 	bool had_fault = conn->fault != 0;
 	int r = 0;
 
+	size_watch_clear(&conn->size_watch);
 	/* Of an fdatasync that failed the log says so itself. */
 	if (adopt_fault(conn) && !had_fault && conn->lost_write)
 		log_err("%s: data the guest wrote may be lost", connection_fault_cause(conn));
@@ -207,6 +274,7 @@ int connection_close(struct connection *conn, uint64_t now_ms)
 void connection_fini(struct connection *conn)
 {
 	(void)connection_close(conn, 0);
+	size_watch_fini(&conn->size_watch);
 	if (conn->report_fd >= 0)
 		(void)close(conn->report_fd);
 	conn->report_fd = -1;

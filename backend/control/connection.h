@@ -13,6 +13,7 @@
 #include "backend/control/handshake.h"
 #include "backend/control/publish.h"
 #include "backend/control/report.h"
+#include "backend/control/size_watch.h"
 #include "backend/data/disk.h"
 #include "backend/data/queue.h"
 
@@ -21,12 +22,15 @@ struct store;
 struct connection {
 	struct disk disk;
 	bool has_disk;
-	struct queue *queue; /* NULL while there is none */
-	struct disk_features features;
+	struct queue *queue;              /* NULL while there is none */
+	struct disk_features features;    /* as published; of a new size the disk knows first */
 	struct storage_identity identity; /* of the first connection: no other is taken later */
 	bool has_identity;
 	int fault;       /* 0, or the -errno that latched the disk in this process's life */
 	bool lost_write; /* ... which a write failed with, not an fdatasync */
+
+	struct size_watch size_watch;
+	uint64_t size_bytes; /* of the storage, at the last look; 0 if it could not be read */
 
 	int report_fd;           /* eventfd the queue writes */
 	struct record *record;   /* borrowed: what xentop reads, or NULL */
@@ -34,9 +38,11 @@ struct connection {
 	struct report report;
 	struct log_limit limit_totals;
 	struct log_limit limit_flush;
+	struct log_limit limit_size;
+	bool told_deaf; /* that the size cannot be watched */
 };
 
-/* No connection yet. -errno when there is no eventfd. */
+/* No connection yet. -errno when there are no descriptors. */
 int connection_init(struct connection *conn) __attribute__((nonnull, warn_unused_result));
 
 /* Close if open, release all. May be called twice. */
@@ -70,6 +76,14 @@ enum connection_news {
 
 /* report_fd was readable: log what there is to tell. */
 enum connection_news connection_heed(struct connection *conn, uint64_t now_ms)
+	__attribute__((nonnull));
+
+/*
+ * Look at the storage's size. What the guest asks from now on is judged by it; telling the guest is the
+ * caller's. 0, or -errno with a sentence when it is no size for a disk, and then the old one stays. Logs what is
+ * new. Only between connection_open() and connection_close().
+ */
+int connection_look_at_size(struct connection *conn, uint64_t now_ms, struct problem *ret_problem)
 	__attribute__((nonnull));
 
 /* What latched the disk, for a sentence: "fdatasync failed". */

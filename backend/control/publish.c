@@ -108,6 +108,46 @@ int publish_connected(struct store *store, const char *backend, enum xenbus_stat
 	return txn_run(store, write_change, &change, TXN_TRIES);
 }
 
+struct resize {
+	const char *backend;
+	const char *frontend;
+	uint64_t nr_sectors;
+};
+
+/*
+ * The frontend's state is read inside: if it leaves before the commit, that fails, and the next try sees it. In a
+ * driver domain it may be hidden from us; then it is not there.
+ */
+static int check_frontend(struct store *store, uint32_t txn, const char *frontend)
+{
+	struct node_dir theirs = {.store = store, .txn = txn, .path = frontend};
+	enum xenbus_state state;
+	int r = state_read(&theirs, &state);
+
+	if (r)
+		return r == -EACCES ? -ESTALE : r;
+	return state == XENBUS_INITIALISED || state == XENBUS_CONNECTED ? 0 : -ESTALE;
+}
+
+static int write_sectors(struct store *store, uint32_t txn, void *ctx)
+{
+	const struct resize *resize = ctx;
+	struct node_dir dir = {.store = store, .txn = txn, .path = resize->backend};
+	int r = check_frontend(store, txn, resize->frontend);
+
+	if (r == 0)
+		r = state_switch(&dir, XENBUS_CONNECTED, XENBUS_CONNECTED);
+	return r ? r : node_printf(&dir, "sectors", "%" PRIu64, resize->nr_sectors);
+}
+
+int publish_sectors(
+	struct store *store, const char *backend, const char *frontend, uint64_t nr_sectors)
+{
+	struct resize resize = {.backend = backend, .frontend = frontend, .nr_sectors = nr_sectors};
+
+	return txn_run(store, write_sectors, &resize, TXN_TRIES);
+}
+
 /* Only into the directory that is ours: a successor's has another state. */
 static int write_error_alone(struct store *store, uint32_t txn, void *ctx)
 {

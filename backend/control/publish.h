@@ -40,6 +40,14 @@ int publish_connected(struct store *store, const char *backend, enum xenbus_stat
 	__attribute__((nonnull, warn_unused_result));
 
 /*
+ * A new size: `sectors`, and Connected over Connected, upon which frontends read it. Only while the frontend is
+ * there (3 or 4): one that has left, and sees 4 again, would connect. -ESTALE when it is not, or our state is
+ * another.
+ */
+int publish_sectors(struct store *store, const char *backend, const char *frontend,
+	uint64_t nr_sectors) __attribute__((nonnull, warn_unused_result));
+
+/*
  * An fdatasync failed, and @error says what follows: hotplug-error, and data-lost, by which
  * hotplug scripts know. Our state stays @seen.
  */

@@ -98,6 +98,7 @@ enum outcome {
 static int attach(
 	struct vbd *vbd, enum xenbus_state seen, enum outcome *ret_outcome, struct problem *problem)
 {
+	struct problem ignored;
 	int r = connection_open(
 		&vbd->conn, vbd->store, vbd->backend, vbd->id.domid, &vbd->keys, problem);
 
@@ -113,6 +114,8 @@ static int attach(
 		return 0;
 	*ret_outcome = OUTCOME_CONNECTED;
 	log_connected(vbd);
+	/* A size that came between opening and watching the storage nobody tells. */
+	(void)vbd_look_at_size(vbd, vbd->now_ms, &ignored);
 	return 0;
 }
 
@@ -382,6 +385,42 @@ enum vbd_end vbd_look(struct vbd *vbd, uint64_t now_ms)
 	return look(vbd, now_ms, true);
 }
 
+/* ---- the size ---- */
+
+/*
+ * The published size is the one that was told last. In Closing nothing is told; with the next connection comes the
+ * size of then. What is held up otherwise waits for the next look.
+ */
+static int tell_size(struct vbd *vbd)
+{
+	struct connection *conn = &vbd->conn;
+	uint64_t nr_sectors = disk_nr_sectors(&conn->disk);
+	int r;
+
+	if (vbd->self != XENBUS_CONNECTED || conn->features.nr_sectors == nr_sectors)
+		return 0;
+	r = publish_sectors(vbd->store, vbd->backend, vbd->frontend, nr_sectors);
+	if (r == 0)
+		conn->features.nr_sectors = nr_sectors;
+	return r;
+}
+
+enum vbd_end vbd_look_at_size(struct vbd *vbd, uint64_t now_ms, struct problem *ret_problem)
+{
+	int r;
+
+	vbd->now_ms = now_ms;
+	ret_problem->text[0] = '\0';
+	if (vbd->end != VBD_LIVES || vbd->conn.queue == NULL)
+		return vbd->end;
+	/* An empty image is not told. */
+	(void)connection_look_at_size(&vbd->conn, now_ms, ret_problem);
+	r = tell_size(vbd);
+	if (r && r != -ESTALE && r != -ENOENT && r != -EAGAIN)
+		return give_up(vbd, r);
+	return vbd->end;
+}
+
 /* ---- the queue's word ---- */
 
 /* R16: the guest broke its ring. Its disk ends here; it may start over. */
@@ -416,6 +455,8 @@ static void tell_faulty(struct vbd *vbd)
 
 enum vbd_end vbd_heed_queue(struct vbd *vbd, uint64_t now_ms)
 {
+	struct problem ignored;
+
 	vbd->now_ms = now_ms;
 	switch (connection_heed(&vbd->conn, now_ms)) {
 	case CONNECTION_FINE:
@@ -426,7 +467,8 @@ enum vbd_end vbd_heed_queue(struct vbd *vbd, uint64_t now_ms)
 	case CONNECTION_BROKEN:
 		return end_broken(vbd);
 	}
-	return vbd->end;
+	/* Something was refused or has failed: perhaps beyond an end that is another now. */
+	return vbd_look_at_size(vbd, now_ms, &ignored);
 }
 
 /* ---- the end ---- */

@@ -83,6 +83,14 @@ enum vbd_end vbd_open(struct vbd *vbd, uint64_t now_ms) __attribute__((nonnull))
 /* conn.report_fd was readable: the queue has something to tell. */
 enum vbd_end vbd_heed_queue(struct vbd *vbd, uint64_t now_ms) __attribute__((nonnull));
 
+/*
+ * The size of the storage may have changed: if so, take it and tell the guest. To be called now and then without
+ * an event, too: not every change makes one, and what did not get through to the store has another try.
+ * @ret_problem gets a sentence, which is logged already, when it is no size for a disk; else it is empty.
+ */
+enum vbd_end vbd_look_at_size(struct vbd *vbd, uint64_t now_ms, struct problem *ret_problem)
+	__attribute__((nonnull));
+
 /* An fdatasync of this disk has failed since vbd_init(). Also after vbd_fini(). */
 bool vbd_data_lost(const struct vbd *vbd) __attribute__((nonnull));
 

@@ -118,7 +118,7 @@ static struct json_object *answer_line(void *ctx, char *line)
 {
 	struct worker *w = ctx;
 
-	return answer(&w->vbd, line);
+	return answer(&w->vbd, now_ms(), line);
 }
 
 /* A worker of this disk that was killed has left its record; its pid file is ours, so it is dead. */
@@ -170,8 +170,10 @@ static enum worker_exit start(struct worker *w)
 		return exit_of_init(r);
 	}
 	r = wait_for(w, w->vbd.conn.report_fd);
+	if (r == 0)
+		r = wait_for(w, w->vbd.conn.size_watch.fd);
 	if (r) {
-		log_err("the queue's events cannot be waited for: %s", strerror(-r));
+		log_err("the disk's events cannot be waited for: %s", strerror(-r));
 		return WORKER_FAILED;
 	}
 	open_views(w);
@@ -191,6 +193,13 @@ static void look(struct worker *w)
 	}
 	if (w->is_ready && w->vbd.end == VBD_LIVES)
 		(void)vbd_look(&w->vbd, now_ms());
+}
+
+static void look_at_size(struct worker *w)
+{
+	struct problem ignored;
+
+	(void)vbd_look_at_size(&w->vbd, now_ms(), &ignored);
 }
 
 /* ---- events ---- */
@@ -237,6 +246,13 @@ static void heed_timer(struct worker *w)
 	}
 	/* What did not get through for others' writing has another try. */
 	look(w);
+	look_at_size(w);
+}
+
+static void heed_size_watch(struct worker *w)
+{
+	if (size_watch_heed(&w->vbd.conn.size_watch))
+		look_at_size(w);
 }
 
 /* The queue does not tell us again before we have heeded it: so a guest cannot keep us busy. */
@@ -280,6 +296,8 @@ static void heed(struct worker *w, int fd)
 		heed_timer(w);
 	else if (fd == w->vbd.conn.report_fd)
 		note_report(w);
+	else if (fd == w->vbd.conn.size_watch.fd)
+		heed_size_watch(w);
 	else if (!socket_heed(&w->socket, fd))
 		heed_store(w);
 }

@@ -4,12 +4,14 @@
  *
  *   TRIP_CONFLICT    xenstored refuses every transaction, as when others write the same nodes
  *   TRIP_FDATASYNC   fdatasync fails with EIO (the function; direct I/O's own goes another way)
+ *   TRIP_INOTIFY     inotify_init1 fails with EMFILE, as when the user has too many instances
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/inotify.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -39,6 +41,15 @@ bool xs_transaction_end(struct xs_handle *h, xs_transaction_t t, bool abort)
 		return done;
 	errno = EAGAIN;
 	return false;
+}
+
+int inotify_init1(int flags)
+{
+	if (tripped("TRIP_INOTIFY")) {
+		errno = EMFILE;
+		return -1;
+	}
+	return (int)syscall(SYS_inotify_init1, flags);
 }
 
 int fdatasync(int fd)
