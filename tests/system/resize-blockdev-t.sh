@@ -5,6 +5,8 @@
 . "$(dirname "$0")/../lib/guest.sh"
 
 [ "$(id -u)" = 0 ] || skip_all "only root can set up a loop device"
+# The worker looks on its own after 30 seconds: that is not what is meant.
+deadline=20
 image=$(new_image disk 8M)
 device=$(losetup --find --show --direct-io=on "$image" 2>/dev/null) || skip_all "no loop device to be had"
 undo() {

@@ -5,6 +5,8 @@
 # shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
 
+# The worker looks on its own after 30 seconds: that is not what is meant.
+deadline=20
 image=$(new_image disk 1M)
 check "the disk is served" serve "$image"
 guest_open
