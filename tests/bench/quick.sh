@@ -145,14 +145,7 @@ table() {
                     IOPS                        CPU us per I/O          events per I/O   p50/p99 us
                     ring      fio       ratio   worker  frontend* fio   to us   from us  ring         fio**
 END
-    awk '
-        function median(list, n,    i, j, t) {
-            for (i = 2; i <= n; i++)
-                for (j = i; j > 1 && list[j] < list[j - 1]; j--) {
-                    t = list[j]; list[j] = list[j - 1]; list[j - 1] = t
-                }
-            return n % 2 ? list[(n + 1) / 2] : (list[n / 2] + list[n / 2 + 1]) / 2
-        }
+    awk "$(cat tests/bench/median.awk)"'
         function med(name, who, field,    i, list) {
             for (i = 1; i <= rounds; i++)
                 list[i] = value[name, who, i, field] + 0
