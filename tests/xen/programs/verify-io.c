@@ -335,7 +335,7 @@ static void set_option(const char *word)
 			break;
 		return;
 	}
-	errx(2, "'%s' is not understood; see the top of tests/xen/guest/verify-io.c", word);
+	errx(2, "'%s' is not understood; see the top of tests/xen/programs/verify-io.c", word);
 }
 
 static void set_defaults(void)
