@@ -137,8 +137,8 @@ console() {
 # Wait until a guest has printed a line that matches. $1: a pattern, $2: seconds, $3: the guest
 console_await() {
     note "waiting for guest ${3:-$name} to say '$1'"
-    # Having told its result, it says nothing more.
-    await "${2:-120}" grep -qe "$1" -e '^GUEST RESULT' "$(console "${3:-$name}")" || true
+    # Having told its result, or panicked, it says nothing more.
+    await "${2:-120}" grep -qe "$1" -e '^GUEST RESULT' -e 'Kernel panic' "$(console "${3:-$name}")" || true
     grep -qe "$1" "$(console "${3:-$name}")" || guest_failed "${3:-$name}" "has not said '$1'"
 }
 

@@ -1,9 +1,9 @@
 # shellcheck shell=sh disable=SC2034,SC2154 # variables are for the harness, or its
-# A second disk comes and goes six times while the first is under load, and is used each time.
+# A second disk comes and goes twenty times while the first is under load, and is used each time.
 guest=pv
 disks='xvda=128M'
-rounds=6
-seconds=600
+rounds=20
+seconds=1500
 
 in_guest() {
     await_disk xvda
