@@ -134,11 +134,15 @@ console() {
     echo "/var/log/xen/console/guest-${1:-$name}.log"
 }
 
+# Having told its result, panicked or lost its disk, a guest says nothing more. $1: a pattern, $2: what it printed
+said_or_ended() {
+    grep -qe "$1" -e '^GUEST RESULT' -e 'Kernel panic' -e 'disabled for further use' "$2"
+}
+
 # Wait until a guest has printed a line that matches. $1: a pattern, $2: seconds, $3: the guest
 console_await() {
     note "waiting for guest ${3:-$name} to say '$1'"
-    # Having told its result, or panicked, it says nothing more.
-    await "${2:-120}" grep -qe "$1" -e '^GUEST RESULT' -e 'Kernel panic' "$(console "${3:-$name}")" || true
+    await "${2:-120}" said_or_ended "$1" "$(console "${3:-$name}")" || true
     grep -qe "$1" "$(console "${3:-$name}")" || guest_failed "${3:-$name}" "has not said '$1'"
 }
 
