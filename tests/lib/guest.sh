@@ -388,13 +388,18 @@ with_nbd() {
     whole as_guest timeout --foreground -k 10 "$deadline" nbdkit -U - "$plugin" $1 --run "export uri; $2"
 }
 
-# guest_open [OPTION...]: a guest that stays, to be talked to with tell and hear
-guest_open() {
+# guest_run PROGRAM...: a guest that stays, to be talked to with tell and hear
+guest_run() {
     lifeline
-    coproc guest_pipe { exec_guest blkfront-io "$@" -; }
+    coproc guest_pipe { exec_guest "$@"; }
     # shellcheck disable=SC2154 # coproc sets it
     guest_pid=$guest_pipe_PID
     held_by "$guest_pid"
+}
+
+# guest_open [OPTION...]: one that runs blkfront-io
+guest_open() {
+    guest_run blkfront-io "$@" -
 }
 
 # tell COMMAND...: one line each
