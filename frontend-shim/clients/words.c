@@ -32,7 +32,7 @@ int blkfront_words_bad(const struct blkfront_words *words, const char *format, .
 {
 	va_list args;
 
-	fprintf(stderr, "blkfront-io: %s: ", words->verb);
+	fprintf(stderr, "%s: %s: ", program_invocation_short_name, words->verb);
 	va_start(args, format);
 	vfprintf(stderr, format, args);
 	va_end(args);
