@@ -29,6 +29,13 @@ blkfront-io_SRCS = $(patsubst %,frontend-shim/clients/%.c,blkfront-io words patt
 	$(BLKFRONT_SRCS)
 blkfront-io_LIBS := $(BLKFRONT_LIBS)
 
+# One frontend of each kind, as its driver behaves.
+PROGRAMS += blkfront-persona
+blkfront-persona_SRCS = $(patsubst %,frontend-shim/persona/%.c,blkfront-persona kinds driver line) \
+	$(patsubst %,frontend-shim/blkfront/%.c,options pages xenbus) \
+	$(patsubst %,frontend-shim/clients/%.c,words pattern) $(RING_SRCS) $(FRONTRING_SRCS)
+blkfront-persona_LIBS := $(BLKFRONT_LIBS)
+
 SHLIBS += nbdkit-blkfront-plugin.so
 nbdkit-blkfront-plugin.so_SRCS = frontend-shim/clients/nbdkit-blkfront-plugin.c frontend-shim/blkfront/sync.c \
 	$(BLKFRONT_SRCS)
