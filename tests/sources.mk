@@ -81,6 +81,8 @@ SCRIPT_TESTS += $(patsubst %,tests/system/%-t.sh,connect integrity-qemu-io integ
 	second-worker blockdev store-busy sync-fails features-off \
 	resize resize-asked resize-told resize-odd resize-reconnect resize-load resize-blockdev \
 	hotplug-claims hotplug-options hotplug-troubles demo-fails)
+# The drivers a disk meets in its life, each as it is.
+SCRIPT_TESTS += $(patsubst %,tests/system/persona-%-t.sh,linux windows ovmf grub minios sequences)
 # The first command of the README.
 SCRIPT_TESTS += tests/unit/bootstrap-t.sh
 SCRIPT_TESTS += $(patsubst %,tests/hostile/%-t.sh,bad-requests ring-overrun bad-nodes grant-tricks \
