@@ -76,7 +76,7 @@ libtrip.so_SRCS := tests/lib/trip.c
 libtrip.so_LIBS := dl
 
 SCRIPT_TESTS += $(patsubst %,tests/system/%-t.sh,connect integrity-qemu-io integrity-nbdcopy integrity-fio \
-	fua read-only protocol-abi reconnect detach-reattach guest-killed worker-killed sigterm \
+	fua read-only protocol-abi reconnect same-keys detach-reattach guest-killed worker-killed sigterm \
 	xenstored-lost backend-vanishes hotplug-verbs hotplug-sharing storage-errors disk-full usage \
 	second-worker blockdev store-busy sync-fails features-off \
 	resize resize-asked resize-told resize-odd resize-reconnect resize-load resize-blockdev \

@@ -202,6 +202,15 @@ static int disconnect_and_go(struct vbd *vbd, enum xenbus_state seen, enum xenbu
 	return go(vbd, seen, next, NULL);
 }
 
+static int do_open(struct vbd *vbd, enum xenbus_state seen)
+{
+	int r = disconnect_and_go(vbd, seen, XENBUS_INITWAIT);
+
+	if (r == 0)
+		vbd->frontend_ran = false;
+	return r;
+}
+
 static int perform(
 	struct vbd *vbd, enum xenbus_action action, enum xenbus_state seen, bool *ret_waiting)
 {
@@ -210,7 +219,7 @@ static int perform(
 	case XENBUS_DO_NOTHING:
 		break;
 	case XENBUS_DO_OPEN:
-		return disconnect_and_go(vbd, seen, XENBUS_INITWAIT);
+		return do_open(vbd, seen);
 	case XENBUS_DO_CONNECT:
 		return do_connect(vbd, seen, ret_waiting);
 	case XENBUS_DO_CLOSING:
@@ -228,8 +237,9 @@ static int perform(
 /* ---- looking ---- */
 
 /*
- * The frontend has started over unseen: its keys are complete and not those of our connection. Only
- * worth a look where the table asks for it.
+ * The frontend has started over unseen: its keys are complete and not those of our connection. They may be the same
+ * numbers, since what a guest gives back last it gets first: but Connected is followed by Initialised in nobody's life who
+ * has not started over. Only worth a look where the table asks for it.
  */
 static bool is_rekeyed(struct vbd *vbd, const struct xenbus_input *in)
 {
@@ -242,6 +252,8 @@ static bool is_rekeyed(struct vbd *vbd, const struct xenbus_input *in)
 		return false;
 	if (handshake_read(vbd->store, vbd->frontend, &keys, &ignored))
 		return false;
+	if (in->frontend == XENBUS_INITIALISED && vbd->frontend_ran)
+		return true;
 	return !vbd->has_keys || !handshake_same(&keys, &vbd->keys);
 }
 
@@ -324,6 +336,8 @@ static bool step(struct vbd *vbd, struct xenbus_input *in, bool may_connect, int
 	bool waiting;
 
 	inherit(vbd, in);
+	if (in->self == XENBUS_CONNECTED && in->frontend == XENBUS_CONNECTED)
+		vbd->frontend_ran = true;
 	action = next_action(vbd, in);
 	if (action == XENBUS_DO_NOTHING || (action == XENBUS_DO_CONNECT && !may_connect))
 		return false;

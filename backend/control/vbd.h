@@ -46,8 +46,9 @@ struct vbd {
 	struct connection conn;
 	struct handshake keys; /* of the connection, or of the last try */
 	bool has_keys;
-	bool told_lost; /* the store has been told that data may be lost */
-	bool is_orphan; /* Connected without a ring: its worker died, and we came after it */
+	bool frontend_ran; /* it has been seen Connected since we were opened for it */
+	bool told_lost;    /* the store has been told that data may be lost */
+	bool is_orphan;    /* Connected without a ring: its worker died, and we came after it */
 
 	struct rival rival;
 
