@@ -65,14 +65,18 @@ static int open_storage(
 		r = backing_open(store, backend, &terms, &storage, &conn->features.info, problem);
 	if (r)
 		return r;
+	r = disk_init(&conn->disk, &storage, conn->fault);
+	if (r) {
+		storage_close(&storage);
+		return problem_set(problem, r, "no memory for a disk");
+	}
+	conn->has_disk = true;
 	conn->identity = storage.identity;
 	conn->has_identity = true;
-	watch_size(conn, &storage);
+	watch_size(conn, &conn->disk.storage);
 	conn->size_bytes = storage.nr_sectors * STORAGE_SECTOR_SIZE;
 	conn->features.nr_sectors = storage.nr_sectors;
 	conn->features.physical_sector_size = storage.physical_sector_size;
-	disk_init(&conn->disk, &storage, conn->fault);
-	conn->has_disk = true;
 	return 0;
 }
 

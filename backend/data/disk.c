@@ -1,20 +1,27 @@
 #include "backend/data/disk.h"
 
-#include <stddef.h>
+#include <errno.h>
+#include <stdlib.h>
 #include <unistd.h>
 
-void disk_init(struct disk *disk, struct storage *storage, int fault)
+int disk_init(struct disk *disk, struct storage *storage, int fault)
 {
-	*disk = (struct disk){.storage = *storage};
+	/* Only as much of it is touched as the rings have slots. */
+	struct order *order = malloc(sizeof(*order));
+
+	if (order == NULL)
+		return -ENOMEM;
+	*disk = (struct disk){.storage = *storage, .order = order};
 	storage->fd = -1;
 	(void)pthread_mutex_init(&disk->lock, NULL);
-	order_init(&disk->order);
+	order_init(order);
 	if (fault)
-		order_latch(&disk->order, fault);
-	atomic_init(&disk->gate, disk->order.gate);
+		order_latch(order, fault);
+	atomic_init(&disk->gate, order->gate);
 	atomic_init(&disk->nr_sectors, storage->nr_sectors);
 	for (unsigned i = 0; i < LIMIT_QUEUES; i++)
 		disk->wake_fd[i] = -1;
+	return 0;
 }
 
 void disk_resize(struct disk *disk, uint64_t nr_sectors)
@@ -29,12 +36,14 @@ void disk_fini(struct disk *disk)
 		return;
 	storage_close(&disk->storage);
 	(void)pthread_mutex_destroy(&disk->lock);
+	free(disk->order);
+	disk->order = NULL;
 }
 
 struct order *disk_lock(struct disk *disk)
 {
 	(void)pthread_mutex_lock(&disk->lock);
-	return &disk->order;
+	return disk->order;
 }
 
 int disk_fault(struct disk *disk)
@@ -62,21 +71,21 @@ static void wake_queues(const struct disk *disk, uint32_t queues)
 void disk_unlock(struct disk *disk, unsigned self)
 {
 	uint32_t told = disk_gate(disk) / ORDER_GATE_WAKE(0);
-	uint32_t wake = disk->order.wake;
+	uint32_t wake = disk->order->wake;
 
 	atomic_store_explicit(
-		&disk->gate, disk->order.gate | wake * ORDER_GATE_WAKE(0), memory_order_relaxed);
+		&disk->gate, disk->order->gate | wake * ORDER_GATE_WAKE(0), memory_order_relaxed);
 	/* Told already and not looked since: it will, and sees this too (follow_orders()). */
 	wake_queues(disk, wake & ~told & ~(1u << self));
 	(void)pthread_mutex_unlock(&disk->lock);
 }
 
-void disk_join(struct disk *disk, unsigned queue, int wake_fd)
+void disk_join(struct disk *disk, unsigned queue, unsigned nr_slots, int wake_fd)
 {
 	struct order *order = disk_lock(disk);
 
 	disk->wake_fd[queue] = wake_fd;
-	order_join(order, queue);
+	order_join(order, queue, nr_slots);
 	disk_unlock(disk, queue);
 }
 

@@ -21,7 +21,7 @@
 struct disk {
 	struct storage storage; /* owned; constant while queues run */
 	pthread_mutex_t lock;
-	struct order order;
+	struct order *order;       /* owned */
 	int wake_fd[LIMIT_QUEUES]; /* borrowed from the queues, -1 for none */
 	atomic_uint gate;
 	_Atomic uint64_t nr_sectors; /* size, 512-byte units */
@@ -29,9 +29,10 @@ struct disk {
 
 /*
  * Takes over @storage, which reads as closed afterwards. @fault is 0, or what disk_fault() said of
- * the same storage before: a reconnect does not clear the latch (D5).
+ * the same storage before: a reconnect does not clear the latch (D5). -ENOMEM leaves @storage the caller's.
  */
-void disk_init(struct disk *disk, struct storage *storage, int fault) __attribute__((nonnull));
+int disk_init(struct disk *disk, struct storage *storage, int fault)
+	__attribute__((nonnull, warn_unused_result));
 
 /* 0, or the -errno of the fdatasync that latched the disk. Any thread. */
 int disk_fault(struct disk *disk) __attribute__((nonnull));
@@ -46,7 +47,8 @@ void disk_resize(struct disk *disk, uint64_t nr_sectors) __attribute__((nonnull)
 void disk_fini(struct disk *disk) __attribute__((nonnull));
 
 /* @queue takes part; writing to its eventfd @wake_fd makes it look at the order again. */
-void disk_join(struct disk *disk, unsigned queue, int wake_fd) __attribute__((nonnull));
+void disk_join(struct disk *disk, unsigned queue, unsigned nr_slots, int wake_fd)
+	__attribute__((nonnull));
 
 /* False while the order still needs @queue. */
 bool disk_leave(struct disk *disk, unsigned queue) __attribute__((nonnull, warn_unused_result));

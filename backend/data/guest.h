@@ -58,8 +58,8 @@ struct guest_copy {
 	bool failed;  /* the result, of this part alone */
 };
 
-/* The most parts of one guest_copy_all(). */
-#define GUEST_COPY_MAX (LIMIT_SLOTS * LIMIT_SEGMENTS)
+/* The most parts of one guest_copy_all(): 32 of the largest requests. */
+#define GUEST_COPY_MAX (32u * LIMIT_SEGMENTS)
 
 /*
  * Copy all @n parts with one call and set .failed of each: a part fails alone, when its grant is

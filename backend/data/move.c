@@ -3,7 +3,7 @@
  *
  * DIRECT: the pages are mapped persistently and the I/O is done on them, nothing is copied.
  * COPY: the slot's buffer is filled from, or emptied into, the guest by grant copy; all copies of
- * one pass and direction are one call.
+ * one pass and direction are one call, as long as they fit.
  */
 #include <string.h>
 
@@ -92,6 +92,8 @@ static void use_copy(struct queue *q, unsigned s)
 	struct slot *slot = &q->slot[s];
 
 	slot->way = SLOT_COPY;
+	if (s >= q->nr_touched)
+		q->nr_touched = s + 1;
 	q->iov[s][0] = (struct iovec){
 		.iov_base = slot_buffer(q, s),
 		.iov_len = (size_t)slot->req.nr_sectors * WIRE_SECTOR_SIZE,
@@ -101,6 +103,9 @@ static void use_copy(struct queue *q, unsigned s)
 }
 
 /* ---- the two stages ---- */
+
+_Static_assert(
+	LIMIT_TAKE_PER_PASS *LIMIT_SEGMENTS <= GUEST_COPY_MAX, "a pass's writes are one call");
 
 void move_in(struct queue *q)
 {
@@ -128,17 +133,8 @@ static bool has_data_for_guest(const struct slot *slot)
 	       slot->status == BLKIF_RSP_OKAY;
 }
 
-void move_out(struct queue *q)
+static void copy_out(struct queue *q)
 {
-	q->nr_parts = 0;
-	for (unsigned i = 0; i < q->done.n; i++) {
-		struct slot *slot = &q->slot[q->done.slot[i]];
-
-		if (has_data_for_guest(slot))
-			add_parts(q, q->done.slot[i]);
-		else if (slot->way == SLOT_DIRECT)
-			let_go(q, slot, slot->req.nr_segments);
-	}
 	guest_copy_all(&q->guest, GUEST_COPY_OUT, q->parts, q->nr_parts);
 	for (unsigned i = 0; i < q->nr_parts; i++) {
 		struct slot *slot = &q->slot[q->parts[i].tag];
@@ -149,4 +145,22 @@ void move_out(struct queue *q)
 		slot->status = BLKIF_RSP_ERROR;
 		queue_report(q);
 	}
+	q->nr_parts = 0;
+}
+
+void move_out(struct queue *q)
+{
+	q->nr_parts = 0;
+	for (unsigned i = 0; i < q->done.n; i++) {
+		struct slot *slot = &q->slot[q->done.slot[i]];
+
+		if (has_data_for_guest(slot)) {
+			if (q->nr_parts > GUEST_COPY_MAX - LIMIT_SEGMENTS)
+				copy_out(q);
+			add_parts(q, q->done.slot[i]);
+		} else if (slot->way == SLOT_DIRECT) {
+			let_go(q, slot, slot->req.nr_segments);
+		}
+	}
+	copy_out(q);
 }

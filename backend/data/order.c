@@ -1,6 +1,8 @@
 #include "backend/data/order.h"
 
 #include <errno.h>
+#include <stddef.h>
+#include <string.h>
 
 /* Where a submitted request stands. */
 enum stage {
@@ -33,11 +35,11 @@ static bool list_is_empty(const struct order_list *list)
 
 static void port_append(struct order_port *port, uint16_t slot)
 {
-	port->next[slot] = ORDER_NO_REF;
+	port->slot[slot].next = ORDER_NO_REF;
 	if (list_is_empty(&port->held))
 		port->held.head = slot;
 	else
-		port->next[port->held.tail] = slot;
+		port->slot[port->held.tail].next = slot;
 	port->held.tail = slot;
 }
 
@@ -64,16 +66,6 @@ static uint16_t pop(struct order *o, struct order_list *list)
 	return ref;
 }
 
-static uint16_t ref_of(unsigned queue, unsigned slot)
-{
-	return (uint16_t)(queue * ORDER_SLOTS + slot);
-}
-
-static unsigned queue_of(uint16_t ref)
-{
-	return ref / ORDER_SLOTS;
-}
-
 static bool is_barrier(unsigned kind)
 {
 	return kind == ORDER_BARRIER || kind == ORDER_BARRIER_WRITE;
@@ -83,10 +75,9 @@ static bool is_barrier(unsigned kind)
 
 void order_port_init(struct order_port *port)
 {
-	*port = (struct order_port){0};
+	/* A slot's link is written before it is read. */
+	memset(port, 0, offsetof(struct order_port, slot));
 	list_init(&port->held);
-	for (unsigned i = 0; i < ORDER_SLOTS; i++)
-		port->next[i] = ORDER_NO_REF;
 }
 
 void order_port_see(struct order_port *port, uint32_t gate)
@@ -112,7 +103,7 @@ static enum order_verdict decide(struct order_port *port, enum order_kind kind)
 
 enum order_verdict order_port_take(struct order_port *port, unsigned slot, enum order_kind kind)
 {
-	port->kind[slot] = (uint8_t)kind;
+	port->slot[slot].kind = (uint8_t)kind;
 	/* A flush covers answered writes only: nothing held is its concern (D3). */
 	if (kind == ORDER_FLUSH)
 		return ORDER_ASK;
@@ -130,19 +121,18 @@ enum order_verdict order_port_release(struct order_port *port, unsigned *ret_slo
 
 	if (port->holding || slot == ORDER_NO_REF)
 		return ORDER_HELD;
-	port->held.head = port->next[slot];
+	port->held.head = port->slot[slot].next;
 	if (port->held.head == ORDER_NO_REF)
 		port->held.tail = ORDER_NO_REF;
-	port->next[slot] = ORDER_NO_REF;
 	*ret_slot = slot;
-	return decide(port, port->kind[slot]);
+	return decide(port, port->slot[slot].kind);
 }
 
 void order_port_done(struct order_port *port, unsigned slot)
 {
-	if (is_barrier(port->kind[slot]))
+	if (is_barrier(port->slot[slot].kind))
 		port->barrier = false;
-	else if (port->kind[slot] != ORDER_FLUSH)
+	else if (port->slot[slot].kind != ORDER_FLUSH)
 		port->writes--;
 }
 
@@ -166,14 +156,13 @@ void order_port_resume(struct order_port *port)
 
 void order_init(struct order *o)
 {
-	*o = (struct order){.active = ORDER_NO_REF};
+	memset(o, 0, offsetof(struct order, node));
+	o->active = ORDER_NO_REF;
 	list_init(&o->barriers);
 	list_init(&o->covered);
 	list_init(&o->waiting);
 	for (unsigned i = 0; i < ORDER_QUEUES; i++)
 		list_init(&o->outbox[i]);
-	for (unsigned i = 0; i < ORDER_QUEUES * ORDER_SLOTS; i++)
-		o->node[i].next = ORDER_NO_REF;
 }
 
 void order_latch(struct order *o, int error)
@@ -182,15 +171,19 @@ void order_latch(struct order *o, int error)
 	o->gate |= ORDER_GATE_FAULT;
 }
 
-void order_join(struct order *o, unsigned queue)
+void order_join(struct order *o, unsigned queue, unsigned nr_slots)
 {
+	for (unsigned slot = 0; slot < nr_slots; slot++)
+		o->node[ORDER_REF(queue, slot)] =
+			(struct order_node){.stage = STAGE_IDLE, .next = ORDER_NO_REF};
+	o->nr_slots[queue] = (uint16_t)nr_slots;
 	o->members |= bit(queue);
 }
 
 /* Give @ref back to its queue: to write its data, or to be answered. */
 static void hand_over(struct order *o, uint16_t ref, enum stage stage, int error)
 {
-	unsigned queue = queue_of(ref);
+	unsigned queue = ORDER_REF_QUEUE(ref);
 
 	o->node[ref].stage = (uint8_t)stage;
 	o->node[ref].error = error;
@@ -227,7 +220,7 @@ static void finish_barrier(struct order *o, int error)
 	uint16_t ref = o->active;
 
 	o->active = ORDER_NO_REF;
-	o->own_barrier &= ~bit(queue_of(ref));
+	o->own_barrier &= ~bit(ORDER_REF_QUEUE(ref));
 	o->gate &= ~ORDER_GATE_CLOSED;
 	o->wake |= o->members;
 	hand_over(o, ref, STAGE_ANSWER, error);
@@ -249,7 +242,7 @@ static void check_drained(struct order *o, unsigned queue)
 	}
 	node->stage = STAGE_SYNC;
 	/* A queue that has just left cannot start it; the barrier's own is here until the answer. */
-	want_sync(o, o->active, o->members & bit(queue) ? queue : queue_of(o->active));
+	want_sync(o, o->active, o->members & bit(queue) ? queue : ORDER_REF_QUEUE(o->active));
 }
 
 /* Let the next pending barrier close the gate, once all who may resume have resumed. */
@@ -267,7 +260,7 @@ static void close_gate(struct order *o)
 
 void order_submit(struct order *o, unsigned queue, unsigned slot, enum order_kind kind)
 {
-	uint16_t ref = ref_of(queue, slot);
+	uint16_t ref = ORDER_REF(queue, slot);
 
 	o->node[ref].kind = (uint8_t)kind;
 	if (o->fault) {
@@ -301,8 +294,8 @@ bool order_resume(struct order *o, unsigned queue)
 /* Whether a request of @queue has not been handed back for good. */
 static bool has_requests(const struct order *o, unsigned queue)
 {
-	for (unsigned slot = 0; slot < ORDER_SLOTS; slot++)
-		if (o->node[ref_of(queue, slot)].stage != STAGE_IDLE)
+	for (unsigned slot = 0; slot < o->nr_slots[queue]; slot++)
+		if (o->node[ORDER_REF(queue, slot)].stage != STAGE_IDLE)
 			return true;
 	return false;
 }
@@ -352,7 +345,7 @@ static void refuse_pending(struct order *o)
 	uint16_t ref;
 
 	while ((ref = pop(o, &o->barriers)) != ORDER_NO_REF) {
-		o->own_barrier &= ~bit(queue_of(ref));
+		o->own_barrier &= ~bit(ORDER_REF_QUEUE(ref));
 		hand_over(o, ref, STAGE_ANSWER, -EIO);
 	}
 }
@@ -383,7 +376,7 @@ void order_write_lost(struct order *o, int error)
 
 void order_written(struct order *o, unsigned queue, unsigned slot, int error)
 {
-	uint16_t ref = ref_of(queue, slot);
+	uint16_t ref = ORDER_REF(queue, slot);
 
 	if (error || o->fault) {
 		finish_barrier(o, error ? error : -EIO);
@@ -409,7 +402,7 @@ bool order_next(struct order *o, unsigned queue, struct order_action *ret_action
 	if (ref == ORDER_NO_REF)
 		return false;
 	node = &o->node[ref];
-	ret_action->slot = ref % ORDER_SLOTS;
+	ret_action->slot = ORDER_REF_SLOT(ref);
 	ret_action->error = node->error;
 	ret_action->verb = node->stage == STAGE_DATA ? ORDER_DO_WRITE : ORDER_DO_ANSWER;
 	/* Only a barrier comes back after its data, see order_written(). */

@@ -44,6 +44,14 @@
 #define ORDER_QUEUES LIMIT_QUEUES
 #define ORDER_SLOTS  LIMIT_SLOTS
 
+/*
+ * A slot of a queue is one number, its node's. Slot by slot, so that small rings use the beginning of
+ * the table only: the rest of its memory is never touched.
+ */
+#define ORDER_REF(queue, slot) ((uint16_t)((slot)*ORDER_QUEUES + (queue)))
+#define ORDER_REF_QUEUE(ref)   ((unsigned)(ref) % ORDER_QUEUES)
+#define ORDER_REF_SLOT(ref)    ((unsigned)(ref) / ORDER_QUEUES)
+
 enum order_kind {
 	ORDER_WRITE,         /* anything that changes the disk and needs no ordering itself */
 	ORDER_FLUSH,         /* FLUSH_DISKCACHE without data */
@@ -81,12 +89,19 @@ struct order_action {
 #define ORDER_GATE_FAULT       2u
 #define ORDER_GATE_WAKE(queue) (4u << (queue))
 
-/* A slot of a queue, or nothing, in 16 bits. */
+/* Neither a slot nor a node. */
 #define ORDER_NO_REF UINT16_MAX
+
+_Static_assert(ORDER_QUEUES *ORDER_SLOTS <= ORDER_NO_REF, "every node has a number");
 
 struct order_list {
 	uint16_t head;
 	uint16_t tail;
+};
+
+struct order_link {
+	uint16_t next; /* in the held list */
+	uint8_t kind;
 };
 
 struct order_port {
@@ -95,9 +110,8 @@ struct order_port {
 	bool parked;     /* we told the disk that we hold and have drained */
 	bool barrier;    /* a barrier of ours is submitted and not answered */
 	bool faulty;     /* the disk is latched */
-	uint8_t kind[ORDER_SLOTS];
 	struct order_list held;
-	uint16_t next[ORDER_SLOTS];
+	struct order_link slot[ORDER_SLOTS];
 };
 
 struct order_node {
@@ -121,6 +135,7 @@ struct order {
 	struct order_list covered;  /* wait for the fdatasync of sync_queue */
 	struct order_list waiting;  /* wait for the next one */
 	struct order_list outbox[ORDER_QUEUES];
+	uint16_t nr_slots[ORDER_QUEUES]; /* of the members: their nodes are in use */
 	struct order_node node[ORDER_QUEUES * ORDER_SLOTS];
 };
 
@@ -157,17 +172,18 @@ void order_port_resume(struct order_port *port) __attribute__((nonnull));
 
 /* ---- the disk: under the disk's lock ---- */
 
+/* Leaves the nodes alone, see order_join(). */
 void order_init(struct order *o) __attribute__((nonnull));
 
 /* The disk was latched in an earlier connection with @error and still is (D5). */
 void order_latch(struct order *o, int error) __attribute__((nonnull));
 
 /*
- * @queue takes part from now on; it starts neither parked nor holding. A barrier that is waiting
+ * @queue, with @nr_slots slots, takes part from now on; it starts neither parked nor holding. A barrier that is waiting
  * for the queues to park waits for this one too: its port must see the gate before it takes its
  * first request, and its thread must run.
  */
-void order_join(struct order *o, unsigned queue) __attribute__((nonnull));
+void order_join(struct order *o, unsigned queue, unsigned nr_slots) __attribute__((nonnull));
 
 /*
  * @queue is going; no write of its port is running or held. False, and nothing changed, while one

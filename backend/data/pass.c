@@ -330,8 +330,8 @@ static void reap_request(struct queue *q, const struct engine_done *done)
 
 static unsigned reap(struct queue *q)
 {
-	struct engine_done done[LIMIT_SLOTS + 1];
-	unsigned n = q->engine->ops->reap(q->engine, done, LIMIT_SLOTS + 1);
+	struct engine_done done[LIMIT_REAP_PER_PASS];
+	unsigned n = q->engine->ops->reap(q->engine, done, LIMIT_REAP_PER_PASS);
 
 	for (unsigned i = 0; i < n; i++) {
 		if (done[i].tag == QUEUE_SYNC_TAG)
@@ -441,5 +441,5 @@ bool queue_poll_once(struct queue *q)
 
 bool queue_is_idle(const struct queue *q)
 {
-	return q->free.n == LIMIT_SLOTS && q->engine->ops->in_flight(q->engine) == 0;
+	return q->free.n == q->nr_slots && q->engine->ops->in_flight(q->engine) == 0;
 }

@@ -1,24 +1,37 @@
 #include "backend/data/pcache.h"
 
 #include <assert.h>
-#include <stddef.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
 
 #include "backend/data/guest.h"
 
 static uint16_t *bucket_of(struct pcache *cache, uint32_t ref)
 {
-	return &cache->bucket[(ref * 2654435761u) >> 20 & (PCACHE_BUCKETS - 1)];
+	return &cache->bucket[(ref * 2654435761u) >> cache->bucket_shift];
 }
 
-void pcache_init(struct pcache *cache, struct guest *guest)
+int pcache_init(struct pcache *cache, struct guest *guest, unsigned max_pages)
 {
-	*cache = (struct pcache){
-		.guest = guest, .free = 0, .newest = PCACHE_NONE, .oldest = PCACHE_NONE};
-	for (unsigned i = 0; i < PCACHE_BUCKETS; i++)
+	unsigned bits = 1;
+
+	/* At least twice the pages: short chains. */
+	while (1u << bits < max_pages * 2)
+		bits++;
+	*cache = (struct pcache){.guest = guest,
+		.max_pages = max_pages,
+		.free = PCACHE_NONE,
+		.newest = PCACHE_NONE,
+		.oldest = PCACHE_NONE,
+		.bucket_shift = 32 - bits,
+		.bucket = malloc(sizeof(*cache->bucket) << bits),
+		.page = malloc(sizeof(*cache->page) * max_pages)};
+	if (cache->bucket == NULL || cache->page == NULL)
+		return -ENOMEM;
+	for (unsigned i = 0; i < 1u << bits; i++)
 		cache->bucket[i] = PCACHE_NONE;
-	for (unsigned i = 0; i < LIMIT_PERSISTENT_GRANTS; i++)
-		cache->page[i].chain = (uint16_t)(i + 1);
-	cache->page[LIMIT_PERSISTENT_GRANTS - 1].chain = PCACHE_NONE;
+	return 0;
 }
 
 /* ---- the LRU list: exactly the unpinned pages ---- */
@@ -68,6 +81,22 @@ static void forget(struct pcache *cache, uint16_t index)
 	cache->nr_pages--;
 }
 
+/* A place for one more page: never used, or free again, or the oldest page's. False: all are pinned. */
+static bool make_room(struct pcache *cache)
+{
+	if (cache->free != PCACHE_NONE)
+		return true;
+	if (cache->nr_used < cache->max_pages) {
+		cache->page[cache->nr_used].chain = PCACHE_NONE;
+		cache->free = cache->nr_used++;
+		return true;
+	}
+	if (cache->oldest == PCACHE_NONE)
+		return false;
+	forget(cache, cache->oldest);
+	return true;
+}
+
 static uint16_t map_new(struct pcache *cache, uint32_t ref)
 {
 	uint16_t index;
@@ -75,11 +104,8 @@ static uint16_t map_new(struct pcache *cache, uint32_t ref)
 	struct pcache_page *page;
 	void *address;
 
-	if (cache->free == PCACHE_NONE) {
-		if (cache->oldest == PCACHE_NONE)
-			return PCACHE_NONE;
-		forget(cache, cache->oldest);
-	}
+	if (!make_room(cache))
+		return PCACHE_NONE;
 	address = guest_map(cache->guest, &ref, 1);
 	if (address == NULL)
 		return PCACHE_NONE;
@@ -117,4 +143,8 @@ void pcache_fini(struct pcache *cache)
 	while (cache->oldest != PCACHE_NONE)
 		forget(cache, cache->oldest);
 	assert(cache->nr_pages == 0);
+	free(cache->bucket);
+	free(cache->page);
+	cache->bucket = NULL;
+	cache->page = NULL;
 }

@@ -2,7 +2,7 @@
  * Persistent grants: pages the frontend promised to use again, kept mapped.
  *
  * Thread: as struct guest, one cache per queue. A page is found by its grant reference; while a
- * request uses it, it is pinned. The cache has a fixed size: when it is full, the page unused for
+ * request uses it, it is pinned. The cache has room for so many pages: when it is full, the page unused for
  * the longest time is unmapped; when all are pinned, or the guest's grant does not allow it, the
  * caller copies instead. Source: blkif.h, feature-persistent.
  */
@@ -15,9 +15,9 @@
 
 struct guest;
 
-/* Power of two, at least twice the pages: short chains. */
-#define PCACHE_BUCKETS 4096u
-#define PCACHE_NONE    UINT16_MAX
+#define PCACHE_NONE UINT16_MAX
+
+_Static_assert(LIMIT_PERSISTENT_GRANTS < PCACHE_NONE, "every page has a number");
 
 struct pcache_page {
 	uint32_t ref;
@@ -30,18 +30,22 @@ struct pcache_page {
 
 struct pcache {
 	struct guest *guest;
+	unsigned max_pages;
 	uint16_t nr_pages;
-	uint16_t free;
+	uint16_t nr_used; /* places that ever had a page: the others are no memory yet */
+	uint16_t free;    /* of them, those that have none now */
 	uint16_t newest;
 	uint16_t oldest;
-	uint16_t bucket[PCACHE_BUCKETS];
-	struct pcache_page page[LIMIT_PERSISTENT_GRANTS];
+	unsigned bucket_shift; /* from the hash to its bucket */
+	uint16_t *bucket;
+	struct pcache_page *page;
 };
 
-/* Empty. @guest stays open until pcache_fini(). */
-void pcache_init(struct pcache *cache, struct guest *guest) __attribute__((nonnull));
+/* Empty, for @max_pages pages, up to LIMIT_PERSISTENT_GRANTS. @guest stays open until pcache_fini(). -ENOMEM. */
+int pcache_init(struct pcache *cache, struct guest *guest, unsigned max_pages)
+	__attribute__((nonnull, warn_unused_result));
 
-/* Unmap everything. No page may be pinned. May be called twice. */
+/* Unmap everything. No page may be pinned. May be called twice, and after pcache_init() has failed. */
 void pcache_fini(struct pcache *cache) __attribute__((nonnull));
 
 /*

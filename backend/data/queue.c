@@ -15,29 +15,38 @@
 
 #include "backend/data/queue_impl.h"
 
-/* Pages a queue may have mapped: its ring and the persistent grants. */
-#define PAGES_MAX (QUEUE_RING_PAGES_MAX + LIMIT_PERSISTENT_GRANTS)
-
 /* ---- creation, in the order things can fail ---- */
+
+/* Every page the ring's requests can have, and no fewer than frontends rotate through. */
+static unsigned nr_persistent(const struct queue *q)
+{
+	unsigned n = q->nr_slots * LIMIT_SEGMENTS;
+
+	return n > LIMIT_PERSISTENT_GRANTS_LOW ? n : LIMIT_PERSISTENT_GRANTS_LOW;
+}
 
 static int attach_ring(struct queue *q, struct problem *ret_problem)
 {
 	const struct queue_config *cfg = &q->cfg;
-	int r = guest_open(&q->guest, cfg->domid, PAGES_MAX, &q->stats);
+	unsigned nr_grants = nr_persistent(q);
+	int r = guest_open(&q->guest, cfg->domid, cfg->nr_ring_refs + nr_grants, &q->stats);
 
 	if (r)
 		return problem_set(ret_problem, r,
 			"the grant table cannot be used: %s: is /dev/xen/gntdev there (module xen-gntdev)?",
 			strerror(-r));
-	pcache_init(&q->pcache, &q->guest);
+	if (pcache_init(&q->pcache, &q->guest, nr_grants))
+		return problem_set(ret_problem, -ENOMEM, "no memory for %u grants", nr_grants);
 	q->ring_pages = guest_map(&q->guest, q->cfg.ring_ref, cfg->nr_ring_refs);
 	if (q->ring_pages == NULL)
 		return problem_set(ret_problem, errno ? -errno : -EINVAL,
-			"ring-ref %u of domain %u cannot be mapped: %s: did the frontend grant it read-write to this domain?",
-			cfg->ring_ref[0], cfg->domid, strerror(errno));
+			"ring-ref %u of domain %u%s cannot be mapped: %s: did the frontend grant it read-write to this domain?",
+			cfg->ring_ref[0], cfg->domid,
+			cfg->nr_ring_refs > 1 ? ", or another page of that ring," : "",
+			strerror(errno));
 	backring_init(&q->ring, cfg->abi, q->ring_pages, cfg->nr_ring_refs);
 	/* A request that finds no slot would keep the thread from sleeping. */
-	assert(q->ring.nr_slots <= LIMIT_SLOTS);
+	assert(q->ring.nr_slots == q->nr_slots);
 	if (!backring_is_fresh(&q->ring))
 		return problem_set(ret_problem, -EBUSY,
 			"the ring of domain %u has been served before, by a worker that is gone: it cannot be taken over; the guest has to reconnect (reboot it, or detach and attach the disk)",
@@ -48,7 +57,7 @@ static int attach_ring(struct queue *q, struct problem *ret_problem)
 static int create_engine(struct queue *q, struct problem *ret_problem)
 {
 	/* Every slot's I/O and one fdatasync. */
-	int r = engine_aio_create(LIMIT_SLOTS + 1, &q->engine);
+	int r = engine_aio_create(q->nr_slots + 1, &q->engine);
 
 	if (r == -EAGAIN)
 		return problem_set(ret_problem, r,
@@ -59,18 +68,45 @@ static int create_engine(struct queue *q, struct problem *ret_problem)
 	return 0;
 }
 
+/* All are free, and the first ones are taken first. */
+static void free_all_slots(struct queue *q)
+{
+	for (unsigned i = 0; i < q->nr_slots; i++)
+		q->free.slot[i] = (uint16_t)(q->nr_slots - 1 - i);
+	q->free.n = q->nr_slots;
+}
+
+static int allocate_slots(struct queue *q, struct problem *ret_problem)
+{
+	unsigned n = q->nr_slots;
+	uint16_t *lists = calloc((size_t)n * 3, sizeof(*lists));
+
+	q->free.slot = lists;
+	q->slot = calloc(n, sizeof(*q->slot));
+	q->iov = calloc(n, sizeof(*q->iov));
+	if (lists == NULL || q->slot == NULL || q->iov == NULL)
+		return problem_set(ret_problem, -ENOMEM, "no memory for %u requests", n);
+	q->taken.slot = lists + n;
+	q->done.slot = lists + (size_t)n * 2;
+	free_all_slots(q);
+	order_port_init(&q->order);
+	return 0;
+}
+
+static size_t buffers_bytes(const struct queue *q)
+{
+	return q->nr_slots * QUEUE_SLOT_BUFFER;
+}
+
+/* Addresses only: they become memory when they are used. */
 static int allocate_buffers(struct queue *q, struct problem *ret_problem)
 {
-	void *buffers = mmap(
-		NULL, LIMIT_COPY_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *buffers = mmap(NULL, buffers_bytes(q), PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (buffers == MAP_FAILED)
 		return problem_set(ret_problem, -ENOMEM, "no memory for the copy buffers");
 	q->buffers = buffers;
-	for (unsigned i = 0; i < LIMIT_SLOTS; i++)
-		q->free.slot[i] = (uint16_t)(LIMIT_SLOTS - 1 - i);
-	q->free.n = LIMIT_SLOTS;
-	order_port_init(&q->order);
 	return 0;
 }
 
@@ -115,6 +151,8 @@ int queue_create(const struct queue_config *cfg, struct disk *disk, struct queue
 		.read_only = disk->storage.read_only,
 		.flush = cfg->flush,
 		.barrier = cfg->barrier};
+	q->nr_slots = wire_nr_slots(cfg->abi, cfg->nr_ring_refs);
+	assert(q->nr_slots <= LIMIT_SLOTS);
 	q->epoll_fd = -1;
 	q->wake_fd = -1;
 	r = attach_ring(q, ret_problem);
@@ -123,6 +161,8 @@ int queue_create(const struct queue_config *cfg, struct disk *disk, struct queue
 	if (r == 0)
 		r = create_engine(q, ret_problem);
 	if (r == 0)
+		r = allocate_slots(q, ret_problem);
+	if (r == 0)
 		r = allocate_buffers(q, ret_problem);
 	if (r == 0)
 		r = create_epoll(q, ret_problem);
@@ -130,7 +170,7 @@ int queue_create(const struct queue_config *cfg, struct disk *disk, struct queue
 		queue_destroy(q, NULL);
 		return r;
 	}
-	disk_join(disk, cfg->index, q->wake_fd);
+	disk_join(disk, cfg->index, q->nr_slots, q->wake_fd);
 	q->joined = true;
 	*ret_queue = q;
 	return 0;
@@ -151,12 +191,30 @@ static bool may_sleep(struct queue *q)
 	return true;
 }
 
+/* A burst of requests has made memory of more buffers than are to stay, and is over. */
+static bool may_trim(const struct queue *q)
+{
+	return q->nr_touched > LIMIT_COPY_KEEP_SLOTS && queue_is_idle(q);
+}
+
+static void trim_buffers(struct queue *q)
+{
+	size_t keep = LIMIT_COPY_KEEP_SLOTS * QUEUE_SLOT_BUFFER;
+
+	(void)madvise(q->buffers + keep, buffers_bytes(q) - keep, MADV_DONTNEED);
+	q->nr_touched = 0;
+	/* So that those that stay are used again. */
+	free_all_slots(q);
+}
+
 static void sleep_until_event(struct queue *q)
 {
 	struct epoll_event event[3];
 	uint64_t count;
-	int n = epoll_wait(q->epoll_fd, event, 3, -1);
+	int n = epoll_wait(q->epoll_fd, event, 3, may_trim(q) ? LIMIT_COPY_IDLE_MS : -1);
 
+	if (n == 0)
+		trim_buffers(q);
 	for (int i = 0; i < n; i++) {
 		if (event[i].data.fd == channel_fd(&q->channel)) {
 			if (channel_take(&q->channel))
@@ -237,7 +295,10 @@ static void release(struct queue *q)
 	if (q->engine)
 		q->engine->ops->destroy(q->engine);
 	if (q->buffers)
-		(void)munmap(q->buffers, LIMIT_COPY_BYTES);
+		(void)munmap(q->buffers, buffers_bytes(q));
+	free(q->free.slot);
+	free(q->slot);
+	free(q->iov);
 	if (q->epoll_fd >= 0)
 		(void)close(q->epoll_fd);
 	if (q->wake_fd >= 0)

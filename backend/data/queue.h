@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "backend/data/stats.h"
+#include "backend/util/limits.h"
 #include "backend/util/problem.h"
 #include "ring/request.h"
 
@@ -21,7 +22,7 @@ struct disk;
 struct queue;
 struct record;
 
-#define QUEUE_RING_PAGES_MAX 1u
+#define QUEUE_RING_PAGES_MAX (1u << LIMIT_RING_ORDER)
 
 /* What the handshake agreed on. Constant for the queue's life: a reconnect makes a new queue. */
 struct queue_config {

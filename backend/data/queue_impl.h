@@ -26,10 +26,10 @@
 
 #define QUEUE_SLOT_BUFFER ((size_t)LIMIT_SEGMENTS * WIRE_PAGE_SIZE)
 
-/* Slots of one pass, in the order they came. */
+/* Some of the queue's slots, in the order they came. Room for all. */
 struct slot_list {
 	unsigned n;
-	uint16_t slot[LIMIT_SLOTS];
+	uint16_t *slot;
 };
 
 struct queue {
@@ -46,12 +46,15 @@ struct queue {
 	struct order_port order;
 	bool look; /* the ordering object may have something for us */
 
-	struct slot slot[LIMIT_SLOTS];
+	/* Arrays of nr_slots, the ring's. */
+	unsigned nr_slots;
+	struct slot *slot;
 	struct slot_list free;
 	struct slot_list taken; /* of this pass */
 	struct slot_list done;  /* of this pass */
-	struct iovec iov[LIMIT_SLOTS][LIMIT_SEGMENTS];
-	uint8_t *buffers; /* LIMIT_SLOTS * QUEUE_SLOT_BUFFER, page-aligned */
+	struct iovec (*iov)[LIMIT_SEGMENTS];
+	uint8_t *buffers;    /* QUEUE_SLOT_BUFFER for each, page-aligned */
+	unsigned nr_touched; /* of the first so many buffers some may have become memory */
 	struct guest_copy parts[GUEST_COPY_MAX];
 	unsigned nr_parts;
 	struct pcache pcache;

@@ -10,20 +10,34 @@
 /* Rings of one disk. */
 #define LIMIT_QUEUES 8
 
-/* Requests taken from one ring and not yet answered: a single-page ring has 32 slots. */
-#define LIMIT_SLOTS 32
+/* A ring has up to 2^order pages. What a queue allocates goes by the slots its ring has. */
+#define LIMIT_RING_ORDER 4
+
+/*
+ * Requests taken from one ring and not yet answered: a ring of one page has 32 slots, one of 16 pages,
+ * the largest, 512 (R4 of ring/PROTOCOL.md).
+ */
+#define LIMIT_SLOTS 512
 
 /* Segments, and therefore grants and pages, of one request. */
 #define LIMIT_SEGMENTS 11
 
 /*
- * Grants kept mapped per queue. blkif.h asks a backend to keep at least ring size * 11 = 352; three
- * times that, as the kernel's backend keeps, absorbs frontends that rotate through more pages.
+ * Grants kept mapped per queue. blkif.h asks a backend to keep at least ring size * 11: 352 for one
+ * page, 5632 for the largest ring. Small rings get 1056, three times what one page needs, as from the
+ * kernel's backend: that absorbs frontends that rotate through more pages.
  */
-#define LIMIT_PERSISTENT_GRANTS 1056
+#define LIMIT_PERSISTENT_GRANTS     (LIMIT_SLOTS * LIMIT_SEGMENTS)
+#define LIMIT_PERSISTENT_GRANTS_LOW 1056
 
-/* Bytes of copy buffers per queue: every slot may need one page per segment. */
-#define LIMIT_COPY_BYTES ((size_t)LIMIT_SLOTS * LIMIT_SEGMENTS * 4096u)
+/*
+ * Bytes of copy buffers per queue: every slot may need one page per segment, 1.4 MB for a ring of one page,
+ * 22.5 MB for the largest. They are memory only once a request has used them. After so long without any
+ * request, only what a ring of one page would have stays.
+ */
+#define LIMIT_COPY_BYTES      ((size_t)LIMIT_SLOTS * LIMIT_SEGMENTS * 4096u)
+#define LIMIT_COPY_KEEP_SLOTS 32
+#define LIMIT_COPY_IDLE_MS    1000
 
 /*
  * Requests one pass takes, submits together and answers together before it looks for more. Few, so
@@ -31,6 +45,9 @@
  * three wait for each other in turn (backend/DESIGN.md, section 9).
  */
 #define LIMIT_TAKE_PER_PASS 4
+
+/* I/Os that one pass looks at the ends of, however many have ended. */
+#define LIMIT_REAP_PER_PASS 33
 
 /*
  * Log lines a guest can cause per interval: for each kind of bad request or failed I/O, and for

@@ -40,7 +40,7 @@ static void open_image(struct loop *loop)
 		r = storage_open(path, 0, &storage, &problem);
 		(void)unlink(path);
 		if (r == 0) {
-			disk_init(&loop->own_disk, &storage, 0);
+			assert_int_equal(disk_init(&loop->own_disk, &storage, 0), 0);
 			return;
 		}
 		(void)close(loop->image_fd);

@@ -17,7 +17,7 @@
 #include "backend/data/pcache.h"
 #include "backend/data/stats.h"
 
-#define CAP      LIMIT_PERSISTENT_GRANTS
+#define CAP      LIMIT_PERSISTENT_GRANTS_LOW
 #define NR_PAGES (CAP + 4)
 
 struct fixture {
@@ -39,7 +39,7 @@ static int set_up(void **state)
 	f->pages = xengntshr_share_pages(f->gntshr, 0, NR_PAGES, f->ref, 1);
 	assert_non_null(f->pages);
 	assert_int_equal(guest_open(&f->guest, 0, CAP, &f->stats), 0);
-	pcache_init(&f->cache, &f->guest);
+	assert_int_equal(pcache_init(&f->cache, &f->guest, CAP), 0);
 	*state = f;
 	return 0;
 }

@@ -119,21 +119,21 @@ static void test_idle(void **state)
 /* However full the ring is, a pass takes its share, then looks at everything else. */
 static void test_bounded_work(void **state)
 {
-	unsigned taken = 0;
+	unsigned taken = 0, nr_slots = loop.ring.nr_slots;
 
 	(void)state;
 	for (unsigned round = 1; round <= 3; round++) {
-		for (unsigned i = 0; i < LIMIT_SLOTS; i++)
+		for (unsigned i = 0; i < nr_slots; i++)
 			loop_put(&loop, i, BLKIF_OP_READ, 0, i, 1);
 		loop_push(&loop);
-		while (taken < round * LIMIT_SLOTS) {
+		while (taken < round * nr_slots) {
 			assert_true(queue_poll_once(loop.queue));
 			assert_in_range(fake.nr_puts, taken + 1, taken + LIMIT_TAKE_PER_PASS);
 			taken = fake.nr_puts;
 		}
 		fake_engine_end_all(&fake);
 		assert_true(queue_poll_once(loop.queue));
-		assert_int_equal(nr_responses(BLKIF_RSP_OKAY), LIMIT_SLOTS);
+		assert_int_equal(nr_responses(BLKIF_RSP_OKAY), nr_slots);
 	}
 	run();
 }

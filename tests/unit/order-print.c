@@ -15,7 +15,7 @@ static uint64_t mix(uint64_t print, uint64_t word)
 /* All that matters about one operation in some @list. */
 static uint64_t word_of(const struct world *w, uint16_t ref, uint64_t list)
 {
-	const struct op *ops = w->queue[ref / ORDER_SLOTS].op, *op = &ops[ref % ORDER_SLOTS];
+	const struct op *ops = w->queue[ORDER_REF_QUEUE(ref)].op, *op = &ops[ORDER_REF_SLOT(ref)];
 	const struct order_node *node = &w->order.node[ref];
 	uint64_t word = list << 40 | op->kind | op->facts << 8;
 
@@ -31,7 +31,12 @@ static uint64_t word_of(const struct world *w, uint16_t ref, uint64_t list)
 static void add_list(uint64_t *prints, const struct world *w, struct order_list list, uint64_t name)
 {
 	for (uint16_t ref = list.head; ref != ORDER_NO_REF; ref = w->order.node[ref].next)
-		prints[ref / ORDER_SLOTS] += mix(0, word_of(w, ref, name));
+		prints[ORDER_REF_QUEUE(ref)] += mix(0, word_of(w, ref, name));
+}
+
+static bool is_of(uint16_t ref, unsigned q)
+{
+	return ref != ORDER_NO_REF && ORDER_REF_QUEUE(ref) == q;
 }
 
 /*
@@ -48,16 +53,16 @@ static uint64_t print_of_queue(const struct world *w, unsigned q)
 		port->barrier, port->faulty, queue->member, queue->awake, queue->poked,
 		queue->section, queue->knows_fault, o->members >> q & 1, o->parked >> q & 1,
 		o->own_barrier >> q & 1, o->sync_queue >> q & 1,
-		w->sync_running && w->sync_queue == q, o->wake >> q & 1,
-		o->active / ORDER_SLOTS == q, o->barriers.head / ORDER_SLOTS == q};
+		w->sync_running && w->sync_queue == q, o->wake >> q & 1, is_of(o->active, q),
+		is_of(o->barriers.head, q)};
 	uint64_t print = 0, held = 16, words[3];
 
 	memcpy(words, parts, sizeof(words));
-	for (uint16_t slot = port->held.head; slot != ORDER_NO_REF; slot = port->next[slot])
-		print += mix(0, word_of(w, (uint16_t)(q * ORDER_SLOTS + slot), held++));
+	for (uint16_t slot = port->held.head; slot != ORDER_NO_REF; slot = port->slot[slot].next)
+		print += mix(0, word_of(w, ORDER_REF(q, slot), held++));
 	for (unsigned slot = 0; slot < OPS_MAX; slot++)
 		if (queue->op[slot].live)
-			print += mix(0, word_of(w, (uint16_t)(q * ORDER_SLOTS + slot), 0));
+			print += mix(0, word_of(w, ORDER_REF(q, slot), 0));
 	return mix(mix(mix(print, words[0]), words[1]), words[2]);
 }
 

@@ -160,7 +160,7 @@ static void check_gate(const struct world *w)
 		return;
 	foreach (w, op)
 		CHECK(!(op->facts & WRITING));
-	barrier = &w->queue[w->active / ORDER_SLOTS].op[w->active % ORDER_SLOTS];
+	barrier = &w->queue[ORDER_REF_QUEUE(w->active)].op[ORDER_REF_SLOT(w->active)];
 	CHECK((!w->dirty && !w->dirty_in_sync) || w->sync_failed || barrier->facts & FAILED);
 }
 
@@ -375,7 +375,7 @@ static void join(struct world *w, unsigned q, unsigned arg __attribute__((unused
 {
 	w->queue[q].member = 1;
 	w->queue[q].knows_fault = w->sync_failed;
-	order_join(&w->order, q);
+	order_join(&w->order, q, OPS_MAX);
 	order_port_see(&w->queue[q].port, w->order.gate);
 }
 
@@ -444,6 +444,11 @@ static bool seen_insert(uint64_t print)
 
 static void explore(void);
 
+static void copy_order(struct order *to, const struct order *from)
+{
+	memcpy(to, from, offsetof(struct order, node[OPS_MAX * ORDER_QUEUES]));
+}
+
 /* One step on from path[depth], and all that may follow. */
 static void step(
 	void (*act)(struct world *, unsigned, unsigned), const char *verb, unsigned q, unsigned arg)
@@ -453,9 +458,11 @@ static void step(
 
 	CHECK(depth + 1 < DEPTH_MAX);
 	nr_steps++;
-	/* Of the order's nodes only those of our queues change. */
-	memcpy(w, from, offsetof(struct world, order.node[plan->queues * ORDER_SLOTS]));
-	memcpy(w->queue, from->queue, sizeof(*w) - offsetof(struct world, queue));
+	/* Of nodes and links only those of our operations change. */
+	memcpy(w, from, offsetof(struct world, queue));
+	for (unsigned i = 0; i < plan->queues; i++)
+		memcpy(&w->queue[i], &from->queue[i], offsetof(struct queue, port.slot[OPS_MAX]));
+	copy_order(&w->order, &from->order);
 	path[depth].verb = verb;
 	path[depth].queue = q;
 	path[depth].arg = arg;
@@ -494,8 +501,9 @@ static void explore_events(const struct world *w)
 /* Everybody sleeps and the storage is idle: all was answered, all have resumed and may leave. */
 static void check_end(const struct world *w)
 {
-	struct order order = w->order;
+	static struct order order;
 
+	copy_order(&order, &w->order);
 	CHECK(order.gate == (w->sync_failed ? ORDER_GATE_FAULT : 0));
 	CHECK(order.parked == 0 && order.own_barrier == 0);
 	for (unsigned q = 0; q < plan->queues; q++) {

@@ -39,25 +39,25 @@ struct op {
 #define COLLECT 4
 
 struct queue {
-	struct order_port port;
 	struct op op[OPS_MAX];
 	uint8_t nr_live;
 	uint8_t member, awake;
 	uint8_t poked;       /* the eventfd was written since the look */
 	uint8_t section;     /* what it does next, LOOK to COLLECT */
 	uint8_t knows_fault; /* has looked since a sync failed */
+	struct order_port port;
 };
 
 /* One state: all that decides the future. */
 struct world {
-	struct order order;
-	struct queue queue[QUEUES_MAX];
 	uint32_t told;          /* the order's wake bits after the last section */
 	uint16_t active, first; /* the order's, and its first barrier, after the last section */
 	uint8_t nr_taken;
 	uint8_t dirty;         /* some finished write is in no sync yet */
 	uint8_t dirty_in_sync; /* ... is only in the running one */
 	uint8_t sync_running, sync_queue, sync_failed;
+	struct queue queue[QUEUES_MAX];
+	struct order order;
 };
 
 /* What is explored. */
