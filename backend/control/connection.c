@@ -86,9 +86,8 @@ static int make_queue(struct connection *conn, uint32_t domid, const struct hand
 	struct queue_config cfg = {
 		.index = 0,
 		.domid = domid,
-		.ring_ref = {keys->ring_ref},
-		.nr_ring_refs = 1,
-		.event_channel = keys->event_channel,
+		.nr_ring_refs = keys->nr_ring_pages,
+		.event_channel = keys->queue[0].event_channel,
 		.abi = keys->abi,
 		.persistent = keys->persistent && conn->features.persistent,
 		.flush = conn->features.flush,
@@ -97,6 +96,7 @@ static int make_queue(struct connection *conn, uint32_t domid, const struct hand
 		.record = conn->record,
 	};
 
+	memcpy(cfg.ring_ref, keys->queue[0].ring_ref, sizeof(cfg.ring_ref));
 	return queue_create(&cfg, &conn->disk, &conn->queue, problem);
 }
 

@@ -1,6 +1,7 @@
 #include "backend/control/handshake.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,28 +43,60 @@ static int read_u32(struct node_dir *dir, const char *name, uint32_t min, uint32
 }
 
 /*
- * One page, by the key that ring-page-order's presence chooses (R20): a stale ring-ref0 of an
- * earlier driver must not be taken for ours.
+ * How many pages a ring has, and whether their nodes are numbered. Only the presence of ring-page-order
+ * says so, order 0 included (R20): an earlier driver may have left a ring-ref0 or a ring-ref.
  */
-static int read_ring(struct node_dir *dir, struct handshake *keys, struct problem *problem)
+static int read_ring_size(
+	struct node_dir *dir, struct handshake *keys, bool *ret_numbered, struct problem *problem)
 {
-	uint32_t order;
-	enum node_result result = node_u32(dir, "ring-page-order", 0, 0, &order);
-	const char *name = result == NODE_VALUE ? "ring-ref0" : "ring-ref";
+	uint32_t order = 0;
+	enum node_result result = node_u32(dir, "ring-page-order", 0, LIMIT_RING_ORDER, &order);
 
+	_Static_assert(LIMIT_RING_ORDER == 4, "the sentence says 4");
 	if (result != NODE_VALUE && result != NODE_ABSENT)
 		return wrong(dir, "ring-page-order",
-			"only rings of one page (order 0) are served: max-ring-page-order was not offered",
+			"an order is 0 to 4, as max-ring-page-order says; without the node a ring has one page",
 			problem);
-	return read_u32(dir, name, 0, UINT32_MAX,
-		"a grant reference is a decimal number of 32 bits", &keys->ring_ref, problem);
+	keys->nr_ring_pages = 1u << order;
+	*ret_numbered = result == NODE_VALUE;
+	return 0;
 }
 
-static int read_queues(struct node_dir *dir, struct problem *problem)
+static int read_ring(struct node_dir *dir, unsigned nr_pages, bool numbered,
+	struct handshake_queue *queue, struct problem *problem)
+{
+	static const char rule[] = "a grant reference is a decimal number of 32 bits";
+	int r = 0;
+
+	if (!numbered)
+		return read_u32(dir, "ring-ref", 0, UINT32_MAX, rule, &queue->ring_ref[0], problem);
+	for (unsigned i = 0; i < nr_pages && r == 0; i++) {
+		char name[24];
+
+		(void)snprintf(name, sizeof(name), "ring-ref%u", i);
+		r = read_u32(dir, name, 0, UINT32_MAX,
+			"with ring-page-order each page of the ring has a node, ring-ref0 and so on; a grant reference is a decimal number of 32 bits",
+			&queue->ring_ref[i], problem);
+	}
+	return r;
+}
+
+static int read_queue(struct node_dir *dir, unsigned nr_pages, bool numbered,
+	struct handshake_queue *queue, struct problem *problem)
+{
+	int r = read_ring(dir, nr_pages, numbered, queue, problem);
+
+	return r ? r
+		 : read_u32(dir, "event-channel", 1, PORT_MAX,
+			   "a port is a number from 1 to 131071", &queue->event_channel, problem);
+}
+
+static int read_nr_queues(struct node_dir *dir, struct handshake *keys, struct problem *problem)
 {
 	uint32_t n;
 	enum node_result result = node_u32(dir, "multi-queue-num-queues", 1, 1, &n);
 
+	keys->nr_queues = 1;
 	if (result == NODE_VALUE || result == NODE_ABSENT)
 		return 0;
 	return wrong(dir, "multi-queue-num-queues",
@@ -109,13 +142,13 @@ int handshake_read(struct store *store, const char *frontend, struct handshake *
 {
 	struct node_dir dir = {.store = store, .txn = STORE_NO_TXN, .path = frontend};
 	struct handshake keys = {0};
-	int r = read_queues(&dir, ret_problem);
+	bool numbered = false;
+	int r = read_nr_queues(&dir, &keys, ret_problem);
 
 	if (r == 0)
-		r = read_ring(&dir, &keys, ret_problem);
+		r = read_ring_size(&dir, &keys, &numbered, ret_problem);
 	if (r == 0)
-		r = read_u32(&dir, "event-channel", 1, PORT_MAX,
-			"a port is a number from 1 to 131071", &keys.event_channel, ret_problem);
+		r = read_queue(&dir, keys.nr_ring_pages, numbered, &keys.queue[0], ret_problem);
 	if (r == 0)
 		r = read_abi(&dir, &keys, ret_problem);
 	if (r == 0)

@@ -10,16 +10,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "backend/util/limits.h"
 #include "backend/util/problem.h"
 
 struct store;
 
+struct handshake_queue {
+	uint32_t ring_ref[1u << LIMIT_RING_ORDER]; /* as many as a ring has pages, then 0 */
+	uint32_t event_channel;
+};
+
 /* Comparable with memcmp: no padding is left unset. */
 struct handshake {
-	uint32_t ring_ref;
-	uint32_t event_channel;
+	uint32_t nr_ring_pages;
 	uint32_t abi; /* enum wire_abi */
 	uint32_t persistent;
+	uint32_t nr_queues;
+	struct handshake_queue queue[LIMIT_QUEUES]; /* then 0 */
 };
 
 /*

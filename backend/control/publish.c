@@ -6,6 +6,7 @@
 
 #include "backend/control/kernel_vbd.h"
 #include "backend/data/storage.h"
+#include "backend/util/limits.h"
 #include "xenstore/node.h"
 #include "xenstore/path.h"
 #include "xenstore/state.h"
@@ -25,6 +26,15 @@ struct change {
 static int write_server(const struct node_dir *dir)
 {
 	return node_printf(dir, "kthread-pid", "%d", (int)getpid());
+}
+
+/*
+ * What a frontend chooses its rings by. Written anew with Connected, too: the kernel's backend may have
+ * come in between, and put its own number there.
+ */
+static int write_ring_features(const struct node_dir *dir)
+{
+	return node_printf(dir, "max-ring-page-order", "%d", LIMIT_RING_ORDER);
 }
 
 /* Every unit is 512 bytes, whatever the medium has (D1). */
@@ -54,8 +64,8 @@ static int write_disk_features(const struct node_dir *dir, const struct disk_fea
 static int remove_foreign_features(const struct node_dir *dir)
 {
 	static const char *const names[] = {"feature-max-indirect-segments",
-		"multi-queue-max-queues", "max-ring-page-order", "feature-discard",
-		"discard-granularity", "discard-alignment", "discard-secure"};
+		"multi-queue-max-queues", "feature-discard", "discard-granularity",
+		"discard-alignment", "discard-secure"};
 	struct vbd_path id;
 	int r = 0;
 
@@ -77,10 +87,13 @@ static int write_change(struct store *store, uint32_t txn, void *ctx)
 {
 	const struct change *change = ctx;
 	struct node_dir dir = {.store = store, .txn = txn, .path = change->backend};
+	bool offers = change->next == XENBUS_INITWAIT || change->next == XENBUS_CONNECTED;
 	int r = state_switch(&dir, change->seen, change->next);
 
-	if (r == 0 && (change->next == XENBUS_INITWAIT || change->next == XENBUS_CONNECTED))
+	if (r == 0 && offers)
 		r = remove_foreign_features(&dir);
+	if (r == 0 && offers)
+		r = write_ring_features(&dir);
 	if (r == 0 && change->next == XENBUS_INITWAIT)
 		r = write_server(&dir);
 	if (r == 0 && change->features)

@@ -32,14 +32,14 @@ enum rival_news rival_evict(struct vbd *vbd, struct problem *problem)
 	return r == -EAGAIN ? RIVAL_LOADING : RIVAL_STAYS;
 }
 
-/* What it has offered is still there: perhaps a worker before us has evicted it, and given up. */
+/* What it offers, and we do not, is still there: perhaps a worker before us has evicted it, and given up. */
 static bool was_here(const struct vbd *vbd)
 {
 	struct node_dir ours = {.store = vbd->store, .txn = STORE_NO_TXN, .path = vbd->backend};
-	uint32_t order;
+	uint32_t nr_segments;
 
-	return kernel_vbd_is_rival(&vbd->id) &&
-	       node_u32(&ours, "max-ring-page-order", 0, UINT32_MAX, &order) == NODE_VALUE;
+	return kernel_vbd_is_rival(&vbd->id) && node_u32(&ours, "feature-max-indirect-segments", 0,
+							UINT32_MAX, &nr_segments) == NODE_VALUE;
 }
 
 /* A frontend that was faster than us has agreed with the kernel: perhaps on what is not served here. */

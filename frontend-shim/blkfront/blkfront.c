@@ -101,31 +101,31 @@ static void unshare(struct blkfront *front)
 	front->port = -1;
 	blkfront_shadow_fini(&front->shadow);
 	blkfront_pages_fini(&front->pages);
-	if (front->ring_page)
-		blkfront_pages_unshare(&front->pages,
-			&(struct blkfront_page){front->ring_page, front->ring_gref}, 1);
-	front->ring_page = NULL;
+	blkfront_pages_unshare(&front->pages, front->ring_page, front->nr_ring_pages);
+	front->nr_ring_pages = 0;
+}
+
+static enum wire_abi abi_of(const struct blkfront *front)
+{
+	return front->options.protocol == BLKFRONT_PROTOCOL_64 ? WIRE_ABI_64 : WIRE_ABI_32;
 }
 
 static int share_ring(struct blkfront *front)
 {
-	enum wire_abi abi =
-		front->options.protocol == BLKFRONT_PROTOCOL_64 ? WIRE_ABI_64 : WIRE_ABI_32;
-	struct blkfront_page page;
-	int r = blkfront_pages_share(&front->pages, 1, true, &page);
+	unsigned n = 1u << front->options.ring_order;
+	int r = blkfront_pages_share(&front->pages, n, true, front->ring_page);
 
 	if (r)
 		return blkfront_fail(front, r, "cannot grant the ring: %s", strerror(-r));
-	front->ring_page = page.address;
-	front->ring_gref = page.gref;
-	frontring_init(&front->ring, abi, page.address, 1);
+	front->nr_ring_pages = n;
+	frontring_init(&front->ring, abi_of(front), front->ring_page[0].address, n);
 	return 0;
 }
 
 static int share(struct blkfront *front)
 {
 	unsigned backend_id = front->xenbus.backend_id;
-	unsigned nr_slots = wire_nr_slots(WIRE_ABI_64, 1);
+	unsigned nr_slots = wire_nr_slots(abi_of(front), 1u << front->options.ring_order);
 	unsigned nr_pages = front->options.nr_pages;
 	int r;
 
@@ -224,23 +224,43 @@ static const char *protocol_name(enum blkfront_protocol protocol)
 	return NULL;
 }
 
+struct ring_node {
+	char key[24], value[16];
+};
+
+/* As Linux: one page is `ring-ref`, more are numbered. What a predecessor had otherwise stays. */
+static unsigned ring_nodes(const struct blkfront *front, struct ring_node *ring)
+{
+	for (unsigned i = 0; i < front->nr_ring_pages; i++) {
+		if (front->nr_ring_pages == 1)
+			snprintf(ring[i].key, sizeof(ring[i].key), "ring-ref");
+		else
+			snprintf(ring[i].key, sizeof(ring[i].key), "ring-ref%u", i);
+		snprintf(ring[i].value, sizeof(ring[i].value), "%u", front->ring_page[i].gref);
+	}
+	return front->nr_ring_pages;
+}
+
 static int announce(struct blkfront *front)
 {
-	char ring_ref[16], event_channel[16];
-	const struct blkfront_node nodes[] = {
-		{"ring-ref", ring_ref},
+	struct ring_node ring[1u << BLKFRONT_RING_ORDER_MAX];
+	char event_channel[16], order[16];
+	struct blkfront_node nodes[5 + sizeof(ring) / sizeof(ring[0])] = {
 		{"event-channel", event_channel},
 		{"protocol", protocol_name(front->options.protocol)},
 		{"feature-persistent", front->options.persistent ? "1" : "0"},
 		/* A predecessor's multi-page ring would be taken for ours. */
-		{"ring-page-order", NULL},
+		{"ring-page-order", front->options.ring_order ? order : NULL},
 		{"multi-queue-num-queues", NULL},
 	};
+	unsigned n = ring_nodes(front, ring);
 	int r;
 
-	snprintf(ring_ref, sizeof(ring_ref), "%u", front->ring_gref);
 	snprintf(event_channel, sizeof(event_channel), "%d", front->port);
-	r = blkfront_xenbus_publish(&front->xenbus, nodes, sizeof(nodes) / sizeof(nodes[0]));
+	snprintf(order, sizeof(order), "%u", front->options.ring_order);
+	for (unsigned i = 0; i < n; i++)
+		nodes[5 + i] = (struct blkfront_node){ring[i].key, ring[i].value};
+	r = blkfront_xenbus_publish(&front->xenbus, nodes, 5 + n);
 	if (r)
 		return blkfront_fail(front, r, "cannot write to \"%s\" in the store: %s",
 			front->xenbus.frontend, strerror(-r));
@@ -297,11 +317,25 @@ static int read_disk(struct blkfront *front)
 	return 0;
 }
 
+/* Linux takes less if less is offered; whoever asked for a large ring here wants to know. */
+static int check_offers(struct blkfront *front)
+{
+	uint64_t order = read_optional(front, "max-ring-page-order", 0);
+
+	if (front->options.ring_order <= order)
+		return 0;
+	return blkfront_fail(front, -EOPNOTSUPP,
+		"the backend's max-ring-page-order is %llu: no ring of order %u",
+		(unsigned long long)order, front->options.ring_order);
+}
+
 /* From the backend's InitWait to both Connected. */
 static int shake_hands(struct blkfront *front)
 {
-	int r = share(front);
+	int r = check_offers(front);
 
+	if (r == 0)
+		r = share(front);
 	if (r == 0)
 		r = announce(front);
 	if (r == 0)

@@ -19,9 +19,9 @@ struct blkfront {
 	struct xenevtchn_handle *evtchn;
 
 	/* From share() to unshare(). */
-	void *ring_page;
-	uint32_t ring_gref;
-	int port; /* -1: none */
+	struct blkfront_page ring_page[1u << BLKFRONT_RING_ORDER_MAX];
+	unsigned nr_ring_pages; /* 0: none */
+	int port;               /* -1: none */
 	struct frontring ring;
 	struct blkfront_pages pages;
 	struct blkfront_shadow shadow;

@@ -100,6 +100,8 @@ int blkfront_options_set(struct blkfront_options *options, const char *key, cons
 		return parse_bool(value, &options->grant_per_request);
 	if (strcmp(key, "pages") == 0)
 		return parse_unsigned(value, 1u << 20, &options->nr_pages);
+	if (strcmp(key, "ring-order") == 0)
+		return parse_unsigned(value, BLKFRONT_RING_ORDER_MAX, &options->ring_order);
 	if (strcmp(key, "first-sect") == 0)
 		return parse_unsigned(value, WIRE_PAGE_SECTORS - 1, &options->first_sect);
 	if (strcmp(key, "timeout") == 0)

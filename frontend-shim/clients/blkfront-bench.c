@@ -16,7 +16,7 @@
 
 #include "frontend-shim/blkfront/blkfront.h"
 
-#define MAX_DEPTH 32
+#define MAX_DEPTH 512
 
 /*
  * Latencies in a histogram of 32 linear steps per power of two: 3 % wide at most.
@@ -281,7 +281,7 @@ static void usage(FILE *out)
 	fputs("usage: blkfront-bench [--OPTION=VALUE ...]\n"
 	      "  op=OP                  read, write, randread (default), randwrite\n"
 	      "  bs=SIZE                bytes per request, with k as 1024 (default 4k, up to 44k)\n"
-	      "  iodepth=N              requests in flight, 1..32 (default 32)\n"
+	      "  iodepth=N              requests in flight, 1..512 (default 32; no more than the ring holds)\n"
 	      "  seconds=N              how long (default 2)\n"
 	      "  count=N                how many requests, instead of how long\n"
 	      "  spin=US                look for responses so long before sleeping (default 0)\n"
@@ -411,7 +411,7 @@ int main(int argc, char **argv)
 
 	blkfront_options_init(&bench.options);
 	bench.nr_sectors = 8;
-	bench.depth = MAX_DEPTH;
+	bench.depth = 32;
 	bench.seconds = 2;
 	bench.random_state = 88172645463325252ull;
 	(void)set_op(&bench, "randread");

@@ -19,7 +19,7 @@
 #include "frontend-shim/blkfront/xenbus.h"
 #include "frontend-shim/clients/words.h"
 
-#define MAX_FLIGHT 32
+#define MAX_FLIGHT 544 /* more than the largest ring holds */
 #define DATA_SIZE  (BLKFRONT_MAX_SECTORS * WIRE_SECTOR_SIZE)
 #define STATUS_ANY INT32_MAX
 

@@ -9,7 +9,8 @@
 deceive() {
     xenstore-rm "$be/hotplug-status" 2>/dev/null
     xenstore-rm "$be/hotplug-error" 2>/dev/null
-    guest_open
+    # shellcheck disable=SC2086 # options are words
+    guest_open $options
     await "$fe/state" 3 || return 1
     if [ "$2" = MISSING ]; then
         as_guest xenstore-rm "device/vbd/51712/$1" || return 1
@@ -24,15 +25,23 @@ check "the disk is attached" xensim vbd-attach --no-script --script="$script" "$
 started=$SECONDS
 start_worker
 attempts=1
-while read -r node value pattern; do
-    attempts=$((attempts + 1))
-    check "$node = '$value'" deceive "$node" "$value"
-    refuses "$node = '$value': the frontend is refused" guest_close
-    like "$(xenstore-read "$be/hotplug-error")" "$pattern" "... and told why"
-    as_guest xenstore-rm device/vbd/51712/ring-page-order device/vbd/51712/ring-ref0 \
-        device/vbd/51712/multi-queue-num-queues device/vbd/51712/feature-persistent 2>/dev/null
-    check "... and a correct one connects" guest_io "write 0 8 pattern=1" "read 0 8 expect=1"
-done <<'TABLE'
+options=
+
+# NODE VALUE PATTERN on each line of standard input
+play_table() {
+    while read -r node value pattern; do
+        attempts=$((attempts + 1))
+        check "$node = '$value'" deceive "$node" "$value"
+        refuses "$node = '$value': the frontend is refused" guest_close
+        like "$(xenstore-read "$be/hotplug-error")" "$pattern" "... and told why"
+        as_guest xenstore-rm device/vbd/51712/ring-page-order device/vbd/51712/ring-ref0 \
+            device/vbd/51712/multi-queue-num-queues device/vbd/51712/feature-persistent 2>/dev/null
+        # shellcheck disable=SC2086 # options are words
+        check "... and a correct one connects" guest_io $options "write 0 8 pattern=1" "read 0 8 expect=1"
+    done
+}
+
+play_table <<'TABLE'
 ring-ref x8 *'*/ring-ref' = 'x8'*
 ring-ref EMPTY */ring-ref'*
 ring-ref -1 */ring-ref' = '-1'*
@@ -40,8 +49,12 @@ ring-ref 4294967296 */ring-ref' = '4294967296'*
 ring-ref 8x */ring-ref' = '8x'*
 ring-ref MISSING */ring-ref' is missing*
 ring-ref 4294967295 *ring-ref 4294967295*cannot be mapped*
-ring-page-order 4294967295 */ring-page-order' = '4294967295'*
-ring-page-order 1 */ring-page-order' = '1'*
+ring-page-order 4294967295 */ring-page-order' = '4294967295'*0 to 4*
+ring-page-order 5 */ring-page-order' = '5'*0 to 4*
+ring-page-order -1 */ring-page-order' = '-1'*0 to 4*
+ring-page-order two */ring-page-order' = 'two'*0 to 4*
+ring-page-order EMPTY */ring-page-order' = ''*0 to 4*
+ring-page-order 1 */ring-ref0' is missing*
 ring-page-order 0 */ring-ref0' is missing*
 event-channel 0 */event-channel' = '0'*
 event-channel 4294967296 */event-channel' = '4294967296'*
@@ -54,6 +67,19 @@ protocol x86_64-abix */protocol' = 'x86_64-abix'*
 feature-persistent 2 */feature-persistent' = '2'*
 multi-queue-num-queues 2 */multi-queue-num-queues' = '2'*
 TABLE
+# A ring of 16 pages, of which one is wrong.
+options=--ring-order=4
+play_table <<'TABLE'
+ring-page-order 5 */ring-page-order' = '5'*0 to 4*
+ring-ref0 MISSING */ring-ref0' is missing*
+ring-ref3 MISSING */ring-ref3' is missing*
+ring-ref15 MISSING */ring-ref15' is missing*
+ring-ref3 x */ring-ref3' = 'x'*
+ring-ref15 4294967296 */ring-ref15' = '4294967296'*
+ring-ref3 4294967295 *another page of that ring*cannot be mapped*
+ring-ref15 4294967294 *another page of that ring*cannot be mapped*
+TABLE
+options=
 long=$(printf '9%.0s' $(seq 1000))
 check "a number of 1000 digits" deceive ring-ref "$long"
 refuses "a number of 1000 digits: refused" guest_close

@@ -64,19 +64,20 @@ kernel_takes_disk() {
     ln -s ../../drivers/vbd "$bus/devices/vbd-$domid-51712/driver"
 }
 
+# Another order than ours: whose it is shows.
 kernel_makes_offers() {
     xenstore-write "$be/feature-max-indirect-segments" 256 "$be/multi-queue-max-queues" 4 \
-        "$be/max-ring-page-order" 4 "$be/state" 2
+        "$be/max-ring-page-order" 2 "$be/state" 2
 }
 
 kernel_is_bound() {
     [ -e "$bus/devices/vbd-$domid-51712/driver" ]
 }
 
-# The names of what it has offered and is still there
+# What it has offered and is still there
 kernel_offers() {
-    xenstore-list "$be" | grep -x -e feature-max-indirect-segments -e multi-queue-max-queues -e max-ring-page-order |
-        tr '\n' ' '
+    xenstore-ls "$be" | grep -x -e 'feature-max-indirect-segments = .*' -e 'multi-queue-max-queues = .*' \
+        -e 'max-ring-page-order = "2"' | tr '\n' ' '
 }
 
 kernel_is_gone() {

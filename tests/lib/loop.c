@@ -58,15 +58,22 @@ static void share_memory(struct loop *loop)
 	assert_non_null(loop->gntshr);
 	assert_non_null(loop->evtchn);
 	(void)fcntl(xenevtchn_fd(loop->evtchn), F_SETFL, O_NONBLOCK);
-	loop->ring_page = xengntshr_share_pages(loop->gntshr, 0, 1, &loop->ring_ref, 1);
+	loop->ring_pages =
+		xengntshr_share_pages(loop->gntshr, 0, (int)loop->nr_ring_pages, loop->ring_ref, 1);
 	loop->pages = xengntshr_share_pages(loop->gntshr, 0, LOOP_PAGES, loop->ref, 1);
-	assert_non_null(loop->ring_page);
+	assert_non_null(loop->ring_pages);
 	assert_non_null(loop->pages);
 }
 
 void loop_init(struct loop *loop, bool persistent)
 {
-	*loop = (struct loop){.persistent = persistent, .report_fd = -1};
+	loop_init_ring(loop, persistent, 1);
+}
+
+void loop_init_ring(struct loop *loop, bool persistent, unsigned nr_ring_pages)
+{
+	*loop = (struct loop){
+		.persistent = persistent, .nr_ring_pages = nr_ring_pages, .report_fd = -1};
 	open_image(loop);
 	loop->disk = &loop->own_disk;
 	share_memory(loop);
@@ -75,6 +82,7 @@ void loop_init(struct loop *loop, bool persistent)
 void loop_init_beside(struct loop *loop, struct loop *first)
 {
 	*loop = (struct loop){.persistent = first->persistent,
+		.nr_ring_pages = first->nr_ring_pages,
 		.report_fd = -1,
 		.image_fd = -1,
 		.disk = first->disk,
@@ -84,7 +92,7 @@ void loop_init_beside(struct loop *loop, struct loop *first)
 
 void loop_fini(struct loop *loop)
 {
-	assert_int_equal(xengntshr_unshare(loop->gntshr, loop->ring_page, 1), 0);
+	assert_int_equal(xengntshr_unshare(loop->gntshr, loop->ring_pages, loop->nr_ring_pages), 0);
 	assert_int_equal(xengntshr_unshare(loop->gntshr, loop->pages, LOOP_PAGES), 0);
 	assert_int_equal(xengntshr_close(loop->gntshr), 0);
 	assert_int_equal(xenevtchn_close(loop->evtchn), 0);
@@ -103,8 +111,7 @@ void loop_connect(struct loop *loop)
 	struct queue_config cfg = {
 		.index = loop->index,
 		.domid = 0,
-		.nr_ring_refs = 1,
-		.ring_ref = {loop->ring_ref},
+		.nr_ring_refs = loop->nr_ring_pages,
 		.abi = WIRE_ABI_64,
 		.persistent = loop->persistent,
 		.flush = true,
@@ -116,7 +123,8 @@ void loop_connect(struct loop *loop)
 	assert_true(port > 0);
 	loop->port = (uint32_t)port;
 	cfg.event_channel = loop->port;
-	frontring_init(&loop->ring, WIRE_ABI_64, loop->ring_page, 1);
+	memcpy(cfg.ring_ref, loop->ring_ref, sizeof(cfg.ring_ref));
+	frontring_init(&loop->ring, WIRE_ABI_64, loop->ring_pages, loop->nr_ring_pages);
 	if (queue_create(&cfg, loop->disk, &loop->queue, &problem))
 		fail_msg("%s", problem.text);
 }

@@ -27,8 +27,9 @@ struct loop {
 	struct xengntdev_handle *gntshr;
 	struct xenevtchn_handle *evtchn;
 	uint32_t port;
-	void *ring_page;
-	uint32_t ring_ref;
+	void *ring_pages;
+	unsigned nr_ring_pages;
+	uint32_t ring_ref[QUEUE_RING_PAGES_MAX];
 	uint8_t *pages;
 	uint32_t ref[LOOP_PAGES];
 	struct frontring ring;
@@ -43,6 +44,8 @@ struct loop {
 
 /* Grants, a sparse image, a disk; no queue yet. */
 void loop_init(struct loop *loop, bool persistent);
+/* The same with a ring of that many pages instead of one. */
+void loop_init_ring(struct loop *loop, bool persistent, unsigned nr_ring_pages);
 /* The same for a second queue of @first's disk. To be ended before @first. */
 void loop_init_beside(struct loop *loop, struct loop *first);
 void loop_fini(struct loop *loop);

@@ -9,7 +9,7 @@
 #include "ring/backring.h"
 #include "ring/frontring.h"
 
-#define RING_PAIR_PAGES 4
+#define RING_PAIR_PAGES 16
 
 struct ring_pair {
 	struct frontring front;
