@@ -5,7 +5,9 @@
  */
 #include "tests/lib/loop.h"
 
+#include <poll.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "backend/data/queue_impl.h"
 #include "tests/lib/fake_engine.h"
@@ -134,6 +136,23 @@ static void test_data_is_apart(void **state)
 	}
 }
 
+/* The largest requests, all ending at once: more segments than one copy takes. */
+static void test_largest(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < SLOTS; i++)
+		loop_put(&loop, i, BLKIF_OP_READ, 0, i, 11);
+	loop_push(&loop);
+	run();
+	assert_int_equal(fake.nr_flying, SLOTS);
+	fake_engine_end_all(&fake);
+	run();
+	assert_int_equal(take_answers(), SLOTS);
+	assert_int_equal(
+		queue_stats(loop.queue).segments_copied + queue_stats(loop.queue).segments_mapped,
+		SLOTS * 11);
+}
+
 /* D2: a whole ring of writes waits for one barrier. */
 static void test_held(void **state)
 {
@@ -177,6 +196,48 @@ static void test_flushes_share(void **state)
 	run();
 	assert_int_equal(take_answers(), SLOTS - 1);
 	assert_int_equal(fake.nr_syncs, 2);
+}
+
+/* Pages of the copy buffers that are memory. */
+static unsigned nr_resident(void)
+{
+	static unsigned char in_core[SLOTS * LIMIT_SEGMENTS];
+	unsigned n = 0;
+
+	assert_int_equal(mincore(loop.queue->buffers, sizeof(in_core) * 4096, in_core), 0);
+	for (unsigned i = 0; i < sizeof(in_core); i++)
+		n += in_core[i] & 1;
+	return n;
+}
+
+/* What a burst has made of the buffers is given back when the queue has slept for a while, but for the first. */
+static void test_memory_is_given_back(void **state)
+{
+	const unsigned keep = LIMIT_COPY_KEEP_SLOTS * LIMIT_SEGMENTS;
+	struct engine *engine = fake.real;
+
+	(void)state;
+	assert_int_equal(nr_resident(), 0);
+	for (unsigned i = 0; i < SLOTS; i++)
+		loop_put(&loop, i, BLKIF_OP_WRITE, 0, i, 11);
+	loop_push(&loop);
+	run();
+	assert_int_equal(nr_resident(), SLOTS * LIMIT_SEGMENTS);
+	fake_engine_end_all(&fake);
+	run();
+	assert_int_equal(take_answers(), SLOTS);
+	/* From here on by its thread. */
+	loop.queue->engine = engine;
+	assert_int_equal(queue_start(loop.queue), 0);
+	for (unsigned i = 0; i < 3000 && nr_resident() > keep; i++)
+		(void)poll(NULL, 0, 10);
+	assert_int_equal(nr_resident(), keep);
+	/* The buffers that stay are the ones that are used now. */
+	answered[0] = false;
+	loop_put(&loop, 0, BLKIF_OP_WRITE, 0, 0, 11);
+	loop_push(&loop);
+	assert_int_equal(loop_wait(&loop).status, BLKIF_RSP_OKAY);
+	assert_int_equal(nr_resident(), keep);
 }
 
 /* As many grants as a full ring can use stay mapped (blkif.h): the same pages again cost no map. */
@@ -232,8 +293,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RING_TEST(test_full),
 		RING_TEST(test_data_is_apart),
+		RING_TEST(test_largest),
 		RING_TEST(test_held),
 		RING_TEST(test_flushes_share),
+		cmocka_unit_test_setup_teardown(test_memory_is_given_back, set_up_copy, tear_down),
 		cmocka_unit_test_setup_teardown(test_grants_stay, set_up, tear_down),
 		RING_TEST(test_overrun),
 	};
