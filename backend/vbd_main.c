@@ -26,7 +26,7 @@
 #define LOG_ENV       "BLKBACK_LOG"
 
 static const char usage[] =
-	"Usage: " PROGRAM " [-f] [-d] [-s] BACKEND_PATH\n"
+	"Usage: " PROGRAM " [-f] [-d] [-s] [--max-queues=N] BACKEND_PATH\n"
 	"       " PROGRAM " --check PATH [--read-only]\n"
 	"Serve one virtual disk of a Xen guest. BACKEND_PATH is its directory in xenstore, for\n"
 	"example backend/vbd/5/51712. Goes into the background when the disk is in InitWait.\n"
@@ -34,6 +34,7 @@ static const char usage[] =
 	"  -f, --foreground   stay in the foreground and log to standard error\n"
 	"  -d, --debug        log more\n"
 	"  -s, --syslog       in the foreground, too, log to syslog\n"
+	"      --max-queues=N up to so many rings, 1 to 8 (default: one per online CPU)\n"
 	"      --check PATH   only say whether the file or block device can be served\n"
 	"      --read-only    with --check: without write access\n"
 	"  -h, --help         show this text\n"
@@ -50,6 +51,7 @@ struct options {
 	bool debug;
 	bool syslog;
 	bool read_only;
+	unsigned max_queues;
 	const char *check;
 	const char *backend;
 };
@@ -65,19 +67,21 @@ static int parse(int argc, char **argv, struct options *ret_options)
 {
 	enum {
 		OPT_CHECK = 256,
-		OPT_READ_ONLY
+		OPT_READ_ONLY,
+		OPT_MAX_QUEUES
 	};
 	static const struct option longs[] = {
 		{"foreground", no_argument, NULL, 'f'},
 		{"debug", no_argument, NULL, 'd'},
 		{"syslog", no_argument, NULL, 's'},
+		{"max-queues", required_argument, NULL, OPT_MAX_QUEUES},
 		{"check", required_argument, NULL, OPT_CHECK},
 		{"read-only", no_argument, NULL, OPT_READ_ONLY},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
 	};
-	struct options o = {0};
+	struct options o = {.max_queues = worker_default_queues()};
 	int c;
 
 	opterr = 0;
@@ -94,6 +98,10 @@ static int parse(int argc, char **argv, struct options *ret_options)
 			break;
 		case OPT_CHECK:
 			o.check = optarg;
+			break;
+		case OPT_MAX_QUEUES:
+			if (!worker_parse_queues(optarg, &o.max_queues))
+				return misuse("--max-queues is 1 to 8, not ", optarg);
 			break;
 		case OPT_READ_ONLY:
 			o.read_only = true;
@@ -145,6 +153,7 @@ static enum worker_exit serve(const struct options *o, int *ready_fd)
 	const char *stats_dir = getenv(STATS_DIR_ENV);
 	struct worker_config cfg = {.backend = o->backend,
 		.stats_dir = STATS_DIR,
+		.max_queues = o->max_queues,
 		.ready = tell_parent,
 		.ctx = ready_fd};
 	char name[WORKER_NAME_MAX];

@@ -180,21 +180,16 @@ static void print_storage(struct json_object *storage)
 		is_true(storage, "read_only") ? "read-only" : "read-write");
 }
 
-static const char *pages_text(uint64_t n, char ret_text[UNIT_TEXT])
-{
-	(void)snprintf(ret_text, UNIT_TEXT, "%" PRIu64 " page%s", n, n == 1 ? "" : "s");
-	return ret_text;
-}
-
 static void print_agreement(struct json_object *disk)
 {
-	char ring[UNIT_TEXT];
 	struct json_object *features = get(disk, "features");
 	struct json_object *fault = get(disk, "fault");
+	uint64_t queues = number_of(features, "queues"), pages = number_of(features, "ring_pages");
 
 	if (features)
-		printf("  features   %s, ring of %s%s%s%s\n", text_of(features, "protocol"),
-			pages_text(number_of(features, "ring_pages"), ring),
+		printf("  features   %s, %" PRIu64 " queue%s of %" PRIu64 " ring page%s%s%s%s\n",
+			text_of(features, "protocol"), queues, queues == 1 ? "" : "s", pages,
+			pages == 1 ? "" : "s",
 			is_true(features, "persistent") ? ", persistent grants" : "",
 			is_true(features, "flush") ? ", flush" : "",
 			is_true(features, "barrier") ? ", barrier" : "");

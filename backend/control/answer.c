@@ -64,6 +64,7 @@ static struct json_object *features_json(
 
 	ok = ok && json_set(o, "persistent",
 			   json_object_new_boolean(keys->persistent && features->persistent));
+	ok = ok && json_set(o, "queues", json_object_new_uint64(keys->nr_queues));
 	ok = ok && json_set(o, "ring_pages", json_object_new_uint64(keys->nr_ring_pages));
 	ok = ok && json_set(o, "flush", json_object_new_boolean(features->flush));
 	ok = ok && json_set(o, "barrier", json_object_new_boolean(features->barrier));
@@ -95,15 +96,16 @@ static struct json_object *queue_json(unsigned index, const struct queue *queue)
 static struct json_object *queues_json(const struct connection *conn)
 {
 	struct json_object *queues = json_object_new_array();
-	struct json_object *queue;
+	bool ok = queues != NULL;
 
-	if (conn->queue == NULL || queues == NULL)
-		return queues;
-	queue = queue_json(0, conn->queue);
-	if (queue && json_object_array_add(queues, queue) == 0)
-		return queues;
-	json_object_put(queue);
-	return whole(queues, false);
+	for (unsigned i = 0; i < conn->nr_queues && ok; i++) {
+		struct json_object *queue = queue_json(i, conn->queue[i]);
+
+		ok = queue && json_object_array_add(queues, queue) == 0;
+		if (!ok)
+			json_object_put(queue);
+	}
+	return whole(queues, ok);
 }
 
 static const char *frontend_state(const struct vbd *vbd)
@@ -142,7 +144,7 @@ static bool add_connection(struct json_object *o, struct vbd *vbd)
 	bool ok = conn->has_disk ? json_set(o, "storage", storage_json(&conn->disk))
 				 : json_set_null(o, "storage");
 
-	if (conn->queue)
+	if (conn->nr_queues > 0)
 		ok = ok && json_set(o, "features", features_json(&vbd->keys, &conn->features));
 	else
 		ok = ok && json_set_null(o, "features");
@@ -197,7 +199,7 @@ static struct json_object *resize(struct vbd *vbd, uint64_t now_ms, char *const 
 	bool ok;
 
 	(void)words;
-	if (conn->queue == NULL)
+	if (conn->nr_queues == 0)
 		return json_error(
 			"the image is not open: its size is read when the guest's driver connects");
 	before = conn->features.nr_sectors;

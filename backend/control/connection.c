@@ -80,14 +80,15 @@ static int open_storage(
 	return 0;
 }
 
-static int make_queue(struct connection *conn, uint32_t domid, const struct handshake *keys,
-	struct problem *problem)
+static int make_queue(struct connection *conn, unsigned index, uint32_t domid,
+	const struct handshake *keys, struct problem *problem)
 {
+	const struct handshake_queue *ring = &keys->queue[index];
 	struct queue_config cfg = {
-		.index = 0,
+		.index = index,
 		.domid = domid,
 		.nr_ring_refs = keys->nr_ring_pages,
-		.event_channel = keys->queue[0].event_channel,
+		.event_channel = ring->event_channel,
 		.abi = keys->abi,
 		.persistent = keys->persistent && conn->features.persistent,
 		.flush = conn->features.flush,
@@ -96,8 +97,37 @@ static int make_queue(struct connection *conn, uint32_t domid, const struct hand
 		.record = conn->record,
 	};
 
-	memcpy(cfg.ring_ref, keys->queue[0].ring_ref, sizeof(cfg.ring_ref));
-	return queue_create(&cfg, &conn->disk, &conn->queue, problem);
+	memcpy(cfg.ring_ref, ring->ring_ref, sizeof(cfg.ring_ref));
+	return queue_create(&cfg, &conn->disk, &conn->queue[index], problem);
+}
+
+/* Those from @first on, which have not been started: who waits for them at a barrier waits no more. */
+static void drop_queues(struct connection *conn, unsigned first)
+{
+	while (conn->nr_queues > first)
+		queue_destroy(conn->queue[--conn->nr_queues], NULL);
+}
+
+/* All or none. All of them take part in the disk's ordering before the first one runs. */
+static int make_queues(struct connection *conn, uint32_t domid, const struct handshake *keys,
+	struct problem *problem)
+{
+	struct problem cause;
+	int r;
+
+	for (unsigned i = 0; i < keys->nr_queues; i++) {
+		r = make_queue(conn, i, domid, keys, &cause);
+		if (r == 0) {
+			conn->nr_queues++;
+			continue;
+		}
+		drop_queues(conn, 0);
+		if (keys->nr_queues > 1)
+			return problem_set(problem, r, "queue %u: %s", i, cause.text);
+		*problem = cause;
+		return r;
+	}
+	return 0;
 }
 
 int connection_open(struct connection *conn, struct store *store, const char *backend,
@@ -107,7 +137,7 @@ int connection_open(struct connection *conn, struct store *store, const char *ba
 
 	if (r)
 		return r;
-	r = make_queue(conn, domid, keys, ret_problem);
+	r = make_queues(conn, domid, keys, ret_problem);
 	if (r) {
 		/* Nothing was written through it: there is nothing to flush. */
 		size_watch_clear(&conn->size_watch);
@@ -119,10 +149,14 @@ int connection_open(struct connection *conn, struct store *store, const char *ba
 
 int connection_start(struct connection *conn, struct problem *ret_problem)
 {
-	int r = queue_start(conn->queue);
+	for (unsigned i = 0; i < conn->nr_queues; i++) {
+		int r = queue_start(conn->queue[i]);
 
-	if (r)
-		return problem_set(ret_problem, r, "no thread for the queue: %s", strerror(-r));
+		if (r == 0)
+			continue;
+		drop_queues(conn, i);
+		return problem_set(ret_problem, r, "no thread for queue %u: %s", i, strerror(-r));
+	}
 	return 0;
 }
 
@@ -174,7 +208,20 @@ int connection_look_at_size(struct connection *conn, uint64_t now_ms, struct pro
 	return r;
 }
 
-/* ---- what the queue tells ---- */
+/* ---- what the queues tell ---- */
+
+/* What the present queues counted, together. */
+static struct queue_stats count(const struct connection *conn)
+{
+	struct queue_stats sum = {0};
+
+	for (unsigned i = 0; i < conn->nr_queues; i++) {
+		struct queue_stats stats = queue_stats(conn->queue[i]);
+
+		counters_add(&sum, &stats);
+	}
+	return sum;
+}
 
 /* The latch of the running disk is ours as well. On a disk that takes no flush, a write has sprung it. */
 static int adopt_fault(struct connection *conn)
@@ -196,26 +243,25 @@ const char *connection_fault_cause(const struct connection *conn)
 enum connection_news connection_heed(struct connection *conn, uint64_t now_ms)
 {
 	struct queue_stats stats;
-	bool had_fault = conn->fault != 0;
+	bool had_fault = conn->fault != 0, has_report = false;
 
-	if (conn->queue == NULL || !queue_take_report(conn->queue))
+	for (unsigned i = 0; i < conn->nr_queues; i++)
+		has_report |= queue_take_report(conn->queue[i]);
+	if (!has_report)
 		return CONNECTION_FINE;
-	stats = queue_stats(conn->queue);
+	stats = count(conn);
 	report_trouble(&conn->report, &stats, now_ms);
-	if (queue_status(conn->queue) == QUEUE_BROKEN)
-		return CONNECTION_BROKEN;
+	for (unsigned i = 0; i < conn->nr_queues; i++)
+		if (queue_status(conn->queue[i]) == QUEUE_BROKEN)
+			return CONNECTION_BROKEN;
 	return adopt_fault(conn) && !had_fault ? CONNECTION_FAULTY : CONNECTION_FINE;
 }
 
 struct queue_stats connection_totals(const struct connection *conn)
 {
-	struct queue_stats sum = conn->past;
+	struct queue_stats sum = conn->past, now = count(conn);
 
-	if (conn->queue) {
-		struct queue_stats stats = queue_stats(conn->queue);
-
-		counters_add(&sum, &stats);
-	}
+	counters_add(&sum, &now);
 	return sum;
 }
 
@@ -223,22 +269,29 @@ void connection_log_totals(const struct connection *conn)
 {
 	struct queue_stats stats;
 
-	if (conn->queue == NULL)
+	if (conn->nr_queues == 0)
 		return;
-	stats = queue_stats(conn->queue);
+	stats = count(conn);
 	report_totals(&stats);
 }
 
 /* ---- closing, in the order it happens ---- */
 
-static void close_queue(struct connection *conn, uint64_t now_ms)
+/* All are told before the first is waited for: they may wait for each other. */
+static void close_queues(struct connection *conn, uint64_t now_ms)
 {
-	struct queue_stats stats;
+	struct queue_stats stats = {0};
 
-	if (conn->queue == NULL)
+	if (conn->nr_queues == 0)
 		return;
-	queue_destroy(conn->queue, &stats);
-	conn->queue = NULL;
+	for (unsigned i = 0; i < conn->nr_queues; i++)
+		queue_begin_stop(conn->queue[i]);
+	while (conn->nr_queues > 0) {
+		struct queue_stats last;
+
+		queue_destroy(conn->queue[--conn->nr_queues], &last);
+		counters_add(&stats, &last);
+	}
 	counters_add(&conn->past, &stats);
 	report_trouble(&conn->report, &stats, now_ms);
 	conn->report.told = (struct queue_stats){0};
@@ -271,7 +324,7 @@ static int close_disk(struct connection *conn, uint64_t now_ms)
 
 int connection_close(struct connection *conn, uint64_t now_ms)
 {
-	close_queue(conn, now_ms);
+	close_queues(conn, now_ms);
 	return conn->has_disk ? close_disk(conn, now_ms) : 0;
 }
 

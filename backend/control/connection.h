@@ -1,5 +1,5 @@
 /*
- * One connection of a frontend: the storage opened, the ring served, and both let go again.
+ * One connection of a frontend: the storage opened, the rings served, and both let go again.
  *
  * Control thread only. A disk has at most one at a time; every reconnect is a new one. What outlives
  * a connection is the fault latch (D5). Logs what it did when it ends.
@@ -22,7 +22,8 @@ struct store;
 struct connection {
 	struct disk disk;
 	bool has_disk;
-	struct queue *queue;              /* NULL while there is none */
+	struct queue *queue[LIMIT_QUEUES];
+	unsigned nr_queues;               /* 0 while there are none */
 	struct disk_features features;    /* as published; of a new size the disk knows first */
 	struct storage_identity identity; /* of the first connection: no other is taken later */
 	bool has_identity;
@@ -32,7 +33,7 @@ struct connection {
 	struct size_watch size_watch;
 	uint64_t size_bytes; /* of the storage, at the last look; 0 if it could not be read */
 
-	int report_fd;           /* eventfd the queue writes */
+	int report_fd;           /* eventfd the queues write */
 	struct record *record;   /* borrowed: what xentop reads, or NULL */
 	struct queue_stats past; /* of all connections that have ended */
 	struct report report;
@@ -49,7 +50,7 @@ int connection_init(struct connection *conn) __attribute__((nonnull, warn_unused
 void connection_fini(struct connection *conn) __attribute__((nonnull));
 
 /*
- * Open the storage that @backend names and attach to the ring of @domid by @keys. Nothing is served
+ * Open the storage that @backend names and attach to the rings of @domid by @keys. Nothing is served
  * yet. On failure -errno with a sentence, and nothing is open.
  */
 int connection_open(struct connection *conn, struct store *store, const char *backend,
@@ -67,7 +68,7 @@ int connection_start(struct connection *conn, struct problem *ret_problem)
  */
 int connection_close(struct connection *conn, uint64_t now_ms) __attribute__((nonnull));
 
-/* What a look at a queue's report can find. */
+/* What a look at the queues' reports can find. */
 enum connection_news {
 	CONNECTION_FINE,
 	CONNECTION_FAULTY, /* the disk has just been latched */

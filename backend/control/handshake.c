@@ -42,12 +42,17 @@ static int read_u32(struct node_dir *dir, const char *name, uint32_t min, uint32
 	return wrong(dir, name, rule, problem);
 }
 
+struct ring_nodes {
+	unsigned nr_pages;
+	bool numbered;
+};
+
 /*
  * How many pages a ring has, and whether their nodes are numbered. Only the presence of ring-page-order
  * says so, order 0 included (R20): an earlier driver may have left a ring-ref0 or a ring-ref.
  */
 static int read_ring_size(
-	struct node_dir *dir, struct handshake *keys, bool *ret_numbered, struct problem *problem)
+	struct node_dir *dir, struct ring_nodes *ret_ring, struct problem *problem)
 {
 	uint32_t order = 0;
 	enum node_result result = node_u32(dir, "ring-page-order", 0, LIMIT_RING_ORDER, &order);
@@ -57,50 +62,64 @@ static int read_ring_size(
 		return wrong(dir, "ring-page-order",
 			"an order is 0 to 4, as max-ring-page-order says; without the node a ring has one page",
 			problem);
-	keys->nr_ring_pages = 1u << order;
-	*ret_numbered = result == NODE_VALUE;
+	ret_ring->nr_pages = 1u << order;
+	ret_ring->numbered = result == NODE_VALUE;
 	return 0;
 }
 
-static int read_ring(struct node_dir *dir, unsigned nr_pages, bool numbered,
+/* The keys of one queue, behind @prefix: "" or "queue-N/". */
+static int read_queue(struct node_dir *dir, const char *prefix, struct ring_nodes ring,
 	struct handshake_queue *queue, struct problem *problem)
 {
-	static const char rule[] = "a grant reference is a decimal number of 32 bits";
+	char name[40]; /* "queue-7/event-channel" fits */
 	int r = 0;
 
-	if (!numbered)
-		return read_u32(dir, "ring-ref", 0, UINT32_MAX, rule, &queue->ring_ref[0], problem);
-	for (unsigned i = 0; i < nr_pages && r == 0; i++) {
-		char name[24];
-
-		(void)snprintf(name, sizeof(name), "ring-ref%u", i);
+	for (unsigned i = 0; i < ring.nr_pages && r == 0; i++) {
+		if (ring.numbered)
+			(void)snprintf(name, sizeof(name), "%sring-ref%u", prefix, i);
+		else
+			(void)snprintf(name, sizeof(name), "%sring-ref", prefix);
 		r = read_u32(dir, name, 0, UINT32_MAX,
-			"with ring-page-order each page of the ring has a node, ring-ref0 and so on; a grant reference is a decimal number of 32 bits",
+			ring.numbered
+				? "with ring-page-order each page of the ring has a node, ring-ref0 and so on; a grant reference is a decimal number of 32 bits"
+				: "a grant reference is a decimal number of 32 bits",
 			&queue->ring_ref[i], problem);
 	}
-	return r;
+	if (r)
+		return r;
+	(void)snprintf(name, sizeof(name), "%sevent-channel", prefix);
+	return read_u32(dir, name, 1, PORT_MAX, "a port is a number from 1 to 131071",
+		&queue->event_channel, problem);
 }
 
-static int read_queue(struct node_dir *dir, unsigned nr_pages, bool numbered,
-	struct handshake_queue *queue, struct problem *problem)
+static int read_nr_queues(
+	struct node_dir *dir, unsigned max_queues, struct handshake *keys, struct problem *problem)
 {
-	int r = read_ring(dir, nr_pages, numbered, queue, problem);
+	uint32_t n = 1;
+	enum node_result result = node_u32(dir, "multi-queue-num-queues", 1, max_queues, &n);
+	char rule[96];
 
-	return r ? r
-		 : read_u32(dir, "event-channel", 1, PORT_MAX,
-			   "a port is a number from 1 to 131071", &queue->event_channel, problem);
-}
-
-static int read_nr_queues(struct node_dir *dir, struct handshake *keys, struct problem *problem)
-{
-	uint32_t n;
-	enum node_result result = node_u32(dir, "multi-queue-num-queues", 1, 1, &n);
-
-	keys->nr_queues = 1;
+	keys->nr_queues = n;
 	if (result == NODE_VALUE || result == NODE_ABSENT)
 		return 0;
-	return wrong(dir, "multi-queue-num-queues",
-		"only 1 queue is served: multi-queue-max-queues was not offered", problem);
+	(void)snprintf(rule, sizeof(rule), "1 to %u queues are served; without the node it is one",
+		max_queues);
+	return wrong(dir, "multi-queue-num-queues", rule, problem);
+}
+
+/* One queue's keys lie in the frontend's own directory, those of several in one for each. */
+static int read_queues(struct node_dir *dir, struct ring_nodes ring, struct handshake *keys,
+	struct problem *problem)
+{
+	char prefix[24] = "";
+	int r = 0;
+
+	for (unsigned i = 0; i < keys->nr_queues && r == 0; i++) {
+		if (keys->nr_queues > 1)
+			(void)snprintf(prefix, sizeof(prefix), "queue-%u/", i);
+		r = read_queue(dir, prefix, ring, &keys->queue[i], problem);
+	}
+	return r;
 }
 
 static const char *const protocols[] = {
@@ -137,18 +156,19 @@ static int read_persistent(struct node_dir *dir, struct handshake *keys, struct 
 	return 0;
 }
 
-int handshake_read(struct store *store, const char *frontend, struct handshake *ret_keys,
-	struct problem *ret_problem)
+int handshake_read(struct store *store, const char *frontend, unsigned max_queues,
+	struct handshake *ret_keys, struct problem *ret_problem)
 {
 	struct node_dir dir = {.store = store, .txn = STORE_NO_TXN, .path = frontend};
 	struct handshake keys = {0};
-	bool numbered = false;
-	int r = read_nr_queues(&dir, &keys, ret_problem);
+	struct ring_nodes ring = {0};
+	int r = read_nr_queues(&dir, max_queues, &keys, ret_problem);
 
 	if (r == 0)
-		r = read_ring_size(&dir, &keys, &numbered, ret_problem);
+		r = read_ring_size(&dir, &ring, ret_problem);
+	keys.nr_ring_pages = ring.nr_pages;
 	if (r == 0)
-		r = read_queue(&dir, keys.nr_ring_pages, numbered, &keys.queue[0], ret_problem);
+		r = read_queues(&dir, ring, &keys, ret_problem);
 	if (r == 0)
 		r = read_abi(&dir, &keys, ret_problem);
 	if (r == 0)

@@ -26,15 +26,16 @@ struct handshake {
 	uint32_t abi; /* enum wire_abi */
 	uint32_t persistent;
 	uint32_t nr_queues;
-	struct handshake_queue queue[LIMIT_QUEUES]; /* then 0 */
+	struct handshake_queue queue[LIMIT_QUEUES]; /* nr_queues, then 0 */
 };
 
 /*
- * Read the keys below @frontend. Returns 0; -EPROTO with a sentence when they are malformed, out of
+ * Read the keys below @frontend, of @max_queues queues at most. Returns 0; -EPROTO with a sentence when they are malformed, out of
  * range, missing, or ask for what was not offered; -errno when the store could not be read.
  */
-int handshake_read(struct store *store, const char *frontend, struct handshake *ret_keys,
-	struct problem *ret_problem) __attribute__((nonnull, warn_unused_result));
+int handshake_read(struct store *store, const char *frontend, unsigned max_queues,
+	struct handshake *ret_keys, struct problem *ret_problem)
+	__attribute__((nonnull, warn_unused_result));
 
 /* The name of the layout, as the `protocol` node has it. */
 const char *handshake_protocol(const struct handshake *keys) __attribute__((nonnull));

@@ -43,6 +43,7 @@ static bool turn_off(struct disk_options *options, const char *feature)
 		{"persistent", &options->persistent},
 		{"flush-cache", &options->flush},
 		{"barrier", &options->barrier},
+		{"multi-queue", &options->multi_queue},
 	};
 
 	for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -71,7 +72,7 @@ static int read_features_off(
 	}
 	if (result != NODE_VALUE || r)
 		r = wrong(dir, "features-off", result,
-			"it names persistent, flush-cache or barrier, several with + between them",
+			"it names persistent, flush-cache, barrier or multi-queue, several with + between them",
 			problem);
 	free(list);
 	return r;
@@ -81,7 +82,8 @@ int options_read(struct store *store, const char *backend, struct disk_options *
 	struct problem *ret_problem)
 {
 	struct node_dir dir = {.store = store, .txn = STORE_NO_TXN, .path = backend};
-	struct disk_options options = {.persistent = true, .flush = true, .barrier = true};
+	struct disk_options options = {
+		.persistent = true, .flush = true, .barrier = true, .multi_queue = true};
 	int r = read_cache_mode(&dir, ret_problem);
 
 	if (r == 0)

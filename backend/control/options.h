@@ -18,6 +18,7 @@ struct disk_options {
 	bool persistent;
 	bool flush;
 	bool barrier;
+	bool multi_queue;
 };
 
 /*

@@ -15,6 +15,7 @@
 
 struct change {
 	const char *backend;
+	unsigned max_queues;
 	enum xenbus_state seen;
 	enum xenbus_state next;
 	const struct disk_features *features; /* for Connected, else NULL */
@@ -32,9 +33,14 @@ static int write_server(const struct node_dir *dir)
  * What a frontend chooses its rings by. Written anew with Connected, too: the kernel's backend may have
  * come in between, and put its own number there.
  */
-static int write_ring_features(const struct node_dir *dir)
+static int write_ring_features(const struct node_dir *dir, unsigned max_queues)
 {
-	return node_printf(dir, "max-ring-page-order", "%d", LIMIT_RING_ORDER);
+	int r = node_printf(dir, "max-ring-page-order", "%d", LIMIT_RING_ORDER);
+
+	if (r)
+		return r;
+	return max_queues > 1 ? node_printf(dir, "multi-queue-max-queues", "%u", max_queues)
+			      : node_remove(dir, "multi-queue-max-queues");
 }
 
 /* Every unit is 512 bytes, whatever the medium has (D1). */
@@ -63,9 +69,8 @@ static int write_disk_features(const struct node_dir *dir, const struct disk_fea
  */
 static int remove_foreign_features(const struct node_dir *dir)
 {
-	static const char *const names[] = {"feature-max-indirect-segments",
-		"multi-queue-max-queues", "feature-discard", "discard-granularity",
-		"discard-alignment", "discard-secure"};
+	static const char *const names[] = {"feature-max-indirect-segments", "feature-discard",
+		"discard-granularity", "discard-alignment", "discard-secure"};
 	struct vbd_path id;
 	int r = 0;
 
@@ -93,7 +98,7 @@ static int write_change(struct store *store, uint32_t txn, void *ctx)
 	if (r == 0 && offers)
 		r = remove_foreign_features(&dir);
 	if (r == 0 && offers)
-		r = write_ring_features(&dir);
+		r = write_ring_features(&dir, change->max_queues);
 	if (r == 0 && change->next == XENBUS_INITWAIT)
 		r = write_server(&dir);
 	if (r == 0 && change->features)
@@ -101,24 +106,48 @@ static int write_change(struct store *store, uint32_t txn, void *ctx)
 	return r ? r : write_error(&dir, change);
 }
 
-int publish_state(struct store *store, const char *backend, enum xenbus_state seen,
-	enum xenbus_state next, const char *error)
+int publish_state(const struct publisher *pub, enum xenbus_state seen, enum xenbus_state next,
+	const char *error)
 {
-	struct change change = {.backend = backend, .seen = seen, .next = next, .error = error};
+	struct change change = {.backend = pub->backend,
+		.max_queues = pub->max_queues,
+		.seen = seen,
+		.next = next,
+		.error = error};
 
-	return txn_run(store, write_change, &change, TXN_TRIES);
+	return txn_run(pub->store, write_change, &change, TXN_TRIES);
 }
 
-int publish_connected(struct store *store, const char *backend, enum xenbus_state seen,
+static int write_queues(struct store *store, uint32_t txn, void *ctx)
+{
+	const struct publisher *pub = ctx;
+	struct node_dir dir = {.store = store, .txn = txn, .path = pub->backend};
+	enum xenbus_state state;
+	int r = state_read(&dir, &state);
+
+	if (r == 0 && state != XENBUS_INITWAIT)
+		r = -ESTALE;
+	return r ? r : write_ring_features(&dir, pub->max_queues);
+}
+
+int publish_queues(const struct publisher *pub)
+{
+	struct publisher copy = *pub;
+
+	return txn_run(pub->store, write_queues, &copy, TXN_TRIES);
+}
+
+int publish_connected(const struct publisher *pub, enum xenbus_state seen,
 	const struct disk_features *features, bool keep_error)
 {
-	struct change change = {.backend = backend,
+	struct change change = {.backend = pub->backend,
+		.max_queues = pub->max_queues,
 		.seen = seen,
 		.next = XENBUS_CONNECTED,
 		.features = features,
 		.drop_error = !keep_error};
 
-	return txn_run(store, write_change, &change, TXN_TRIES);
+	return txn_run(pub->store, write_change, &change, TXN_TRIES);
 }
 
 struct resize {
@@ -153,12 +182,12 @@ static int write_sectors(struct store *store, uint32_t txn, void *ctx)
 	return r ? r : node_printf(&dir, "sectors", "%" PRIu64, resize->nr_sectors);
 }
 
-int publish_sectors(
-	struct store *store, const char *backend, const char *frontend, uint64_t nr_sectors)
+int publish_sectors(const struct publisher *pub, const char *frontend, uint64_t nr_sectors)
 {
-	struct resize resize = {.backend = backend, .frontend = frontend, .nr_sectors = nr_sectors};
+	struct resize resize = {
+		.backend = pub->backend, .frontend = frontend, .nr_sectors = nr_sectors};
 
-	return txn_run(store, write_sectors, &resize, TXN_TRIES);
+	return txn_run(pub->store, write_sectors, &resize, TXN_TRIES);
 }
 
 /* Only into the directory that is ours: a successor's has another state. */
@@ -179,10 +208,9 @@ static int write_error_alone(struct store *store, uint32_t txn, void *ctx)
 	return r ? r : write_error(&dir, change);
 }
 
-int publish_error(
-	struct store *store, const char *backend, enum xenbus_state seen, const char *error)
+int publish_error(const struct publisher *pub, enum xenbus_state seen, const char *error)
 {
-	struct change change = {.backend = backend, .seen = seen, .error = error};
+	struct change change = {.backend = pub->backend, .seen = seen, .error = error};
 
-	return txn_run(store, write_error_alone, &change, TXN_TRIES);
+	return txn_run(pub->store, write_error_alone, &change, TXN_TRIES);
 }

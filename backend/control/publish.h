@@ -25,17 +25,26 @@ struct disk_features {
 	bool barrier;
 };
 
+/* Where we write, and what a frontend may choose its rings by, as it stands there. */
+struct publisher {
+	struct store *store;
+	const char *backend;
+	unsigned max_queues; /* 1: no word of it */
+};
+
 /*
  * Our next state. With InitWait comes what a frontend must know to choose a ring: which storage it will be, and
  * what is not to be offered (D4), the hotplug script has yet to say. @error, if
  * not NULL, is why, in a sentence for hotplug-error, where libxl and people look.
  */
-int publish_state(struct store *store, const char *backend, enum xenbus_state seen,
-	enum xenbus_state next, const char *error)
-	__attribute__((nonnull(1, 2), warn_unused_result));
+int publish_state(const struct publisher *pub, enum xenbus_state seen, enum xenbus_state next,
+	const char *error) __attribute__((nonnull(1), warn_unused_result));
+
+/* In InitWait: pub.max_queues is another than what was published with it. */
+int publish_queues(const struct publisher *pub) __attribute__((nonnull, warn_unused_result));
 
 /* Connected, with the disk's features; an earlier hotplug-error goes unless it still holds. */
-int publish_connected(struct store *store, const char *backend, enum xenbus_state seen,
+int publish_connected(const struct publisher *pub, enum xenbus_state seen,
 	const struct disk_features *features, bool keep_error)
 	__attribute__((nonnull, warn_unused_result));
 
@@ -44,14 +53,14 @@ int publish_connected(struct store *store, const char *backend, enum xenbus_stat
  * there (3 or 4): one that has left, and sees 4 again, would connect. -ESTALE when it is not, or our state is
  * another.
  */
-int publish_sectors(struct store *store, const char *backend, const char *frontend,
-	uint64_t nr_sectors) __attribute__((nonnull, warn_unused_result));
+int publish_sectors(const struct publisher *pub, const char *frontend, uint64_t nr_sectors)
+	__attribute__((nonnull, warn_unused_result));
 
 /*
  * An fdatasync failed, and @error says what follows: hotplug-error, and data-lost, by which
  * hotplug scripts know. Our state stays @seen.
  */
-int publish_error(struct store *store, const char *backend, enum xenbus_state seen,
-	const char *error) __attribute__((nonnull, warn_unused_result));
+int publish_error(const struct publisher *pub, enum xenbus_state seen, const char *error)
+	__attribute__((nonnull, warn_unused_result));
 
 #endif

@@ -50,7 +50,7 @@ static void check_agreement(struct vbd *vbd, const struct xenbus_input *in)
 
 	if (!in->online || (in->frontend != XENBUS_INITIALISED && in->frontend != XENBUS_CONNECTED))
 		return;
-	if (handshake_read(vbd->store, vbd->frontend, &keys, &problem) != -EPROTO)
+	if (handshake_read(vbd->store, vbd->frontend, vbd->max_queues, &keys, &problem) != -EPROTO)
 		return;
 	log_err("the kernel's xen-blkback was faster, and the running guest has agreed with it on what is not served here: detach the disk, and attach it when the module is unloaded and kept so (modprobe -r xen-blkback; blkback-modprobe.conf in /etc/modprobe.d), or before the guest is started (%s)",
 		problem.text);
@@ -108,7 +108,7 @@ static int restore(struct vbd *vbd, const struct xenbus_input *in)
 
 	if (in->online && in->node != XENBUS_ABSENT && in->node != XENBUS_INITIALISING &&
 		(in->node == XENBUS_INITWAIT || vbd->self != XENBUS_CONNECTED))
-		r = publish_state(vbd->store, vbd->backend, in->node, vbd->self, NULL);
+		r = publish_state(&vbd->pub, in->node, vbd->self, NULL);
 	vbd->rival.has_spoiled = r != 0;
 	return r;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "backend/control/backing.h"
+#include "backend/control/options.h"
 #include "backend/control/publish.h"
 #include "backend/util/limits.h"
 #include "backend/util/log.h"
@@ -42,11 +43,16 @@ static int find_frontend(struct vbd *vbd, struct problem *ret_problem)
 	return 0;
 }
 
-int vbd_init(struct vbd *vbd, struct store *store, const char *backend, struct problem *ret_problem)
+int vbd_init(struct vbd *vbd, struct store *store, const char *backend, unsigned max_queues,
+	struct problem *ret_problem)
 {
 	int r;
 
-	*vbd = (struct vbd){.store = store, .backend = backend, .self = XENBUS_INITIALISING};
+	*vbd = (struct vbd){.store = store,
+		.backend = backend,
+		.pub = {.store = store, .backend = backend, .max_queues = max_queues},
+		.max_queues = max_queues,
+		.self = XENBUS_INITIALISING};
 	r = connection_init(&vbd->conn);
 	if (r)
 		return problem_set(ret_problem, r, "no eventfd: %s", strerror(-r));
@@ -78,11 +84,11 @@ static void log_connected(struct vbd *vbd)
 	if (!log_limit_pass(&vbd->limit_connected, vbd->now_ms, LIMIT_LOG_LIFE))
 		return;
 	log_info(
-		"connected: sectors=%llu access=%s protocol=%s persistent=%u flush=%u barrier=%u ring-pages=%u",
+		"connected: sectors=%llu access=%s protocol=%s persistent=%u flush=%u barrier=%u queues=%u ring-pages=%u",
 		(unsigned long long)features->nr_sectors,
 		vbd->conn.disk.storage.read_only ? "read-only" : "read-write",
 		handshake_protocol(&vbd->keys), vbd->keys.persistent && features->persistent,
-		features->flush, features->barrier, vbd->keys.nr_ring_pages);
+		features->flush, features->barrier, vbd->keys.nr_queues, vbd->keys.nr_ring_pages);
 	if (vbd->conn.fault)
 		log_err("on an earlier connection %s (%s): all writes and flushes fail until the disk is detached and attached again",
 			connection_fault_cause(&vbd->conn), strerror(-vbd->conn.fault));
@@ -106,8 +112,7 @@ static int attach(
 	*ret_outcome = OUTCOME_REFUSE;
 	if (r)
 		return 0;
-	r = publish_connected(
-		vbd->store, vbd->backend, seen, &vbd->conn.features, vbd->conn.fault != 0);
+	r = publish_connected(&vbd->pub, seen, &vbd->conn.features, vbd->conn.fault != 0);
 	if (r)
 		return r;
 	vbd->self = XENBUS_CONNECTED;
@@ -129,7 +134,7 @@ static int try_connect(
 	*ret_outcome = OUTCOME_WAIT;
 	if (r || hotplug != HOTPLUG_CONNECTED)
 		return r;
-	r = handshake_read(vbd->store, vbd->frontend, &vbd->keys, problem);
+	r = handshake_read(vbd->store, vbd->frontend, vbd->max_queues, &vbd->keys, problem);
 	vbd->has_keys = r == 0;
 	if (r == 0)
 		return attach(vbd, seen, ret_outcome, problem);
@@ -149,7 +154,7 @@ static int tell_lost(struct vbd *vbd, enum xenbus_state seen)
 		return 0;
 	(void)problem_set(&problem, 0, "%s: data the guest wrote may be lost",
 		connection_fault_cause(&vbd->conn));
-	r = publish_error(vbd->store, vbd->backend, seen, problem.text);
+	r = publish_error(&vbd->pub, seen, problem.text);
 	vbd->told_lost = r == 0;
 	return r;
 }
@@ -160,8 +165,7 @@ static int go(struct vbd *vbd, enum xenbus_state seen, enum xenbus_state next, c
 
 	/* That sentence is not talked over. */
 	if (r == 0)
-		r = publish_state(
-			vbd->store, vbd->backend, seen, next, vbd->told_lost ? NULL : error);
+		r = publish_state(&vbd->pub, seen, next, vbd->told_lost ? NULL : error);
 	if (r == 0) {
 		log_debug("%s", xenbus_state_name(next));
 		vbd->self = next;
@@ -196,6 +200,43 @@ static int do_connect(struct vbd *vbd, enum xenbus_state seen, bool *ret_waiting
 	return refuse(vbd, vbd->self == XENBUS_CONNECTED ? XENBUS_CONNECTED : seen, &problem);
 }
 
+/*
+ * How many queues are offered (D4), as far as it is known: the hotplug script says it after InitWait, and
+ * nodes that are wrong are dealt with when a frontend connects.
+ */
+static unsigned queues_to_offer(const struct vbd *vbd)
+{
+	enum hotplug_state hotplug = HOTPLUG_WAITING;
+	struct disk_options options;
+	struct problem ignored;
+
+	if (backing_hotplug(vbd->store, vbd->backend, &hotplug) || hotplug != HOTPLUG_CONNECTED ||
+		options_read(vbd->store, vbd->backend, &options, &ignored))
+		return vbd->pub.max_queues;
+	return options.multi_queue ? vbd->max_queues : 1;
+}
+
+/*
+ * InitWait was published before the script had spoken: take back what is not to be offered. A new guest is
+ * started after that. One that runs already may have been faster, and is served as many queues as it was told.
+ */
+static int correct_offer(struct vbd *vbd, const struct xenbus_input *in)
+{
+	unsigned max_queues, before = vbd->pub.max_queues;
+	int r;
+
+	if (vbd->self != XENBUS_INITWAIT || in->node != XENBUS_INITWAIT)
+		return 0;
+	max_queues = queues_to_offer(vbd);
+	if (max_queues == before)
+		return 0;
+	vbd->pub.max_queues = max_queues;
+	r = publish_queues(&vbd->pub);
+	if (r)
+		vbd->pub.max_queues = before;
+	return r;
+}
+
 /* End the connection, then change our state. Whether its data is on the storage go() tells. */
 static int disconnect_and_go(struct vbd *vbd, enum xenbus_state seen, enum xenbus_state next)
 {
@@ -205,8 +246,10 @@ static int disconnect_and_go(struct vbd *vbd, enum xenbus_state seen, enum xenbu
 
 static int do_open(struct vbd *vbd, enum xenbus_state seen)
 {
-	int r = disconnect_and_go(vbd, seen, XENBUS_INITWAIT);
+	int r;
 
+	vbd->pub.max_queues = queues_to_offer(vbd);
+	r = disconnect_and_go(vbd, seen, XENBUS_INITWAIT);
 	if (r == 0)
 		vbd->frontend_ran = false;
 	return r;
@@ -251,7 +294,7 @@ static bool is_rekeyed(struct vbd *vbd, const struct xenbus_input *in)
 		return false;
 	if (in->frontend != XENBUS_INITIALISED && in->frontend != XENBUS_CONNECTED)
 		return false;
-	if (handshake_read(vbd->store, vbd->frontend, &keys, &ignored))
+	if (handshake_read(vbd->store, vbd->frontend, vbd->max_queues, &keys, &ignored))
 		return false;
 	if (in->frontend == XENBUS_INITIALISED && vbd->frontend_ran)
 		return true;
@@ -295,7 +338,8 @@ static void inherit(struct vbd *vbd, struct xenbus_input *in)
 		return;
 	if (in->frontend != XENBUS_INITIALISED && in->frontend != XENBUS_CONNECTED)
 		return;
-	vbd->has_keys = handshake_read(vbd->store, vbd->frontend, &vbd->keys, &ignored) == 0;
+	vbd->has_keys = handshake_read(vbd->store, vbd->frontend, vbd->max_queues, &vbd->keys,
+				&ignored) == 0;
 	vbd->self = in->self = XENBUS_CONNECTED;
 	vbd->is_orphan = true;
 	log_err("the worker before this one died under a connected guest: its requests wait until it connects anew (reboot it, or detach and attach the disk)");
@@ -321,7 +365,7 @@ static enum xenbus_action next_action(const struct vbd *vbd, const struct xenbus
 {
 	enum xenbus_action action = xenbus_next(in);
 
-	if (action != XENBUS_DO_NOTHING || vbd->conn.queue != NULL)
+	if (action != XENBUS_DO_NOTHING || vbd->conn.nr_queues > 0)
 		return action;
 	if (in->self == XENBUS_CONNECTED && !vbd->is_orphan)
 		return XENBUS_DO_CLOSING;
@@ -339,6 +383,9 @@ static bool step(struct vbd *vbd, struct xenbus_input *in, bool may_connect, int
 	inherit(vbd, in);
 	if (in->self == XENBUS_CONNECTED && in->frontend == XENBUS_CONNECTED)
 		vbd->frontend_ran = true;
+	*ret_error = correct_offer(vbd, in);
+	if (*ret_error)
+		return true;
 	action = next_action(vbd, in);
 	if (action == XENBUS_DO_NOTHING || (action == XENBUS_DO_CONNECT && !may_connect))
 		return false;
@@ -414,7 +461,7 @@ static int tell_size(struct vbd *vbd)
 
 	if (vbd->self != XENBUS_CONNECTED || conn->features.nr_sectors == nr_sectors)
 		return 0;
-	r = publish_sectors(vbd->store, vbd->backend, vbd->frontend, nr_sectors);
+	r = publish_sectors(&vbd->pub, vbd->frontend, nr_sectors);
 	if (r == 0)
 		conn->features.nr_sectors = nr_sectors;
 	return r;
@@ -426,7 +473,7 @@ enum vbd_end vbd_look_at_size(struct vbd *vbd, uint64_t now_ms, struct problem *
 
 	vbd->now_ms = now_ms;
 	ret_problem->text[0] = '\0';
-	if (vbd->end != VBD_LIVES || vbd->conn.queue == NULL)
+	if (vbd->end != VBD_LIVES || vbd->conn.nr_queues == 0)
 		return vbd->end;
 	/* An empty image is not told. */
 	(void)connection_look_at_size(&vbd->conn, now_ms, ret_problem);
@@ -465,7 +512,7 @@ static void tell_faulty(struct vbd *vbd)
 	/* Of an fdatasync that fails the log says so itself. */
 	if (vbd->conn.lost_write)
 		log_err("%s", problem.text);
-	(void)!publish_error(vbd->store, vbd->backend, vbd->self, problem.text);
+	(void)!publish_error(&vbd->pub, vbd->self, problem.text);
 }
 
 enum vbd_end vbd_heed_queue(struct vbd *vbd, uint64_t now_ms)

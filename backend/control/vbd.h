@@ -37,6 +37,9 @@ enum vbd_end {
 struct vbd {
 	struct store *store;
 	const char *backend; /* our directory, as watches name it */
+	struct publisher pub;
+	unsigned
+		max_queues; /* that are served; pub.max_queues are offered: fewer if that is off (D4) */
 	struct vbd_path id;
 	char *frontend; /* the guest's directory */
 	char frontend_state[FRONTEND_PATH_MAX];
@@ -59,11 +62,11 @@ struct vbd {
 
 /*
  * Read where the frontend is; watch our directory, and of the frontend's the state alone. @backend
- * must stay alive and be a valid path. -errno with a sentence when the directory is not there or not
+ * must stay alive and be a valid path. @max_queues rings (1 .. LIMIT_QUEUES) are served at most. -errno with a sentence when the directory is not there or not
  * a disk's.
  */
-int vbd_init(struct vbd *vbd, struct store *store, const char *backend, struct problem *ret_problem)
-	__attribute__((nonnull, warn_unused_result));
+int vbd_init(struct vbd *vbd, struct store *store, const char *backend, unsigned max_queues,
+	struct problem *ret_problem) __attribute__((nonnull, warn_unused_result));
 
 /* Drain and release everything, without a word to the store. May be called twice. */
 void vbd_fini(struct vbd *vbd) __attribute__((nonnull));

@@ -163,7 +163,7 @@ static enum worker_exit start(struct worker *w)
 		log_err("events cannot be waited for: %s", strerror(-r));
 		return WORKER_FAILED;
 	}
-	r = vbd_init(&w->vbd, w->store, w->cfg->backend, &problem);
+	r = vbd_init(&w->vbd, w->store, w->cfg->backend, w->cfg->max_queues, &problem);
 	w->has_vbd = true;
 	if (r) {
 		log_err("%s", problem.text);
@@ -354,6 +354,24 @@ static enum worker_exit exit_of_end(const struct worker *w)
 	log_err("'%s' is being taken away (node online, state or directory): it can be served when the toolstack attaches it again",
 		w->cfg->backend);
 	return WORKER_NO_DISK;
+}
+
+bool worker_parse_queues(const char *text, unsigned *ret_max_queues)
+{
+	uint32_t n;
+
+	if (!node_parse_u32(text, 1, LIMIT_QUEUES, &n))
+		return false;
+	*ret_max_queues = n;
+	return true;
+}
+
+/* A queue is a thread: more of them than processors gain nothing. */
+unsigned worker_default_queues(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 1 : n > LIMIT_QUEUES ? LIMIT_QUEUES : (unsigned)n;
 }
 
 enum worker_exit worker_run(const struct worker_config *cfg)

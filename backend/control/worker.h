@@ -34,11 +34,17 @@ bool worker_name(const char *backend, char ret_name[WORKER_NAME_MAX])
 /* Fills @ret_signals with what the worker waits for. */
 void worker_signals(sigset_t *ret_signals) __attribute__((nonnull));
 
+/* Rings a disk may have: from text, 1 .. LIMIT_QUEUES; and by default, one for each processor. */
+bool worker_parse_queues(const char *text, unsigned *ret_max_queues)
+	__attribute__((nonnull, warn_unused_result));
+unsigned worker_default_queues(void);
+
 struct worker_config {
 	const char *backend; /* the disk's directory in the store */
 	const char
 		*run_dir; /* where its control socket goes; the caller holds its pid file there */
 	const char *stats_dir; /* where xentop looks, /dev/shm */
+	unsigned max_queues;   /* rings the disk may have, 1 .. LIMIT_QUEUES */
 	void (*ready)(void *ctx);
 	void *ctx;
 };

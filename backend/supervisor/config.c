@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/util/limits.h"
 #include "xenstore/node.h"
 #include "xenstore/path.h"
 
@@ -145,11 +146,21 @@ static bool parse_window(const char *text, struct config *config)
 	return parse_time(text, WINDOW_MIN_MS, WINDOW_MAX_MS, &config->restarts.window_ms);
 }
 
+static bool parse_max_queues(const char *text, struct config *config)
+{
+	if (strcmp(text, "auto") == 0) {
+		config->max_queues = 0;
+		return true;
+	}
+	return node_parse_u32(text, 1, LIMIT_QUEUES, &config->max_queues);
+}
+
 enum key_id {
 	KEY_KINDS,
 	KEY_SCRIPTS,
 	KEY_WORKER,
 	KEY_LOG_LEVEL,
+	KEY_MAX_QUEUES,
 	KEY_DELAY_MIN,
 	KEY_DELAY_MAX,
 	KEY_LIMIT,
@@ -168,6 +179,7 @@ static const struct key {
 		"up to 8 different names of hotplug scripts, without their directory, separated by blanks"},
 	[KEY_WORKER] = {"worker", parse_worker, "a program's name or absolute path"},
 	[KEY_LOG_LEVEL] = {"log-level", parse_level, "info or debug"},
+	[KEY_MAX_QUEUES] = {"max-queues", parse_max_queues, "auto or a number from 1 to 8"},
 	[KEY_DELAY_MIN] = {"restart-delay-min", parse_delay_min, "a time from 10ms to 600s"},
 	[KEY_DELAY_MAX] = {"restart-delay-max", parse_delay_max, "a time from 10ms to 600s"},
 	[KEY_LIMIT] = {"restart-limit", parse_limit, "a number from 0 to 100"},

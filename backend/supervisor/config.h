@@ -8,6 +8,7 @@
 #define BACKEND_SUPERVISOR_CONFIG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "backend/supervisor/restarts.h"
@@ -27,6 +28,7 @@ struct config {
 	struct config_words scripts; /* hotplug scripts whose disks of kind vbd are ours */
 	char worker[CONFIG_PATH_MAX + 1];
 	bool debug;
+	uint32_t max_queues; /* of a disk; 0: the worker's default */
 	struct restarts_rules restarts;
 };
 

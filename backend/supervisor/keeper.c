@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -81,7 +82,8 @@ static enum disk_event note_failure(struct keeper *k, struct disks_entry *e)
 /* False with the cause if there is no worker. */
 static bool start(struct keeper *k, struct disks_entry *e, struct cause *cause)
 {
-	const char *argv[] = {k->config->worker, "-f", NULL, NULL, NULL, NULL};
+	const char *argv[] = {k->config->worker, "-f", NULL, NULL, NULL, NULL, NULL};
+	char max_queues[24];
 	struct problem problem;
 	unsigned n = 2;
 
@@ -89,6 +91,11 @@ static bool start(struct keeper *k, struct disks_entry *e, struct cause *cause)
 		argv[n++] = "-d";
 	if (k->syslog)
 		argv[n++] = "-s";
+	if (k->config->max_queues) {
+		(void)snprintf(max_queues, sizeof(max_queues), "--max-queues=%" PRIu32,
+			k->config->max_queues);
+		argv[n++] = max_queues;
+	}
 	argv[n] = e->backend;
 	if (child_adopt(k->run_dir, e->name, &e->child) == 0 ||
 		child_start((char *const *)(uintptr_t)argv, &e->child, &problem) == 0) {

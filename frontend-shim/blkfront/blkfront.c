@@ -79,7 +79,6 @@ int blkfront_create(
 	if (!front)
 		return -ENOMEM;
 	front->options = *options;
-	front->port = -1;
 	r = start(front);
 	if (r) {
 		if (ret_error)
@@ -93,16 +92,20 @@ int blkfront_create(
 
 /* ---- what is shared --------------------------------------------------------------------------- */
 
+static void unshare_queue(struct blkfront *front, struct blkfront_queue *queue)
+{
+	if (queue->port >= 0)
+		(void)xenevtchn_unbind(front->evtchn, (evtchn_port_t)queue->port);
+	blkfront_shadow_fini(&queue->shadow);
+	blkfront_pages_unshare(&front->pages, queue->ring_page, queue->nr_ring_pages);
+}
+
 static void unshare(struct blkfront *front)
 {
 	front->connected = false;
-	if (front->port >= 0)
-		(void)xenevtchn_unbind(front->evtchn, (evtchn_port_t)front->port);
-	front->port = -1;
-	blkfront_shadow_fini(&front->shadow);
 	blkfront_pages_fini(&front->pages);
-	blkfront_pages_unshare(&front->pages, front->ring_page, front->nr_ring_pages);
-	front->nr_ring_pages = 0;
+	while (front->nr_queues > 0)
+		unshare_queue(front, &front->queue[--front->nr_queues]);
 }
 
 static enum wire_abi abi_of(const struct blkfront *front)
@@ -110,15 +113,35 @@ static enum wire_abi abi_of(const struct blkfront *front)
 	return front->options.protocol == BLKFRONT_PROTOCOL_64 ? WIRE_ABI_64 : WIRE_ABI_32;
 }
 
-static int share_ring(struct blkfront *front)
+static int share_ring(struct blkfront *front, struct blkfront_queue *queue)
 {
 	unsigned n = 1u << front->options.ring_order;
-	int r = blkfront_pages_share(&front->pages, n, true, front->ring_page);
+	int r = blkfront_pages_share(&front->pages, n, true, queue->ring_page);
 
 	if (r)
 		return blkfront_fail(front, r, "cannot grant the ring: %s", strerror(-r));
-	front->nr_ring_pages = n;
-	frontring_init(&front->ring, abi_of(front), front->ring_page[0].address, n);
+	queue->nr_ring_pages = n;
+	frontring_init(&queue->ring, abi_of(front), queue->ring_page[0].address, n);
+	return 0;
+}
+
+static int share_queue(struct blkfront *front, unsigned nr_slots)
+{
+	unsigned backend_id = front->xenbus.backend_id;
+	struct blkfront_queue *queue = &front->queue[front->nr_queues++];
+	int r;
+
+	*queue = (struct blkfront_queue){.port = -1};
+	r = share_ring(front, queue);
+	if (r)
+		return r;
+	r = blkfront_shadow_init(&queue->shadow, nr_slots);
+	if (r)
+		return blkfront_fail(front, r, "out of memory");
+	queue->port = xenevtchn_bind_unbound_port(front->evtchn, backend_id);
+	if (queue->port < 0)
+		return blkfront_fail(front, -errno, "cannot get an event channel to domain %u: %s",
+			backend_id, strerror(errno));
 	return 0;
 }
 
@@ -130,24 +153,16 @@ static int share(struct blkfront *front)
 	int r;
 
 	if (nr_pages == 0)
-		nr_pages = nr_slots * WIRE_SEGMENTS_MAX;
+		nr_pages = front->options.nr_queues * nr_slots * WIRE_SEGMENTS_MAX;
 	if (front->options.grant_per_request)
 		nr_pages = 0;
 	r = blkfront_pages_init(&front->pages, front->gntshr, backend_id, nr_pages);
 	if (r)
 		return blkfront_fail(front, r, "cannot grant %u pages to domain %u: %s", nr_pages,
 			backend_id, strerror(-r));
-	r = share_ring(front);
-	if (r)
-		return r;
-	r = blkfront_shadow_init(&front->shadow, nr_slots);
-	if (r)
-		return blkfront_fail(front, r, "out of memory");
-	front->port = xenevtchn_bind_unbound_port(front->evtchn, backend_id);
-	if (front->port < 0)
-		return blkfront_fail(front, -errno, "cannot get an event channel to domain %u: %s",
-			backend_id, strerror(errno));
-	return 0;
+	while (r == 0 && front->nr_queues < front->options.nr_queues)
+		r = share_queue(front, nr_slots);
+	return r;
 }
 
 /* ---- connect ---------------------------------------------------------------------------------- */
@@ -224,43 +239,76 @@ static const char *protocol_name(enum blkfront_protocol protocol)
 	return NULL;
 }
 
-struct ring_node {
-	char key[24], value[16];
+/* Nodes with room for their texts. */
+#define NODES_MAX (6 + BLKFRONT_QUEUES_MAX * ((1u << BLKFRONT_RING_ORDER_MAX) + 1))
+
+struct nodes {
+	unsigned n;
+	struct blkfront_node node[NODES_MAX];
+	char key[NODES_MAX][32];
+	char value[NODES_MAX][16];
 };
 
-/* As Linux: one page is `ring-ref`, more are numbered. What a predecessor had otherwise stays. */
-static unsigned ring_nodes(const struct blkfront *front, struct ring_node *ring)
+__attribute__((format(printf, 3, 4))) static void add_number(
+	struct nodes *nodes, unsigned value, const char *key_format, ...)
 {
-	for (unsigned i = 0; i < front->nr_ring_pages; i++) {
-		if (front->nr_ring_pages == 1)
-			snprintf(ring[i].key, sizeof(ring[i].key), "ring-ref");
-		else
-			snprintf(ring[i].key, sizeof(ring[i].key), "ring-ref%u", i);
-		snprintf(ring[i].value, sizeof(ring[i].value), "%u", front->ring_page[i].gref);
+	unsigned i = nodes->n++;
+	va_list args;
+
+	va_start(args, key_format);
+	(void)vsnprintf(nodes->key[i], sizeof(nodes->key[i]), key_format, args);
+	va_end(args);
+	(void)snprintf(nodes->value[i], sizeof(nodes->value[i]), "%u", value);
+	nodes->node[i] = (struct blkfront_node){nodes->key[i], nodes->value[i]};
+}
+
+static void add_text(struct nodes *nodes, const char *key, const char *value)
+{
+	nodes->node[nodes->n++] = (struct blkfront_node){key, value};
+}
+
+/* As Linux: one page is `ring-ref`, more are numbered. What a predecessor had otherwise stays. */
+static void add_queue(
+	struct nodes *nodes, const struct blkfront_queue *queue, const char *directory)
+{
+	if (queue->nr_ring_pages == 1)
+		add_number(nodes, queue->ring_page[0].gref, "%sring-ref", directory);
+	for (unsigned i = 0; queue->nr_ring_pages > 1 && i < queue->nr_ring_pages; i++)
+		add_number(nodes, queue->ring_page[i].gref, "%sring-ref%u", directory, i);
+	add_number(nodes, (unsigned)queue->port, "%sevent-channel", directory);
+}
+
+/* As Linux: the keys of one queue lie in the frontend's directory, of several in one for each. */
+static void add_queues(struct nodes *nodes, const struct blkfront *front)
+{
+	char directory[24];
+
+	if (front->nr_queues == 1)
+		add_queue(nodes, &front->queue[0], "");
+	for (unsigned i = 0; front->nr_queues > 1 && i < front->nr_queues; i++) {
+		(void)snprintf(directory, sizeof(directory), "queue-%u/", i);
+		add_queue(nodes, &front->queue[i], directory);
 	}
-	return front->nr_ring_pages;
 }
 
 static int announce(struct blkfront *front)
 {
-	struct ring_node ring[1u << BLKFRONT_RING_ORDER_MAX];
-	char event_channel[16], order[16];
-	struct blkfront_node nodes[5 + sizeof(ring) / sizeof(ring[0])] = {
-		{"event-channel", event_channel},
-		{"protocol", protocol_name(front->options.protocol)},
-		{"feature-persistent", front->options.persistent ? "1" : "0"},
-		/* A predecessor's multi-page ring would be taken for ours. */
-		{"ring-page-order", front->options.ring_order ? order : NULL},
-		{"multi-queue-num-queues", NULL},
-	};
-	unsigned n = ring_nodes(front, ring);
+	struct nodes nodes = {0};
 	int r;
 
-	snprintf(event_channel, sizeof(event_channel), "%d", front->port);
-	snprintf(order, sizeof(order), "%u", front->options.ring_order);
-	for (unsigned i = 0; i < n; i++)
-		nodes[5 + i] = (struct blkfront_node){ring[i].key, ring[i].value};
-	r = blkfront_xenbus_publish(&front->xenbus, nodes, 5 + n);
+	add_text(&nodes, "protocol", protocol_name(front->options.protocol));
+	add_text(&nodes, "feature-persistent", front->options.persistent ? "1" : "0");
+	/* A predecessor's rings would be taken for ours. */
+	if (front->options.ring_order)
+		add_number(&nodes, front->options.ring_order, "ring-page-order");
+	else
+		add_text(&nodes, "ring-page-order", NULL);
+	if (front->nr_queues > 1)
+		add_number(&nodes, front->nr_queues, "multi-queue-num-queues");
+	else
+		add_text(&nodes, "multi-queue-num-queues", NULL);
+	add_queues(&nodes, front);
+	r = blkfront_xenbus_publish(&front->xenbus, nodes.node, nodes.n);
 	if (r)
 		return blkfront_fail(front, r, "cannot write to \"%s\" in the store: %s",
 			front->xenbus.frontend, strerror(-r));
@@ -321,7 +369,12 @@ static int read_disk(struct blkfront *front)
 static int check_offers(struct blkfront *front)
 {
 	uint64_t order = read_optional(front, "max-ring-page-order", 0);
+	uint64_t nr_queues = read_optional(front, "multi-queue-max-queues", 1);
 
+	if (front->options.nr_queues > nr_queues)
+		return blkfront_fail(front, -EOPNOTSUPP,
+			"the backend's multi-queue-max-queues is %llu: not %u queues",
+			(unsigned long long)nr_queues, front->options.nr_queues);
 	if (front->options.ring_order <= order)
 		return 0;
 	return blkfront_fail(front, -EOPNOTSUPP,

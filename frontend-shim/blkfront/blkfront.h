@@ -54,6 +54,7 @@ struct blkfront_request {
 	void *data; /* nr_sectors * 512 bytes; NULL leaves the pages as they are */
 	void (*done)(struct blkfront_request *req); /* NULL: wait for blkfront_next_done() */
 	void *opaque;
+	unsigned queue;       /* which ring, modulo how many there are */
 	unsigned nr_sectors;  /* of data; laid out from options.first_sect on, unless */
 	unsigned nr_segments; /* this is not 0: then the caller's own layout, of any values */
 	struct blk_segment seg[WIRE_SEGMENTS_MAX]; /* the grefs are filled in */
@@ -128,7 +129,7 @@ int blkfront_wait_backend(struct blkfront *front, unsigned mask)
 	__attribute__((nonnull, warn_unused_result));
 
 /*
- * Put one request on the ring, not yet visible to the backend. -EAGAIN when the ring or the pages
+ * Put one request on its ring, not yet visible to the backend. -EAGAIN when the ring or the pages
  * are used up: push, reap and try again. -EINVAL when it does not fit eleven segments; -ENOTCONN,
  * -ESHUTDOWN (the backend is closing or gone), -EPROTO (it misbehaved).
  */
@@ -184,11 +185,12 @@ bool blkfront_page_get(struct blkfront *front, struct blkfront_page *ret_page)
 void blkfront_page_put(struct blkfront *front, const struct blkfront_page *page)
 	__attribute__((nonnull));
 
-/* The ring itself, to be bent in any way. */
-struct frontring *blkfront_ring(struct blkfront *front) __attribute__((nonnull));
+/* A ring itself, to be bent in any way; @queue as in struct blkfront_request. Only while connected. */
+struct frontring *blkfront_ring(struct blkfront *front, unsigned queue) __attribute__((nonnull));
 
 /* An event, asked for or not. */
-int blkfront_notify(struct blkfront *front) __attribute__((nonnull, warn_unused_result));
+int blkfront_notify(struct blkfront *front, unsigned queue)
+	__attribute__((nonnull, warn_unused_result));
 
 /* Write one node of the frontend's directory; NULL removes it. */
 int blkfront_write_node(struct blkfront *front, const char *key, const char *value)

@@ -13,6 +13,7 @@ void blkfront_options_init(struct blkfront_options *options)
 	*options = (struct blkfront_options){
 		.frontend = "device/vbd/51712",
 		.persistent = true,
+		.nr_queues = 1,
 		.timeout_ms = 30000,
 	};
 }
@@ -86,6 +87,16 @@ static int set_timeout(struct blkfront_options *options, const char *seconds)
 	return 0;
 }
 
+static int set_queues(struct blkfront_options *options, const char *number)
+{
+	unsigned value;
+
+	if (parse_unsigned(number, BLKFRONT_QUEUES_MAX, &value) || value == 0)
+		return -EINVAL;
+	options->nr_queues = value;
+	return 0;
+}
+
 int blkfront_options_set(struct blkfront_options *options, const char *key, const char *value)
 {
 	if (strcmp(key, "vdev") == 0)
@@ -102,6 +113,8 @@ int blkfront_options_set(struct blkfront_options *options, const char *key, cons
 		return parse_unsigned(value, 1u << 20, &options->nr_pages);
 	if (strcmp(key, "ring-order") == 0)
 		return parse_unsigned(value, BLKFRONT_RING_ORDER_MAX, &options->ring_order);
+	if (strcmp(key, "queues") == 0)
+		return set_queues(options, value);
 	if (strcmp(key, "first-sect") == 0)
 		return parse_unsigned(value, WIRE_PAGE_SECTORS - 1, &options->first_sect);
 	if (strcmp(key, "timeout") == 0)

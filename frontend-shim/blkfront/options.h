@@ -16,6 +16,7 @@ enum blkfront_protocol {
 };
 
 #define BLKFRONT_RING_ORDER_MAX 4u
+#define BLKFRONT_QUEUES_MAX     8u
 
 struct blkfront_options {
 	char frontend[64]; /* the frontend's node as the guest names it: "device/vbd/51712" */
@@ -23,7 +24,8 @@ struct blkfront_options {
 	bool persistent;        /* offer feature-persistent */
 	bool grant_per_request; /* grant fresh pages for each request and take them back after it */
 	unsigned nr_pages;      /* in the pool; 0: enough for a ring full of the largest requests */
-	unsigned ring_order;    /* the ring has 2^order pages */
+	unsigned ring_order;    /* a ring has 2^order pages */
+	unsigned nr_queues;     /* rings */
 	unsigned first_sect;    /* where in its page a buffer starts: 0..7 */
 	unsigned timeout_ms;    /* for each step of the handshake */
 };
@@ -33,7 +35,7 @@ void blkfront_options_init(struct blkfront_options *options) __attribute__((nonn
 
 /*
  * Set one option from text. Keys: vdev, frontend, protocol, persistent, grant-per-request, pages,
- * ring-order, first-sect, timeout (seconds). -ENOENT: no such key; -EINVAL: not a value for it.
+ * ring-order, queues, first-sect, timeout (seconds). -ENOENT: no such key; -EINVAL: not a value for it.
  */
 int blkfront_options_set(struct blkfront_options *options, const char *key, const char *value)
 	__attribute__((nonnull, warn_unused_result));
@@ -46,7 +48,8 @@ int blkfront_options_set(struct blkfront_options *options, const char *key, cons
 	"persistent=0|1         offer persistent grants (default 1)\n"                             \
 	"grant-per-request=0|1  grant pages for one request only (needs persistent=0)\n"           \
 	"pages=N                data pages (default: enough for a full ring)\n"                    \
-	"ring-order=0..4        the ring has 2^N pages (default 0)\n"                              \
+	"queues=1..8            so many rings (default 1)\n"                                       \
+	"ring-order=0..4        a ring has 2^N pages (default 0)\n"                                \
 	"first-sect=0..7        where in its page a buffer starts, in 512-byte units\n"            \
 	"timeout=SECONDS        for each step of the handshake (default 30)\n"
 

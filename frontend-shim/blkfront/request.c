@@ -9,18 +9,21 @@
 
 /* ---- submit ----------------------------------------------------------------------------------- */
 
-static int may_submit(struct blkfront *front)
+static int may_submit(struct blkfront *front, const struct blkfront_request *req)
 {
+	const struct blkfront_queue *queue;
+
 	if (!front->connected)
 		return blkfront_fail(front, -ENOTCONN, "not connected");
 	if (front->misbehaved)
 		return -EPROTO; /* the sentence that says how is still there */
 	if (front->closing || front->gone)
 		return blkfront_fail(front, -ESHUTDOWN, "the backend is closing or gone");
-	if (frontring_free(&front->ring) == 0)
+	queue = blkfront_queue_of(front, req);
+	if (frontring_free(&queue->ring) == 0)
 		return -EAGAIN;
 	/* A ring that was bent on purpose may claim to have room. */
-	return blkfront_shadow_outstanding(&front->shadow) < front->shadow.nr_slots ? 0 : -EAGAIN;
+	return blkfront_shadow_outstanding(&queue->shadow) < queue->shadow.nr_slots ? 0 : -EAGAIN;
 }
 
 static void put_pages(struct blkfront *front, struct blkfront_request *req)
@@ -59,7 +62,7 @@ static int get_pages(struct blkfront *front, struct blkfront_request *req, unsig
 	return 0;
 }
 
-static void encode(struct blkfront *front, const struct blkfront_request *req, uint64_t id,
+static void encode(enum wire_abi abi, const struct blkfront_request *req, uint64_t id,
 	struct wire_slot *ret_slot)
 {
 	struct blk_request wire = {
@@ -70,14 +73,15 @@ static void encode(struct blkfront *front, const struct blkfront_request *req, u
 	};
 
 	memcpy(wire.seg, req->seg, sizeof(wire.seg));
-	frontring_encode(front->ring.abi, &wire, ret_slot);
+	frontring_encode(abi, &wire, ret_slot);
 }
 
 int blkfront_submit(struct blkfront *front, struct blkfront_request *req)
 {
 	unsigned n = req->nr_segments;
+	struct blkfront_queue *queue;
 	struct wire_slot slot;
-	int r = may_submit(front);
+	int r = may_submit(front, req);
 
 	if (r)
 		return r;
@@ -94,8 +98,9 @@ int blkfront_submit(struct blkfront *front, struct blkfront_request *req)
 		req->seg[i].gref = req->page[i].gref;
 	if (req->op != BLKIF_OP_READ && req->data)
 		blkfront_layout_copy(req, BLKFRONT_TO_PAGES);
-	encode(front, req, blkfront_shadow_add(&front->shadow, req, req->op), &slot);
-	frontring_put(&front->ring, &slot);
+	queue = blkfront_queue_of(front, req);
+	encode(queue->ring.abi, req, blkfront_shadow_add(&queue->shadow, req, req->op), &slot);
+	frontring_put(&queue->ring, &slot);
 	front->stats.requests++;
 	return 0;
 }
@@ -103,38 +108,50 @@ int blkfront_submit(struct blkfront *front, struct blkfront_request *req)
 int blkfront_submit_raw(
 	struct blkfront *front, const struct wire_slot *slot, struct blkfront_request *req)
 {
+	struct blkfront_queue *queue;
 	struct blk_request wire;
-	int r = may_submit(front);
+	int r = may_submit(front, req);
 
 	if (r)
 		return r;
-	blk_request_decode(front->ring.abi, slot, &wire);
+	queue = blkfront_queue_of(front, req);
+	blk_request_decode(queue->ring.abi, slot, &wire);
 	req->op = wire.op;
 	req->nr_pages = 0;
 	req->data = NULL;
-	blkfront_shadow_add_foreign(&front->shadow, req, wire.op, wire.id);
-	frontring_put(&front->ring, slot);
+	blkfront_shadow_add_foreign(&queue->shadow, req, wire.op, wire.id);
+	frontring_put(&queue->ring, slot);
 	front->stats.requests++;
 	return 0;
 }
 
-int blkfront_notify(struct blkfront *front)
+static int notify(struct blkfront *front, const struct blkfront_queue *queue)
 {
-	if (front->port < 0)
-		return -ENOTCONN;
 	front->stats.notified++;
-	if (xenevtchn_notify(front->evtchn, (evtchn_port_t)front->port))
+	if (xenevtchn_notify(front->evtchn, (evtchn_port_t)queue->port))
 		return blkfront_fail(
 			front, -errno, "cannot notify the backend: %s", strerror(errno));
 	return 0;
 }
 
+int blkfront_notify(struct blkfront *front, unsigned queue)
+{
+	if (front->nr_queues == 0)
+		return -ENOTCONN;
+	return notify(front, &front->queue[queue % front->nr_queues]);
+}
+
 int blkfront_push(struct blkfront *front)
 {
+	int r = 0;
+
 	if (!front->connected)
 		return -ENOTCONN;
 	front->stats.pushes++;
-	return frontring_push(&front->ring) ? blkfront_notify(front) : 0;
+	for (unsigned i = 0; i < front->nr_queues && r == 0; i++)
+		if (frontring_push(&front->queue[i].ring))
+			r = notify(front, &front->queue[i]);
+	return r;
 }
 
 /* ---- complete --------------------------------------------------------------------------------- */
@@ -170,12 +187,13 @@ void blkfront_fail_all(struct blkfront *front, int error)
 {
 	struct blkfront_request *req;
 
-	while ((req = blkfront_shadow_pop(&front->shadow))) {
-		req->error = error;
-		req->status = BLKIF_RSP_ERROR;
-		req->padding_is_zero = true;
-		complete(front, req);
-	}
+	for (unsigned i = 0; i < front->nr_queues; i++)
+		while ((req = blkfront_shadow_pop(&front->queue[i].shadow))) {
+			req->error = error;
+			req->status = BLKIF_RSP_ERROR;
+			req->padding_is_zero = true;
+			complete(front, req);
+		}
 }
 
 static int misbehaved(struct blkfront *front, int error)
@@ -185,10 +203,11 @@ static int misbehaved(struct blkfront *front, int error)
 	return error;
 }
 
-static int accept_response(struct blkfront *front, const struct frontring_response *rsp)
+static int accept_response(
+	struct blkfront *front, struct blkfront_queue *queue, const struct frontring_response *rsp)
 {
 	struct blkfront_request *req;
-	int r = blkfront_shadow_match(&front->shadow, rsp->id, rsp->op, &req);
+	int r = blkfront_shadow_match(&queue->shadow, rsp->id, rsp->op, &req);
 
 	if (r)
 		return misbehaved(front,
@@ -207,20 +226,16 @@ static int accept_response(struct blkfront *front, const struct frontring_respon
 	return 0;
 }
 
-int blkfront_reap(struct blkfront *front)
+static int reap_queue(struct blkfront *front, struct blkfront_queue *queue)
 {
 	struct frontring_response rsp;
 
-	if (front->misbehaved)
-		return -EPROTO;
-	if (!front->connected)
-		return 0;
-	if (!frontring_is_sane(&front->ring))
+	if (!frontring_is_sane(&queue->ring))
 		return misbehaved(
 			front, blkfront_fail(front, -EPROTO,
 				       "backend misbehaved: more responses than requests"));
-	while (frontring_get(&front->ring, &rsp)) {
-		int r = accept_response(front, &rsp);
+	while (frontring_get(&queue->ring, &rsp)) {
+		int r = accept_response(front, queue, &rsp);
 
 		if (r)
 			return r;
@@ -228,9 +243,26 @@ int blkfront_reap(struct blkfront *front)
 	return 0;
 }
 
+int blkfront_reap(struct blkfront *front)
+{
+	int r = 0;
+
+	if (front->misbehaved)
+		return -EPROTO;
+	if (!front->connected)
+		return 0;
+	for (unsigned i = 0; i < front->nr_queues && r == 0; i++)
+		r = reap_queue(front, &front->queue[i]);
+	return r;
+}
+
 unsigned blkfront_outstanding(const struct blkfront *front)
 {
-	return blkfront_shadow_outstanding(&front->shadow);
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < front->nr_queues; i++)
+		n += blkfront_shadow_outstanding(&front->queue[i].shadow);
+	return n;
 }
 
 /* ---- wait ------------------------------------------------------------------------------------- */
@@ -239,7 +271,10 @@ bool blkfront_arm(struct blkfront *front)
 {
 	if (!front->connected || front->gone || front->misbehaved)
 		return true;
-	return !frontring_final_check(&front->ring);
+	for (unsigned i = 0; i < front->nr_queues; i++)
+		if (frontring_final_check(&front->queue[i].ring))
+			return false;
+	return true;
 }
 
 void blkfront_poll_fds(struct blkfront *front, struct pollfd fds[BLKFRONT_NR_FDS])
@@ -338,7 +373,7 @@ void blkfront_page_put(struct blkfront *front, const struct blkfront_page *page)
 		blkfront_pages_put(&front->pages, page);
 }
 
-struct frontring *blkfront_ring(struct blkfront *front)
+struct frontring *blkfront_ring(struct blkfront *front, unsigned queue)
 {
-	return &front->ring;
+	return &front->queue[queue % front->nr_queues].ring;
 }

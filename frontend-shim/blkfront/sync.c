@@ -18,6 +18,7 @@ struct blkfront_sync {
 	bool reaping; /* the thread was started */
 	bool stop;    /* guarded by lock */
 	int wake_fd;
+	unsigned next_queue; /* of the next call; guarded by lock */
 };
 
 struct part {
@@ -29,6 +30,7 @@ struct part {
 struct transfer {
 	struct blkfront_sync *sync;
 	uint8_t op, last_op;
+	unsigned queue; /* all parts go through one */
 	uint64_t sector;
 	uint64_t nr_left; /* sectors not submitted yet */
 	uint8_t *data;
@@ -81,6 +83,7 @@ static int submit_part(struct transfer *transfer, unsigned max_sectors)
 
 	part->req = (struct blkfront_request){
 		.op = last ? transfer->last_op : transfer->op,
+		.queue = transfer->queue,
 		.sector = transfer->sector,
 		.nr_sectors = n,
 		.data = n ? transfer->data : NULL,
@@ -126,6 +129,7 @@ static int run(struct transfer *transfer, unsigned max_sectors)
 	struct blkfront_sync *sync = transfer->sync;
 
 	pthread_mutex_lock(&sync->lock);
+	transfer->queue = sync->next_queue++;
 	while (has_more(transfer) || transfer->nr_pending > 0) {
 		int r = has_more(transfer) ? submit_parts(transfer, max_sectors) : 0;
 

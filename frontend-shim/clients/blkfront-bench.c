@@ -199,8 +199,11 @@ static int run(struct bench *b)
 	b->start_ns = b->now_ns = clock_ns();
 	b->deadline_ns = b->start_ns + b->seconds * 1000000000ull;
 	for (unsigned i = 0; r == 0 && i < b->depth && may_start(b); i++) {
-		b->req[i] = (struct blkfront_request){
-			.op = b->op, .nr_sectors = b->nr_sectors, .done = done, .opaque = b};
+		b->req[i] = (struct blkfront_request){.op = b->op,
+			.queue = i,
+			.nr_sectors = b->nr_sectors,
+			.done = done,
+			.opaque = b};
 		r = submit(b, &b->req[i]);
 	}
 	if (r == 0)

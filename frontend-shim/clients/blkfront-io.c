@@ -39,6 +39,7 @@ struct job {
 struct shell {
 	struct blkfront_options options;
 	struct blkfront *front;
+	unsigned queue;    /* of the requests to come */
 	bool disconnected; /* by the close command, or before connect */
 	bool any_padding;  /* of responses: some backends leave the request's bytes there */
 	bool wrong;        /* an expectation failed */
@@ -94,6 +95,7 @@ static struct job *new_job(struct shell *sh)
 
 			*job = (struct job){0};
 			job->req.opaque = job;
+			job->req.queue = sh->queue;
 			return job;
 		}
 	return NULL;
@@ -351,7 +353,7 @@ static int command_request(struct shell *sh, bool async)
 			blkfront_page_put(sh->front, &job->page);
 		return r;
 	}
-	frontring_encode(blkfront_ring(sh->front)->abi, &req, &slot);
+	frontring_encode(blkfront_ring(sh->front, sh->queue)->abi, &req, &slot);
 	snprintf(job->name, sizeof(job->name), "request op=%u nr_segments=%u sector=%llu", req.op,
 		req.nr_segments, (unsigned long long)req.sector);
 	return finish(sh, job, blkfront_submit_raw(sh->front, &slot, &job->req), async);
@@ -360,7 +362,7 @@ static int command_request(struct shell *sh, bool async)
 /* overrun N: move the producer index by N without a request behind it, and say so. */
 static int command_overrun(struct shell *sh, bool async)
 {
-	struct frontring *ring = blkfront_ring(sh->front);
+	struct frontring *ring;
 	uint64_t n;
 	int r = sh->words.nr == 1
 			? blkfront_words_number(&sh->words, sh->words.word[0], UINT64_MAX, &n)
@@ -371,12 +373,27 @@ static int command_overrun(struct shell *sh, bool async)
 		return r;
 	if (!blkfront_is_connected(sh->front))
 		return blkfront_words_bad(&sh->words, "not connected");
+	ring = blkfront_ring(sh->front, sh->queue);
 	ring->req_prod_pvt += (uint32_t)n;
 	r = blkfront_push(sh->front);
 	if (r == 0)
-		r = blkfront_notify(sh->front);
+		r = blkfront_notify(sh->front, sh->queue);
 	printf("overrun: req_prod %u\n", ring->req_prod_pvt);
 	return r ? trouble(sh, "overrun", r) : 0;
+}
+
+/* queue N: which ring the commands to come are about. */
+static int command_queue(struct shell *sh, bool async)
+{
+	uint64_t n;
+	int r = sh->words.nr == 1 ? blkfront_words_number(&sh->words, sh->words.word[0],
+					    BLKFRONT_QUEUES_MAX - 1, &n)
+				  : blkfront_words_bad(&sh->words, "needs a number");
+
+	(void)async;
+	if (r == 0)
+		sh->queue = (unsigned)n;
+	return r;
 }
 
 /* notify [N] */
@@ -390,7 +407,7 @@ static int command_notify(struct shell *sh, bool async)
 	if (r)
 		return r;
 	for (uint64_t i = 0; r == 0 && i < n; i++)
-		r = blkfront_notify(sh->front);
+		r = blkfront_notify(sh->front, sh->queue);
 	printf("notify: %llu sent\n", (unsigned long long)n);
 	return r ? trouble(sh, "notify", r) : 0;
 }
@@ -558,6 +575,7 @@ static const struct command commands[] = {
 	{"overrun", command_overrun, "N: publish N requests that were never written"},
 	{"notify", command_notify, "[N]: send events nobody asked for"},
 	{"node", command_node, "KEY [VALUE]: write or remove a node of the frontend's directory"},
+	{"queue", command_queue, "N: the ring, from 0, of what comes"},
 	{"wait", command_wait, ": for all requests made with \"async COMMAND ...\""},
 	{"info", command_info, ": what the backend published"},
 	{"await-size", command_await_size,

@@ -23,7 +23,7 @@ deceive() {
 image=$(new_image disk 1M)
 check "the disk is attached" xensim vbd-attach --no-script --script="$script" "$domid" xvda "$image"
 started=$SECONDS
-start_worker
+start_worker --max-queues=4
 attempts=1
 options=
 
@@ -65,7 +65,12 @@ event-channel 4000 *event-channel 4000 of domain 5 cannot be bound*
 protocol nonsense */protocol' = 'nonsense'*
 protocol x86_64-abix */protocol' = 'x86_64-abix'*
 feature-persistent 2 */feature-persistent' = '2'*
-multi-queue-num-queues 2 */multi-queue-num-queues' = '2'*
+multi-queue-num-queues 0 */multi-queue-num-queues' = '0'*1 to 4*
+multi-queue-num-queues 5 */multi-queue-num-queues' = '5'*1 to 4*
+multi-queue-num-queues -1 */multi-queue-num-queues' = '-1'*
+multi-queue-num-queues 4294967297 */multi-queue-num-queues' = '4294967297'*
+multi-queue-num-queues two */multi-queue-num-queues' = 'two'*
+multi-queue-num-queues 2 */queue-0/ring-ref' is missing*
 TABLE
 # A ring of 16 pages, of which one is wrong.
 options=--ring-order=4
@@ -78,6 +83,23 @@ ring-ref3 x */ring-ref3' = 'x'*
 ring-ref15 4294967296 */ring-ref15' = '4294967296'*
 ring-ref3 4294967295 *another page of that ring*cannot be mapped*
 ring-ref15 4294967294 *another page of that ring*cannot be mapped*
+TABLE
+# Four queues, of which one is wrong.
+options=--queues=4
+play_table <<'TABLE'
+multi-queue-num-queues 5 */multi-queue-num-queues' = '5'*1 to 4*
+queue-0/ring-ref MISSING */queue-0/ring-ref' is missing*
+queue-2/ring-ref MISSING */queue-2/ring-ref' is missing*
+queue-3/ring-ref x */queue-3/ring-ref' = 'x'*
+queue-3/ring-ref 4294967295 queue 3: ring-ref 4294967295*cannot be mapped*
+queue-1/event-channel MISSING */queue-1/event-channel' is missing*
+queue-3/event-channel 0 */queue-3/event-channel' = '0'*
+queue-3/event-channel 4000 queue 3: event-channel 4000*cannot be bound*
+TABLE
+options="--queues=3 --ring-order=2"
+play_table <<'TABLE'
+queue-2/ring-ref3 MISSING */queue-2/ring-ref3' is missing*
+queue-1/ring-ref2 4294967295 queue 1: *another page of that ring*cannot be mapped*
 TABLE
 options=
 long=$(printf '9%.0s' $(seq 1000))

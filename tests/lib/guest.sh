@@ -328,9 +328,9 @@ exec_logged() {
     exec "$@" 2>>"$log"
 }
 
-# The worker as a child that logs to $log. Returns when the disk is in InitWait.
+# start_worker [OPTION...]: as a child that logs to $log. Returns when the disk is in InitWait.
 start_worker() {
-    launch exec_logged blkback-vbd -f "$be"
+    launch exec_logged blkback-vbd -f "$@" "$be"
     worker=$launched
     await "$be/state" 2
 }

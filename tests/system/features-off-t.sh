@@ -65,8 +65,8 @@ while read -r node value pattern; do
     check "... the disk detaches" detach xvda
     exits 0 "... the worker ends with 0" ended "$worker"
 done <<'TABLE'
-features-off discard *persistent, flush-cache or barrier*
-features-off barrier+ *persistent, flush-cache or barrier*
+features-off discard *persistent, flush-cache, barrier or multi-queue*
+features-off barrier+ *persistent, flush-cache, barrier or multi-queue*
 features-off barrier,persistent *several with + between*
 cache-mode writeback *cache mode none only
 TABLE

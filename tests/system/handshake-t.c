@@ -22,6 +22,7 @@ static struct xs_handle *xs;
 static char dir[64];
 static struct handshake keys;
 static struct problem problem;
+static unsigned max_queues = LIMIT_QUEUES;
 
 static void write_node(const char *name, const char *value)
 {
@@ -79,7 +80,7 @@ static int tear_down(void **state)
 static void reads(void)
 {
 	problem.text[0] = '\0';
-	if (handshake_read(store, dir, &keys, &problem))
+	if (handshake_read(store, dir, max_queues, &keys, &problem))
 		fail_msg("%s", problem.text);
 }
 
@@ -89,7 +90,7 @@ static void refuses(const char *node, const char *about)
 	struct handshake before = keys;
 
 	problem.text[0] = '\0';
-	assert_int_equal(handshake_read(store, dir, &keys, &problem), -EPROTO);
+	assert_int_equal(handshake_read(store, dir, max_queues, &keys, &problem), -EPROTO);
 	if (!strstr(problem.text, node) || !strstr(problem.text, about))
 		fail_msg("'%s' names neither '%s' nor '%s'", problem.text, node, about);
 	assert_memory_equal(&keys, &before, sizeof(keys));
@@ -191,6 +192,110 @@ static void test_bad_orders(void **state)
 	expect_ring(1, 100);
 }
 
+static void write_queue(unsigned queue, unsigned nr_pages, unsigned first, unsigned port)
+{
+	char name[40], text[16];
+
+	for (unsigned i = 0; i < nr_pages; i++) {
+		if (nr_pages == 1)
+			(void)snprintf(name, sizeof(name), "queue-%u/ring-ref", queue);
+		else
+			(void)snprintf(name, sizeof(name), "queue-%u/ring-ref%u", queue, i);
+		(void)snprintf(text, sizeof(text), "%u", first + i);
+		write_node(name, text);
+	}
+	(void)snprintf(name, sizeof(name), "queue-%u/event-channel", queue);
+	(void)snprintf(text, sizeof(text), "%u", port);
+	write_node(name, text);
+}
+
+/* Several queues: each in its own directory, and nothing of the flat keys counts. */
+static void test_queues(void **state)
+{
+	(void)state;
+	for (unsigned q = 0; q < LIMIT_QUEUES; q++)
+		write_queue(q, 1, 1000 + q * 10, 50 + q);
+	write_node("ring-ref", "stale");
+	write_node("event-channel", "stale");
+	for (unsigned n = 2; n <= LIMIT_QUEUES; n++) {
+		char text[] = {(char)('0' + n), '\0'};
+
+		write_node("multi-queue-num-queues", text);
+		reads();
+		assert_int_equal(keys.nr_queues, n);
+		for (unsigned q = 0; q < LIMIT_QUEUES; q++) {
+			assert_int_equal(keys.queue[q].ring_ref[0], q < n ? 1000 + q * 10 : 0);
+			assert_int_equal(keys.queue[q].event_channel, q < n ? 50 + q : 0);
+		}
+	}
+	remove_node("queue-5/ring-ref");
+	refuses("/queue-5/ring-ref'", "missing");
+	write_queue(5, 1, 1050, 55);
+	reads();
+	remove_node("queue-7/event-channel");
+	refuses("/queue-7/event-channel'", "missing");
+	write_node("queue-7/event-channel", "131072");
+	refuses("/queue-7/event-channel'", "131072");
+}
+
+/* The order is one node for all. */
+static void test_large_queues(void **state)
+{
+	(void)state;
+	for (unsigned q = 0; q < 3; q++)
+		write_queue(q, 16, 1000 + q * 100, 50 + q);
+	write_node("multi-queue-num-queues", "3");
+	write_node("ring-page-order", "4");
+	reads();
+	assert_int_equal(keys.nr_ring_pages, 16);
+	for (unsigned q = 0; q < 3; q++)
+		for (unsigned i = 0; i < 16; i++)
+			assert_int_equal(keys.queue[q].ring_ref[i], 1000 + q * 100 + i);
+	remove_node("queue-2/ring-ref15");
+	refuses("/queue-2/ring-ref15'", "missing");
+	/* One in the directory of a queue is none of ours. */
+	write_node("queue-2/ring-ref15", "1215");
+	remove_node("ring-page-order");
+	write_node("queue-0/ring-page-order", "4");
+	refuses("/queue-0/ring-ref'", "missing");
+}
+
+/* One, or no word of it: flat, whatever there is in queue-0. */
+static void test_one_queue(void **state)
+{
+	(void)state;
+	write_node("ring-ref", "100");
+	write_queue(0, 1, 1000, 50);
+	reads();
+	expect_ring(1, 100);
+	write_node("multi-queue-num-queues", "1");
+	reads();
+	expect_ring(1, 100);
+	remove_node("ring-ref");
+	refuses("/ring-ref'", "missing");
+}
+
+static void test_bad_numbers(void **state)
+{
+	static const char *const numbers[] = {
+		"0", "9", "-1", "4294967297", "two", "", " 2", "2 ", "0x2"};
+
+	(void)state;
+	write_node("ring-ref", "100");
+	for (unsigned q = 0; q < LIMIT_QUEUES; q++)
+		write_queue(q, 1, 1000 + q * 10, 50 + q);
+	for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		write_node("multi-queue-num-queues", numbers[i]);
+		refuses("/multi-queue-num-queues'", "1 to 8 queues");
+	}
+	max_queues = 2;
+	write_node("multi-queue-num-queues", "3");
+	refuses("/multi-queue-num-queues'", "1 to 2 queues");
+	write_node("multi-queue-num-queues", "2");
+	reads();
+	max_queues = LIMIT_QUEUES;
+}
+
 /* Two connections are the same if every page is. */
 static void test_same(void **state)
 {
@@ -216,6 +321,24 @@ static void test_same(void **state)
 	}
 	reads();
 	assert_true(handshake_same(&first, &keys));
+	/* ... of every queue. */
+	remove_node("ring-page-order");
+	write_node("multi-queue-num-queues", "4");
+	for (unsigned q = 0; q < 4; q++)
+		write_queue(q, 1, 1000 + q * 10, 50 + q);
+	reads();
+	first = keys;
+	for (unsigned q = 0; q < 4; q++) {
+		write_queue(q, 1, 999, 50 + q);
+		reads();
+		assert_false(handshake_same(&first, &keys));
+		write_queue(q, 1, 1000 + q * 10, 99);
+		reads();
+		assert_false(handshake_same(&first, &keys));
+		write_queue(q, 1, 1000 + q * 10, 50 + q);
+	}
+	reads();
+	assert_true(handshake_same(&first, &keys));
 }
 
 #define KEYS_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -227,6 +350,10 @@ int main(void)
 		KEYS_TEST(test_numbered),
 		KEYS_TEST(test_each_page),
 		KEYS_TEST(test_bad_orders),
+		KEYS_TEST(test_queues),
+		KEYS_TEST(test_large_queues),
+		KEYS_TEST(test_one_queue),
+		KEYS_TEST(test_bad_numbers),
 		KEYS_TEST(test_same),
 	};
 

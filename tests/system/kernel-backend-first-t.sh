@@ -62,7 +62,7 @@ offered_to_running_guest() {
     as_guest xenstore-write device/vbd/51712/ring-ref 8 device/vbd/51712/event-channel 5 "$@" device/vbd/51712/state 3
 }
 
-offered_to_running_guest device/vbd/51712/multi-queue-num-queues 2
+offered_to_running_guest device/vbd/51712/multi-queue-num-queues 16
 exits 8 "agreed on what we do not serve: the worker ends with 8" blkback-vbd -f "$be"
 refuses "... nobody has the disk" kernel_is_bound
 exits 1 "... the script's worker, too, and add fails" hotplug add

@@ -90,6 +90,9 @@ static void options_are_set(void **state)
 	assert_int_equal(o.ring_order, 0);
 	assert_int_equal(blkfront_options_set(&o, "ring-order", "4"), 0);
 	assert_int_equal(o.ring_order, 4);
+	assert_int_equal(o.nr_queues, 1);
+	assert_int_equal(blkfront_options_set(&o, "queues", "8"), 0);
+	assert_int_equal(o.nr_queues, 8);
 	assert_int_equal(blkfront_options_set(&o, "first-sect", "7"), 0);
 	assert_int_equal(o.first_sect, 7);
 	assert_int_equal(blkfront_options_set(&o, "timeout", "5"), 0);
@@ -101,8 +104,8 @@ static void bad_options_change_nothing(void **state)
 	static const char *const table[][2] = {{"vdev", "vda"}, {"frontend", ""},
 		{"protocol", "x86"}, {"persistent", "yes"}, {"persistent", "2"},
 		{"grant-per-request", ""}, {"pages", "-1"}, {"first-sect", "8"},
-		{"ring-order", "5"}, {"ring-order", "-1"}, {"ring-order", ""}, {"timeout", "0"},
-		{"timeout", "1s"},
+		{"ring-order", "5"}, {"ring-order", "-1"}, {"ring-order", ""}, {"queues", "0"},
+		{"queues", "9"}, {"queues", "-1"}, {"timeout", "0"}, {"timeout", "1s"},
 		{"frontend",
 			"0123456789012345678901234567890123456789012345678901234567890123456789"}};
 	struct blkfront_options o, before;

@@ -56,6 +56,7 @@ static void test_defaults(void **state)
 		assert_string_equal(config.worker, "blkback-vbd");
 		assert_int_equal(config.kinds.n, 2);
 		assert_false(config.debug);
+		assert_int_equal(config.max_queues, 0);
 	}
 }
 
@@ -66,7 +67,7 @@ static void test_every_key(void **state)
 	(void)state;
 	good(S "kinds = vbd \t vbd3 a-b_9\nscripts=block-x y.sh\n  worker = /opt/x y/blkback-vbd\n"
 	       "log-level = debug ; why\nrestart-delay-min: 10ms\nrestart-delay-max = 600s\r\n"
-	       "restart-limit=0\nrestart-window = 86400s",
+	       "restart-limit=0\nrestart-window = 86400s\nmax-queues = 8",
 		&config);
 	assert_int_equal(config.kinds.n, 3);
 	assert_string_equal(config.kinds.word[2], "a-b_9");
@@ -79,6 +80,7 @@ static void test_every_key(void **state)
 	assert_int_equal(config.restarts.delay_max_ms, 600000);
 	assert_int_equal(config.restarts.limit, 0);
 	assert_int_equal(config.restarts.window_ms, 86400000);
+	assert_int_equal(config.max_queues, 8);
 }
 
 /* What is wrong, and how the message starts. */
@@ -106,6 +108,10 @@ static const struct {
 	{S "log-level = verbose\n",
 		"x.conf:2: log-level = 'verbose' is not allowed: info or debug is"},
 	{S "log-level = DEBUG\n", "x.conf:2: log-level"},
+	{S "max-queues = 9\n",
+		"x.conf:2: max-queues = '9' is not allowed: auto or a number from 1"},
+	{S "max-queues = 0\n", "x.conf:2: max-queues"},
+	{S "max-queues = all\n", "x.conf:2: max-queues"},
 	{S "restart-limit = 101\n",
 		"x.conf:2: restart-limit = '101' is not allowed: a number from 0"},
 	{S "restart-limit = -1\n", "x.conf:2: restart-limit"},

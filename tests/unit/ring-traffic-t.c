@@ -13,7 +13,7 @@
 #include "tests/unit/ring-pair.h"
 
 #define NR_REQUESTS 200000u
-#define MAX_SLOTS   128u
+#define MAX_SLOTS   512u
 
 static struct ring_pair pair;
 

@@ -1,0 +1,146 @@
+/*
+ * Four queues of one disk, each a thread: writes, flushes and barriers of all of them at once, and the end in the
+ * middle of it. For the thread sanitizer, too.
+ */
+#include "tests/lib/loop.h"
+
+#include <stdlib.h>
+
+#define QUEUES 4u
+#define ROUNDS 60u
+
+static struct loop ring[QUEUES];
+static unsigned nr_asked[QUEUES], nr_answered[QUEUES];
+
+static int set_up(void **state)
+{
+	bool persistent = *(bool *)*state;
+
+	for (unsigned i = 0; i < QUEUES; i++) {
+		if (i == 0)
+			loop_init(&ring[i], persistent);
+		else
+			loop_init_beside(&ring[i], &ring[i - 1]);
+		loop_connect(&ring[i]);
+		nr_asked[i] = nr_answered[i] = 0;
+	}
+	/* All take part before the first one runs. */
+	for (unsigned i = 0; i < QUEUES; i++)
+		assert_int_equal(queue_start(ring[i].queue), 0);
+	return 0;
+}
+
+static void stop_all(void)
+{
+	for (unsigned i = 0; i < QUEUES; i++)
+		queue_begin_stop(ring[i].queue);
+	for (unsigned i = 0; i < QUEUES; i++)
+		queue_stop(ring[i].queue);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	stop_all();
+	for (unsigned i = QUEUES; i-- > 0;) {
+		loop_disconnect(&ring[i]);
+		loop_fini(&ring[i]);
+	}
+	return 0;
+}
+
+static void take_answers(unsigned i)
+{
+	struct frontring_response rsp;
+
+	while (loop_get(&ring[i], &rsp)) {
+		assert_int_equal(rsp.status, BLKIF_RSP_OKAY);
+		nr_answered[i]++;
+	}
+}
+
+/* A few requests of every kind, other ones in each ring. */
+static void ask(unsigned i, unsigned round)
+{
+	static const uint8_t ops[] = {BLKIF_OP_WRITE, BLKIF_OP_WRITE_BARRIER, BLKIF_OP_READ,
+		BLKIF_OP_FLUSH_DISKCACHE, BLKIF_OP_WRITE, BLKIF_OP_WRITE, BLKIF_OP_WRITE_BARRIER};
+
+	for (unsigned k = 0; k < 5 && frontring_free(&ring[i].ring) > 0; k++) {
+		uint8_t op = ops[(round + i * 2 + k) % sizeof(ops)];
+		bool is_empty = op == BLKIF_OP_FLUSH_DISKCACHE ||
+				(op == BLKIF_OP_WRITE_BARRIER && round % 2);
+
+		loop_put(&ring[i], nr_asked[i]++, op, (i * 100 + k) * 8, k, is_empty ? 0 : 1);
+	}
+	loop_push(&ring[i]);
+}
+
+static void test_all_at_once(void **state)
+{
+	(void)state;
+	for (unsigned round = 0; round < ROUNDS; round++)
+		for (unsigned i = 0; i < QUEUES; i++) {
+			ask(i, round);
+			take_answers(i);
+		}
+	for (unsigned i = 0; i < QUEUES; i++)
+		while (nr_answered[i] < nr_asked[i]) {
+			assert_int_equal(loop_wait(&ring[i]).status, BLKIF_RSP_OKAY);
+			nr_answered[i]++;
+		}
+}
+
+/* What was taken is answered, held writes and barriers included; what was not stays in the ring. */
+static void test_stopped_at_work(void **state)
+{
+	(void)state;
+	for (unsigned round = 0; round < ROUNDS; round++)
+		for (unsigned i = 0; i < QUEUES; i++) {
+			ask(i, round);
+			take_answers(i);
+		}
+	stop_all();
+	for (unsigned i = 0; i < QUEUES; i++) {
+		struct queue_stats stats = queue_stats(ring[i].queue);
+
+		take_answers(i);
+		assert_in_range(nr_answered[i], 0, nr_asked[i]);
+		assert_int_equal(stats.reads_taken, stats.reads_answered);
+		assert_int_equal(stats.writes_taken, stats.writes_answered);
+		assert_int_equal(stats.failed, 0);
+	}
+}
+
+/* A queue that was never started leaves, and the others' barriers go on without it. */
+static void test_one_without_a_thread(void **state)
+{
+	(void)state;
+	stop_all();
+	for (unsigned i = 0; i < QUEUES; i++) {
+		loop_disconnect(&ring[i]);
+		loop_connect(&ring[i]);
+		nr_asked[i] = nr_answered[i] = 0;
+	}
+	for (unsigned i = 0; i + 1 < QUEUES; i++)
+		assert_int_equal(queue_start(ring[i].queue), 0);
+	loop_put(&ring[0], 0, BLKIF_OP_WRITE_BARRIER, 0, 0, 1);
+	loop_push(&ring[0]);
+	loop_disconnect(&ring[QUEUES - 1]);
+	assert_int_equal(loop_wait(&ring[0]).status, BLKIF_RSP_OKAY);
+	loop_connect(&ring[QUEUES - 1]);
+}
+
+int main(void)
+{
+	static bool persistent = true, copy = false;
+	const struct CMUnitTest tests[] = {
+		{"all at once", test_all_at_once, set_up, tear_down, &persistent},
+		{"all at once, copied", test_all_at_once, set_up, tear_down, &copy},
+		{"stopped at work", test_stopped_at_work, set_up, tear_down, &persistent},
+		{"stopped at work, copied", test_stopped_at_work, set_up, tear_down, &copy},
+		{"one without a thread", test_one_without_a_thread, set_up, tear_down, &persistent},
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
