@@ -63,6 +63,7 @@ static enum worker_exit misuse(const char *complaint, const char *object)
 }
 
 /* Returns -1 to go on, or the exit code. */
+/* long: one case per option */
 static int parse(int argc, char **argv, struct options *ret_options)
 {
 	enum {

@@ -21,7 +21,6 @@
 
 #define MAX_FLIGHT 544 /* more than the largest ring holds */
 #define DATA_SIZE  (BLKFRONT_MAX_SECTORS * WIRE_SECTOR_SIZE)
-#define STATUS_ANY INT32_MAX
 
 /* One request with what is expected of it. */
 struct job {
@@ -67,24 +66,6 @@ static bool data_is_right(const struct job *job)
 	return false;
 }
 
-/* A number as on the wire, or "any". */
-static int parse_status(const struct shell *sh, const char *text, int32_t *ret_status)
-{
-	char *end;
-	long value;
-
-	if (strcmp(text, "any") == 0) {
-		*ret_status = STATUS_ANY;
-		return 0;
-	}
-	errno = 0;
-	value = strtol(text, &end, 10);
-	if (end == text || *end || errno || value < INT16_MIN || value > INT16_MAX)
-		return blkfront_words_bad(&sh->words, "\"%s\" is not a status", text);
-	*ret_status = (int32_t)value;
-	return 0;
-}
-
 /* ---- requests --------------------------------------------------------------------------------- */
 
 static struct job *new_job(struct shell *sh)
@@ -110,8 +91,8 @@ static void print_result(struct shell *sh, struct job *job)
 		printf("%s: error %s", job->name, strerror(-req->error));
 	else
 		printf("%s: status %d", job->name, req->status);
-	if (req->error ||
-		(job->expected_status != STATUS_ANY && req->status != job->expected_status)) {
+	if (req->error || (job->expected_status != BLKFRONT_STATUS_ANY &&
+				  req->status != job->expected_status)) {
 		printf(" WRONG, expected %d", job->expected_status);
 		right = false;
 	}
@@ -204,7 +185,7 @@ static int parse_request(struct shell *sh, uint8_t op, struct job *job)
 		r = blkfront_words_segments(
 			&sh->words, segments, job->req.seg, &job->req.nr_segments);
 	if (r == 0 && status)
-		r = parse_status(sh, status, &job->expected_status);
+		r = blkfront_words_status(&sh->words, status, &job->expected_status);
 	if (r)
 		return r;
 	job->compare = pattern && op == BLKIF_OP_READ;
@@ -274,10 +255,10 @@ static int command_raw(struct shell *sh, bool async)
 	if (!job)
 		return blkfront_words_bad(
 			&sh->words, "more than %u requests in flight", MAX_FLIGHT);
-	job->expected_status = STATUS_ANY;
+	job->expected_status = BLKFRONT_STATUS_ANY;
 	r = blkfront_words_slot(&sh->words, sh->words.word[0], &slot);
 	if (r == 0 && status)
-		r = parse_status(sh, status, &job->expected_status);
+		r = blkfront_words_status(&sh->words, status, &job->expected_status);
 	if (r)
 		return r;
 	snprintf(job->name, sizeof(job->name), "raw");
@@ -341,9 +322,9 @@ static int command_request(struct shell *sh, bool async)
 	if (!job)
 		return blkfront_words_bad(
 			&sh->words, "more than %u requests in flight", MAX_FLIGHT);
-	job->expected_status = STATUS_ANY;
+	job->expected_status = BLKFRONT_STATUS_ANY;
 	if (status)
-		r = parse_status(sh, status, &job->expected_status);
+		r = blkfront_words_status(&sh->words, status, &job->expected_status);
 	if (r)
 		return r;
 	job->has_page = blkfront_page_get(sh->front, &job->page);
@@ -364,9 +345,7 @@ static int command_overrun(struct shell *sh, bool async)
 {
 	struct frontring *ring;
 	uint64_t n;
-	int r = sh->words.nr == 1
-			? blkfront_words_number(&sh->words, sh->words.word[0], UINT64_MAX, &n)
-			: blkfront_words_bad(&sh->words, "needs a number");
+	int r = blkfront_words_only_number(&sh->words, UINT64_MAX, &n);
 
 	(void)async;
 	if (r)
@@ -386,9 +365,7 @@ static int command_overrun(struct shell *sh, bool async)
 static int command_queue(struct shell *sh, bool async)
 {
 	uint64_t n;
-	int r = sh->words.nr == 1 ? blkfront_words_number(&sh->words, sh->words.word[0],
-					    BLKFRONT_QUEUES_MAX - 1, &n)
-				  : blkfront_words_bad(&sh->words, "needs a number");
+	int r = blkfront_words_only_number(&sh->words, BLKFRONT_QUEUES_MAX - 1, &n);
 
 	(void)async;
 	if (r == 0)
@@ -473,9 +450,7 @@ static int command_wait(struct shell *sh, bool async)
 static int command_await_size(struct shell *sh, bool async)
 {
 	uint64_t nr_sectors = 0;
-	int r = sh->words.nr == 1 ? blkfront_words_number(
-					    &sh->words, sh->words.word[0], UINT64_MAX, &nr_sectors)
-				  : blkfront_words_bad(&sh->words, "needs a number of sectors");
+	int r = blkfront_words_only_number(&sh->words, UINT64_MAX, &nr_sectors);
 
 	(void)async;
 	if (r)

@@ -152,3 +152,28 @@ int blkfront_words_pattern(
 		*ret_pattern = (struct blkfront_pattern){.tagged = tagged, .value = value};
 	return r;
 }
+
+int blkfront_words_only_number(
+	const struct blkfront_words *words, uint64_t max, uint64_t *ret_value)
+{
+	if (words->nr != 1)
+		return blkfront_words_bad(words, "needs a number");
+	return blkfront_words_number(words, words->word[0], max, ret_value);
+}
+
+int blkfront_words_status(const struct blkfront_words *words, const char *text, int32_t *ret_status)
+{
+	char *end;
+	long value;
+
+	if (strcmp(text, "any") == 0) {
+		*ret_status = BLKFRONT_STATUS_ANY;
+		return 0;
+	}
+	errno = 0;
+	value = strtol(text, &end, 10);
+	if (end == text || *end || errno || value < INT16_MIN || value > INT16_MAX)
+		return blkfront_words_bad(words, "\"%s\" is not a status", text);
+	*ret_status = (int32_t)value;
+	return 0;
+}

@@ -53,4 +53,13 @@ int blkfront_words_segments(const struct blkfront_words *words, const char *text
 int blkfront_words_pattern(const struct blkfront_words *words, const char *text,
 	struct blkfront_pattern *ret_pattern) __attribute__((nonnull, warn_unused_result));
 
+/* The number that is the only word behind the verb. -EINVAL when it is not. */
+int blkfront_words_only_number(const struct blkfront_words *words, uint64_t max,
+	uint64_t *ret_value) __attribute__((nonnull, warn_unused_result));
+
+/* A status as a number on the wire, or "any". */
+#define BLKFRONT_STATUS_ANY INT32_MAX
+int blkfront_words_status(const struct blkfront_words *words, const char *text, int32_t *ret_status)
+	__attribute__((nonnull, warn_unused_result));
+
 #endif
