@@ -329,6 +329,7 @@ exec_logged() {
 }
 
 # start_worker [OPTION...]: as a child that logs to $log. Returns when the disk is in InitWait.
+# shellcheck disable=SC2120 # tests pass options
 start_worker() {
     launch exec_logged blkback-vbd -f "$@" "$be"
     worker=$launched
@@ -361,6 +362,7 @@ stop_worker() {
 
 # serve IMAGE [OPTION...]: attach xvda to a worker that is our child
 serve() {
+    # shellcheck disable=SC2119 # no options
     xensim vbd-attach --no-script --script="$script" "${@:2}" "$domid" xvda "$1" &&
         start_worker && hotplug add
 }
