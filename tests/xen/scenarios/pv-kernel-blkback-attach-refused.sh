@@ -1,8 +1,9 @@
 # shellcheck shell=sh disable=SC2034,SC2154 # variables are for the harness, or its
 # The kernel's own backend is loaded when a disk is attached to a running guest, which agrees with the kernel on
-# a ring of two pages before the worker comes. The attach fails and says what to do; nothing else suffers.
+# two queues before the worker comes, which offers one for dom0's one processor. The attach fails and says what to
+# do; nothing else suffers.
 guest=pv
-parameters='blkfront.max_ring_page_order=1'
+vcpus=2
 disks='xvda=64M'
 seconds=300
 # That of the worker and of blkbackd about it, also as it closes the disk; and what Linux says when its backend
@@ -17,7 +18,7 @@ in_guest() {
 }
 
 in_dom0() {
-    modprobe xen-blkback
+    modprobe xen-blkback max_queues=2
     truncate -s 32M "$(image xvdb)"
     guest_start
     console_await 'RUNNING\.' 120

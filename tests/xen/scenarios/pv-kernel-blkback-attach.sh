@@ -1,8 +1,9 @@
 # shellcheck shell=sh disable=SC2034,SC2154 # variables are for the harness, or its
 # The kernel's own backend is loaded when a disk is attached to a running guest. The guest has agreed with the
-# kernel before the worker comes. Where that fits what is served here, the disk is taken over; see
-# pv-kernel-blkback-attach-refused for where it does not.
+# kernel, on a ring of two pages, before the worker comes. Where that fits what is served here, the disk is taken
+# over; see pv-kernel-blkback-attach-refused for where it does not.
 guest=pv
+parameters='blkfront.max_ring_page_order=1'
 disks='xvda=64M'
 seconds=300
 # What Linux says when its backend agrees with a guest, which is no complaint.
