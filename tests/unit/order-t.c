@@ -379,10 +379,16 @@ static void join(struct world *w, unsigned q, unsigned arg __attribute__((unused
 	order_port_see(&w->queue[q].port, w->order.gate);
 }
 
+/* To try something on: of the slots only those of our operations change. */
+static void copy_port(struct order_port *to, const struct order_port *from)
+{
+	memcpy(to, from, offsetof(struct order_port, slot[OPS_MAX]));
+}
+
 static bool has_nothing_to_see(const struct world *w, unsigned q)
 {
 	const struct order *o = &w->order;
-	struct order_port port = w->queue[q].port;
+	struct order_port port;
 
 	if (o->outbox[q].head != ORDER_NO_REF || (o->sync_queue == 1u << q && !o->sync_told))
 		return false;
@@ -391,9 +397,19 @@ static bool has_nothing_to_see(const struct world *w, unsigned q)
 		return false;
 	if (!w->queue[q].member)
 		return true;
+	copy_port(&port, &w->queue[q].port);
 	order_port_see(&port, o->gate);
 	return port.holding == w->queue[q].port.holding && port.faulty == w->queue[q].port.faulty &&
 	       !order_port_must_park(&port) && !order_port_may_resume(&port, o->gate);
+}
+
+static bool has_more_to_release(const struct queue *queue)
+{
+	struct order_port port;
+	unsigned slot;
+
+	copy_port(&port, &queue->port);
+	return order_port_release(&port, &slot) != ORDER_HELD;
 }
 
 /* Who has nothing to see falls asleep; who sleeps has nothing to see, or was not woken. */
@@ -401,10 +417,8 @@ static void settle(struct world *w)
 {
 	for (unsigned q = 0; q < plan->queues; q++) {
 		struct queue *queue = &w->queue[q];
-		struct order_port port = queue->port;
-		unsigned slot;
 
-		if (queue->section == RELEASE && order_port_release(&port, &slot) == ORDER_HELD)
+		if (queue->section == RELEASE && !has_more_to_release(queue))
 			queue->section = after_section();
 		if (queue->section != LOOK)
 			continue;
