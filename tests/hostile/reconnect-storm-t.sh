@@ -36,14 +36,15 @@ come_and_go() {
 # backend's states has changed. It makes about forty. Sets met to killed, or to refused: the backend may
 # have met the state and the keys that the guest before left, and be Closing when this one comes.
 kill_after() {
-    local fd watcher reached=0
+    local fd watcher reached=0 until=$((SECONDS + deadline))
 
     exec {fd}< <(exec xenstore-watch "$fe" "$be/state")
     watcher=$!
     read -r -t "$deadline" -u "$fd" _ && read -r -t "$deadline" -u "$fd" _ # at registration
     launch come_and_go >"$work/last_words" 2>&1
-    while [ "$reached" -lt "$1" ] && read -r -t "$deadline" -u "$fd" _; do
-        reached=$((reached + 1))
+    # One that was refused is gone, and changes nothing more.
+    while [ "$reached" -lt "$1" ] && [ "$SECONDS" -lt "$until" ] && kill -0 "$launched" 2>/dev/null; do
+        read -r -t 1 -u "$fd" _ && reached=$((reached + 1))
     done
     kill -KILL "$watcher"
     kill -KILL "$launched" 2>/dev/null
