@@ -96,9 +96,9 @@ bool frontring_final_check(struct frontring *ring)
 	return shared_load_acquire(&ring->shared->rsp_prod) != ring->rsp_cons;
 }
 
-static void encode_segments(const struct blk_segment *seg, struct wire_segment *wire)
+static void encode_segments(const struct blk_segment *seg, unsigned n, struct wire_segment *wire)
 {
-	for (unsigned i = 0; i < WIRE_SEGMENTS_MAX; i++)
+	for (unsigned i = 0; i < n; i++)
 		wire[i] = (struct wire_segment){
 			.gref = seg[i].gref,
 			.first_sect = seg[i].first_sect,
@@ -106,22 +106,50 @@ static void encode_segments(const struct blk_segment *seg, struct wire_segment *
 		};
 }
 
+static void encode_indirect(
+	enum wire_abi abi, const struct blk_request *req, struct wire_slot *ret_slot)
+{
+	ret_slot->i64.operation = BLKIF_OP_INDIRECT;
+	ret_slot->i64.indirect_op = req->op;
+	ret_slot->i64.nr_segments = req->nr_segments;
+	if (abi == WIRE_ABI_32) {
+		ret_slot->i32.handle = req->handle;
+		ret_slot->i32.id = req->id;
+		ret_slot->i32.sector_number = req->sector;
+		memcpy(ret_slot->i32.gref, req->indirect_gref, sizeof(req->indirect_gref));
+		return;
+	}
+	ret_slot->i64.handle = req->handle;
+	ret_slot->i64.id = req->id;
+	ret_slot->i64.sector_number = req->sector;
+	memcpy(ret_slot->i64.gref, req->indirect_gref, sizeof(req->indirect_gref));
+}
+
+void frontring_encode_page(const struct blk_segment *seg, unsigned n, void *ret_page)
+{
+	encode_segments(seg, n, ret_page);
+}
+
 void frontring_encode(enum wire_abi abi, const struct blk_request *req, struct wire_slot *ret_slot)
 {
 	*ret_slot = (struct wire_slot){0};
+	if (req->indirect) {
+		encode_indirect(abi, req, ret_slot);
+		return;
+	}
 	if (abi == WIRE_ABI_32) {
 		ret_slot->r32.operation = req->op;
-		ret_slot->r32.nr_segments = req->nr_segments;
+		ret_slot->r32.nr_segments = (uint8_t)req->nr_segments;
 		ret_slot->r32.handle = req->handle;
 		ret_slot->r32.id = req->id;
 		ret_slot->r32.sector_number = req->sector;
-		encode_segments(req->seg, ret_slot->r32.seg);
+		encode_segments(req->seg, WIRE_SEGMENTS_MAX, ret_slot->r32.seg);
 		return;
 	}
 	ret_slot->r64.operation = req->op;
-	ret_slot->r64.nr_segments = req->nr_segments;
+	ret_slot->r64.nr_segments = (uint8_t)req->nr_segments;
 	ret_slot->r64.handle = req->handle;
 	ret_slot->r64.id = req->id;
 	ret_slot->r64.sector_number = req->sector;
-	encode_segments(req->seg, ret_slot->r64.seg);
+	encode_segments(req->seg, WIRE_SEGMENTS_MAX, ret_slot->r64.seg);
 }

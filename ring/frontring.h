@@ -52,8 +52,15 @@ bool frontring_get(struct frontring *ring, struct frontring_response *ret_rsp)
 /* Before sleeping: ask for an event with the next response. True when one is there already. */
 bool frontring_final_check(struct frontring *ring) __attribute__((nonnull, warn_unused_result));
 
-/* The bytes of @req in @abi; op and segment count are written as they are, valid or not. */
+/*
+ * The bytes of @req in @abi; op and segment count are written as they are, valid or not. The segments of
+ * an indirect request are left to frontring_encode_page().
+ */
 void frontring_encode(enum wire_abi abi, const struct blk_request *req, struct wire_slot *ret_slot)
+	__attribute__((nonnull));
+
+/* Write @n segments, up to WIRE_SEGMENTS_PER_PAGE, to a page that an indirect request names. */
+void frontring_encode_page(const struct blk_segment *seg, unsigned n, void *ret_page)
 	__attribute__((nonnull));
 
 #endif

@@ -4,35 +4,97 @@
 
 #include "ring/checked.h"
 
-static void decode_segments(const struct wire_segment *wire, struct blk_segment *seg)
+static void decode_segments(const struct wire_segment *wire, unsigned n, struct blk_segment *seg)
 {
-	for (unsigned i = 0; i < WIRE_SEGMENTS_MAX; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		seg[i].gref = wire[i].gref;
 		seg[i].first_sect = wire[i].first_sect;
 		seg[i].last_sect = wire[i].last_sect;
 	}
 }
 
+static void decode_indirect(
+	enum wire_abi abi, const struct wire_slot *slot, struct blk_request *ret_req)
+{
+	ret_req->indirect = true;
+	ret_req->op = slot->i64.indirect_op;
+	ret_req->nr_segments = slot->i64.nr_segments;
+	if (abi == WIRE_ABI_32) {
+		ret_req->handle = slot->i32.handle;
+		ret_req->id = slot->i32.id;
+		ret_req->sector = slot->i32.sector_number;
+		memcpy(ret_req->indirect_gref, slot->i32.gref, sizeof(ret_req->indirect_gref));
+		return;
+	}
+	ret_req->handle = slot->i64.handle;
+	ret_req->id = slot->i64.id;
+	ret_req->sector = slot->i64.sector_number;
+	memcpy(ret_req->indirect_gref, slot->i64.gref, sizeof(ret_req->indirect_gref));
+}
+
 void blk_request_decode(
 	enum wire_abi abi, const struct wire_slot *slot, struct blk_request *ret_req)
 {
-	*ret_req = (struct blk_request){0};
+	ret_req->nr_sectors = 0;
+	/* Here, both layouts agree. */
+	if (slot->r64.operation == BLKIF_OP_INDIRECT) {
+		decode_indirect(abi, slot, ret_req);
+		return;
+	}
+	ret_req->indirect = false;
+	ret_req->op = slot->r64.operation;
+	ret_req->nr_segments = slot->r64.nr_segments;
 	if (abi == WIRE_ABI_32) {
-		ret_req->op = slot->r32.operation;
-		ret_req->nr_segments = slot->r32.nr_segments;
 		ret_req->handle = slot->r32.handle;
 		ret_req->id = slot->r32.id;
 		ret_req->sector = slot->r32.sector_number;
-		decode_segments(slot->r32.seg, ret_req->seg);
+		decode_segments(slot->r32.seg, WIRE_SEGMENTS_MAX, ret_req->seg);
 		return;
 	}
-	ret_req->op = slot->r64.operation;
-	ret_req->nr_segments = slot->r64.nr_segments;
 	ret_req->handle = slot->r64.handle;
 	ret_req->id = slot->r64.id;
 	ret_req->sector = slot->r64.sector_number;
-	decode_segments(slot->r64.seg, ret_req->seg);
+	decode_segments(slot->r64.seg, WIRE_SEGMENTS_MAX, ret_req->seg);
 }
+
+/* ---- indirect requests ---- */
+
+unsigned blk_request_indirect_pages(const struct blk_request *req)
+{
+	return (req->nr_segments - 1u) / WIRE_SEGMENTS_PER_PAGE + 1;
+}
+
+/* The segments of the page @i. */
+static unsigned indirect_segments(const struct blk_request *req, unsigned i)
+{
+	unsigned left = req->nr_segments - i * WIRE_SEGMENTS_PER_PAGE;
+
+	return left < WIRE_SEGMENTS_PER_PAGE ? left : WIRE_SEGMENTS_PER_PAGE;
+}
+
+unsigned blk_request_indirect_bytes(const struct blk_request *req, unsigned i)
+{
+	return indirect_segments(req, i) * (unsigned)sizeof(struct wire_segment);
+}
+
+void blk_request_decode_indirect(struct blk_request *req, unsigned i, const void *copy)
+{
+	decode_segments(copy, indirect_segments(req, i), req->seg + i * WIRE_SEGMENTS_PER_PAGE);
+}
+
+enum blk_reason blk_request_check_indirect(
+	const struct blk_request *req, const struct blk_limits *limits)
+{
+	if (limits->max_indirect_segments == 0)
+		return BLK_BAD_OP;
+	if (req->op != BLKIF_OP_READ && req->op != BLKIF_OP_WRITE)
+		return BLK_BAD_OP;
+	if (req->nr_segments == 0 || req->nr_segments > limits->max_indirect_segments)
+		return BLK_BAD_SEGMENT_COUNT;
+	return BLK_REQUEST_OK;
+}
+
+/* ---- every request ---- */
 
 static bool op_is_offered(uint8_t op, const struct blk_limits *limits)
 {
@@ -49,7 +111,7 @@ static bool op_is_offered(uint8_t op, const struct blk_limits *limits)
 	}
 }
 
-/* R10. Adds the segments' lengths: at most 11 * 8, so the sum cannot overflow. */
+/* R10. Adds the segments' lengths: at most 256 * 8, so the sum cannot overflow. */
 static bool segments_are_inside_pages(struct blk_request *req)
 {
 	uint32_t nr_sectors = 0;
@@ -67,11 +129,17 @@ static bool segments_are_inside_pages(struct blk_request *req)
 
 enum blk_reason blk_request_check(struct blk_request *req, const struct blk_limits *limits)
 {
+	enum blk_reason reason = BLK_REQUEST_OK;
+
 	req->nr_sectors = 0;
-	if (!op_is_offered(req->op, limits))
-		return BLK_BAD_OP;
-	if (req->nr_segments > WIRE_SEGMENTS_MAX)
-		return BLK_BAD_SEGMENT_COUNT;
+	if (req->indirect)
+		reason = blk_request_check_indirect(req, limits);
+	else if (!op_is_offered(req->op, limits))
+		reason = BLK_BAD_OP;
+	else if (req->nr_segments > WIRE_SEGMENTS_MAX)
+		reason = BLK_BAD_SEGMENT_COUNT;
+	if (reason != BLK_REQUEST_OK)
+		return reason;
 	if (req->nr_segments == 0) {
 		/* Old frontends leave -1 in the sector of an empty barrier: nothing to check (R9). */
 		return blk_op_may_be_empty(req->op) ? BLK_REQUEST_OK : BLK_BAD_SEGMENT_COUNT;

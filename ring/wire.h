@@ -21,7 +21,11 @@
 #define WIRE_SECTOR_SIZE  512u /* the unit of every number on the wire (R5) */
 #define WIRE_SECTOR_SHIFT 9
 #define WIRE_PAGE_SECTORS (WIRE_PAGE_SIZE / WIRE_SECTOR_SIZE)
-#define WIRE_SEGMENTS_MAX BLKIF_MAX_SEGMENTS_PER_REQUEST
+#define WIRE_SEGMENTS_MAX BLKIF_MAX_SEGMENTS_PER_REQUEST /* in the slot itself */
+
+/* An indirect request names up to so many pages, each full of segments (R26). */
+#define WIRE_INDIRECT_PAGES    BLKIF_MAX_INDIRECT_PAGES_PER_REQUEST
+#define WIRE_SEGMENTS_PER_PAGE (WIRE_PAGE_SIZE / 8u)
 
 /*
  * Status of an empty flush or barrier that failed. blkif.h names only 0, -1 and -2, but Linux turns
@@ -74,6 +78,30 @@ struct wire_request_32 {
 	struct wire_segment seg[WIRE_SEGMENTS_MAX];
 } __attribute__((packed, aligned(4)));
 
+/* In the place of a request, when the operation is BLKIF_OP_INDIRECT. */
+struct wire_indirect_64 {
+	uint8_t operation;
+	uint8_t indirect_op;
+	uint16_t nr_segments;
+	uint32_t pad;
+	uint64_t id;
+	uint64_t sector_number;
+	uint16_t handle;
+	uint16_t pad2;
+	uint32_t gref[WIRE_INDIRECT_PAGES];
+};
+
+struct wire_indirect_32 {
+	uint8_t operation;
+	uint8_t indirect_op;
+	uint16_t nr_segments;
+	uint64_t id;
+	uint64_t sector_number;
+	uint16_t handle;
+	uint16_t pad2;
+	uint32_t gref[WIRE_INDIRECT_PAGES];
+} __attribute__((packed, aligned(4)));
+
 struct wire_response_64 {
 	uint64_t id;
 	uint8_t operation;
@@ -100,6 +128,8 @@ struct wire_slot {
 		uint8_t bytes[WIRE_SLOT_MAX];
 		struct wire_request_64 r64;
 		struct wire_request_32 r32;
+		struct wire_indirect_64 i64;
+		struct wire_indirect_32 i32;
 	};
 };
 
@@ -134,6 +164,24 @@ WIRE_AT(wire_request_32, id, 4);
 WIRE_AT(wire_request_32, sector_number, 12);
 WIRE_AT(wire_request_32, seg, 20);
 
+WIRE_IS(wire_indirect_64, 64);
+WIRE_AT(wire_indirect_64, operation, 0);
+WIRE_AT(wire_indirect_64, indirect_op, 1);
+WIRE_AT(wire_indirect_64, nr_segments, 2);
+WIRE_AT(wire_indirect_64, id, 8);
+WIRE_AT(wire_indirect_64, sector_number, 16);
+WIRE_AT(wire_indirect_64, handle, 24);
+WIRE_AT(wire_indirect_64, gref, 28);
+
+WIRE_IS(wire_indirect_32, 56);
+WIRE_AT(wire_indirect_32, operation, 0);
+WIRE_AT(wire_indirect_32, indirect_op, 1);
+WIRE_AT(wire_indirect_32, nr_segments, 2);
+WIRE_AT(wire_indirect_32, id, 4);
+WIRE_AT(wire_indirect_32, sector_number, 12);
+WIRE_AT(wire_indirect_32, handle, 20);
+WIRE_AT(wire_indirect_32, gref, 24);
+
 WIRE_IS(wire_response_64, 16);
 WIRE_AT(wire_response_64, id, 0);
 WIRE_AT(wire_response_64, operation, 8);
@@ -150,9 +198,16 @@ WIRE_IS(wire_slot, WIRE_SLOT_MAX);
 #if defined(__x86_64__) || defined(__aarch64__)
 _Static_assert(sizeof(struct blkif_request) == WIRE_SLOT_SIZE_64, "blkif_request");
 _Static_assert(offsetof(struct blkif_request, seg) == 24, "blkif_request.seg");
+_Static_assert(offsetof(struct blkif_request_indirect, indirect_op) == 1, "indirect_op");
+_Static_assert(offsetof(struct blkif_request_indirect, nr_segments) == 2, "indirect nr_segments");
+_Static_assert(offsetof(struct blkif_request_indirect, id) == 8, "indirect id");
+_Static_assert(offsetof(struct blkif_request_indirect, handle) == 24, "indirect handle");
+_Static_assert(offsetof(struct blkif_request_indirect, indirect_grefs) == 28, "indirect_grefs");
 _Static_assert(sizeof(struct blkif_response) == sizeof(struct wire_response_64), "blkif_response");
 _Static_assert(offsetof(struct blkif_sring, ring) == sizeof(struct wire_ring_header), "sring");
 #endif
+
+_Static_assert(WIRE_SEGMENTS_PER_PAGE * sizeof(struct wire_segment) == WIRE_PAGE_SIZE, "no rest");
 
 /* Bytes from one slot to the next. */
 static inline size_t wire_slot_size(enum wire_abi abi)

@@ -83,7 +83,7 @@ static void bytes_behind_the_slot_do_not_matter(void **state)
 	FOR_EACH_LAYOUT(l)
 	{
 		struct wire_slot slot;
-		struct blk_request one, other;
+		struct blk_request one = {0}, other = {0};
 
 		fill_slot(l, 255, &slot);
 		blk_request_decode(l->abi, &slot, &one);
@@ -115,7 +115,7 @@ static void encoding_puts_every_field_at_its_offset(void **state)
 static void the_two_layouts_decode_to_the_same_request(void **state)
 {
 	struct wire_slot slot64, slot32;
-	struct blk_request from64, from32;
+	struct blk_request from64 = {0}, from32 = {0};
 
 	(void)state;
 	fill_slot(&layouts[0], 11, &slot64);

@@ -48,6 +48,12 @@ static uint64_t id_of(uint64_t n)
 	return n * 0x9e3779b97f4a7c15ull;
 }
 
+/* Any but the one that says the request is indirect. */
+static uint8_t op_of(uint64_t n)
+{
+	return n % 251 == BLKIF_OP_INDIRECT ? 251 : (uint8_t)(n % 251);
+}
+
 /* Everything in the request follows from its number, so the other end can check all of it. */
 static void make_request(uint64_t n, struct blk_request *req)
 {
@@ -55,9 +61,16 @@ static void make_request(uint64_t n, struct blk_request *req)
 		.id = id_of(n),
 		.sector = ~n,
 		.handle = (uint16_t)n,
-		.op = (uint8_t)(n % 251),
+		.op = op_of(n),
 		.nr_segments = (uint8_t)(n % 253),
+		.indirect = n % 7 == 0,
 	};
+	if (req->indirect) {
+		req->nr_segments = (uint16_t)(n * 31);
+		for (unsigned i = 0; i < WIRE_INDIRECT_PAGES; i++)
+			req->indirect_gref[i] = (uint32_t)n * 8 + i;
+		return;
+	}
 	for (unsigned i = 0; i < WIRE_SEGMENTS_MAX; i++)
 		req->seg[i] = (struct blk_segment){
 			(uint32_t)n * 11 + i, (uint8_t)(n + i), (uint8_t)(n * 3 + i)};
@@ -92,7 +105,7 @@ static void frontend_receives(void)
 
 		assert_true(n < traffic.sent);
 		assert_int_equal(traffic.done[n], 0);
-		assert_int_equal(rsp.op, n % 251);
+		assert_int_equal(rsp.op, op_of(n));
 		assert_int_equal(rsp.status, (int16_t)n);
 		assert_true(rsp.padding_is_zero);
 		traffic.done[n] = 1;
@@ -107,7 +120,7 @@ static void backend_takes(void)
 
 	assert_false(pair.back.broken);
 	for (n = n ? random_below(n + 1) : 0; n > 0; n--) {
-		struct blk_request req, want;
+		struct blk_request req = {0}, want;
 		struct wire_slot slot;
 
 		backring_take(&pair.back, &slot);
@@ -127,8 +140,7 @@ static void backend_answers(void)
 		uint64_t number = traffic.flying[i];
 
 		traffic.flying[i] = traffic.flying[--traffic.nr_flying];
-		backring_respond(
-			&pair.back, id_of(number), (uint8_t)(number % 251), (int16_t)number);
+		backring_respond(&pair.back, id_of(number), op_of(number), (int16_t)number);
 	}
 	if (backring_push(&pair.back))
 		traffic.front_sleeps = false;
