@@ -48,12 +48,8 @@ unsigned backring_available(struct backring *ring)
 
 void backring_take(struct backring *ring, struct wire_slot *ret_slot)
 {
-	/*
-	 * The slot's bytes are read here and nowhere else; everything later looks at *ret_slot. The
-	 * barrier keeps the compiler from reading the shared slot again instead (XSA-155).
-	 */
-	memcpy(ret_slot->bytes, slot_address(ring, ring->req_cons), wire_slot_size(ring->abi));
-	__asm__ volatile("" ::: "memory");
+	/* The slot's bytes are read here and nowhere else; everything later looks at *ret_slot. */
+	shared_copy(ret_slot->bytes, slot_address(ring, ring->req_cons), wire_slot_size(ring->abi));
 	ring->req_cons++;
 }
 

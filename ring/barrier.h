@@ -9,7 +9,9 @@
 #ifndef RING_BARRIER_H
 #define RING_BARRIER_H
 
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Read an index published by the peer, then read what it published: slots after the index. */
 static inline uint32_t shared_load_acquire(const uint32_t *word)
@@ -43,6 +45,16 @@ static inline void shared_store(uint32_t *word, uint32_t value)
 static inline void shared_full_barrier(void)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+/*
+ * Copy what the guest can write to. Whatever is done next is done with the copy: the compiler must not read the page
+ * again instead (XSA-155).
+ */
+static inline void shared_copy(void *to, const void *shared, size_t n)
+{
+	memcpy(to, shared, n);
+	__asm__ volatile("" ::: "memory");
 }
 
 #endif

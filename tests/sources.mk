@@ -55,7 +55,7 @@ record-t_SRCS       := tests/unit/record-t.c backend/data/record.c
 pidfile-t_SRCS      := tests/unit/pidfile-t.c backend/util/pidfile.c backend/util/problem.c
 
 # A queue and the frontend's end of its ring in one process.
-LOOP_TESTS := queue-pass-t queue-thread-t two-queues-t double-fetch-t big-ring-t queue-threads-t
+LOOP_TESTS := queue-pass-t queue-thread-t two-queues-t double-fetch-t big-ring-t queue-threads-t indirect-pass-t
 TESTS += $(LOOP_TESTS) pcache-t
 $(foreach t,$(LOOP_TESTS),$(eval $(t)_SRCS := $(wildcard tests/*/$(t).c) tests/lib/loop.c \
 	tests/lib/fake_engine.c $(DATA_SRCS) backend/util/problem.c $(RING_SRCS) $(FRONTRING_SRCS))$(eval \
@@ -67,7 +67,7 @@ pcache-t_LIBS := xengnttab xentoollog
 TESTS += handshake-t
 handshake-t_SRCS := tests/system/handshake-t.c backend/control/handshake.c backend/util/problem.c $(XENSTORE_SRCS)
 handshake-t_LIBS := xenstore
-TSAN_TESTS += queue-pass-t queue-thread-t queue-threads-t big-ring-t $(RIG_TESTS)
+TSAN_TESTS += queue-pass-t queue-thread-t queue-threads-t big-ring-t indirect-pass-t $(RIG_TESTS)
 # ---- end of: what the storage sees -------------------------------------------------------------
 
 # ---- Whole programs driven by real clients, and what a hostile guest may try ---------------------
@@ -81,7 +81,7 @@ libtrip.so_SRCS := tests/lib/trip.c
 libtrip.so_LIBS := dl
 
 SCRIPT_TESTS += $(patsubst %,tests/system/%-t.sh,connect integrity-qemu-io integrity-nbdcopy integrity-fio \
-	fua read-only protocol-abi ring-orders ring-memory multi-queue reconnect same-keys detach-reattach guest-killed worker-killed sigterm \
+	fua read-only protocol-abi ring-orders ring-memory multi-queue indirect reconnect same-keys detach-reattach guest-killed worker-killed sigterm \
 	xenstored-lost backend-vanishes hotplug-verbs hotplug-sharing storage-errors disk-full usage \
 	second-worker blockdev store-busy sync-fails features-off \
 	resize resize-asked resize-told resize-odd resize-reconnect resize-load resize-blockdev \

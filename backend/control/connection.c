@@ -39,6 +39,7 @@ static int choose_features(struct connection *conn, struct store *store, const c
 	conn->features.persistent = options.persistent;
 	conn->features.flush = options.flush;
 	conn->features.barrier = options.barrier;
+	conn->features.indirect = options.indirect;
 	*ret_write_through = !options.flush && !options.barrier;
 	return 0;
 }
@@ -93,6 +94,7 @@ static int make_queue(struct connection *conn, unsigned index, uint32_t domid,
 		.persistent = keys->persistent && conn->features.persistent,
 		.flush = conn->features.flush,
 		.barrier = conn->features.barrier,
+		.indirect = conn->features.indirect,
 		.report_fd = conn->report_fd,
 		.record = conn->record,
 	};

@@ -44,6 +44,7 @@ static bool turn_off(struct disk_options *options, const char *feature)
 		{"flush-cache", &options->flush},
 		{"barrier", &options->barrier},
 		{"multi-queue", &options->multi_queue},
+		{"indirect", &options->indirect},
 	};
 
 	for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -72,7 +73,7 @@ static int read_features_off(
 	}
 	if (result != NODE_VALUE || r)
 		r = wrong(dir, "features-off", result,
-			"it names persistent, flush-cache, barrier or multi-queue, several with + between them",
+			"it names persistent, flush-cache, barrier, multi-queue or indirect, several with + between them",
 			problem);
 	free(list);
 	return r;
@@ -82,8 +83,11 @@ int options_read(struct store *store, const char *backend, struct disk_options *
 	struct problem *ret_problem)
 {
 	struct node_dir dir = {.store = store, .txn = STORE_NO_TXN, .path = backend};
-	struct disk_options options = {
-		.persistent = true, .flush = true, .barrier = true, .multi_queue = true};
+	struct disk_options options = {.persistent = true,
+		.flush = true,
+		.barrier = true,
+		.multi_queue = true,
+		.indirect = true};
 	int r = read_cache_mode(&dir, ret_problem);
 
 	if (r == 0)

@@ -19,6 +19,7 @@ struct disk_options {
 	bool flush;
 	bool barrier;
 	bool multi_queue;
+	bool indirect;
 };
 
 /*

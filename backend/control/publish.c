@@ -4,11 +4,9 @@
 #include <inttypes.h>
 #include <unistd.h>
 
-#include "backend/control/kernel_vbd.h"
 #include "backend/data/storage.h"
 #include "backend/util/limits.h"
 #include "xenstore/node.h"
-#include "xenstore/path.h"
 #include "xenstore/state.h"
 #include "xenstore/store.h"
 #include "xenstore/txn.h"
@@ -43,6 +41,8 @@ static int write_ring_features(const struct node_dir *dir, unsigned max_queues)
 			      : node_remove(dir, "multi-queue-max-queues");
 }
 
+#define INDIRECT "feature-max-indirect-segments"
+
 /* Every unit is 512 bytes, whatever the medium has (D1). */
 static int write_disk_features(const struct node_dir *dir, const struct disk_features *f)
 {
@@ -52,6 +52,8 @@ static int write_disk_features(const struct node_dir *dir, const struct disk_fea
 		r = node_printf(dir, "feature-flush-cache", "%d", f->flush);
 	if (r == 0)
 		r = node_printf(dir, "feature-barrier", "%d", f->barrier);
+	if (r == 0 && f->indirect)
+		r = node_printf(dir, INDIRECT, "%d", LIMIT_SEGMENTS);
 	if (r == 0)
 		r = node_printf(dir, "sectors", "%" PRIu64, f->nr_sectors);
 	if (r == 0)
@@ -64,18 +66,15 @@ static int write_disk_features(const struct node_dir *dir, const struct disk_fea
 }
 
 /*
- * What the kernel's backend offers and we do not. It may have had the disk before us, and leaves its
- * nodes; a frontend believes whatever it finds.
+ * What is written with Connected, and may be there from before: by us, or by the kernel's backend, which may have had the
+ * disk and leaves its nodes. A frontend believes whatever it finds.
  */
-static int remove_foreign_features(const struct node_dir *dir)
+static int remove_old_features(const struct node_dir *dir)
 {
-	static const char *const names[] = {"feature-max-indirect-segments", "feature-discard",
-		"discard-granularity", "discard-alignment", "discard-secure"};
-	struct vbd_path id;
+	static const char *const names[] = {INDIRECT, "feature-discard", "discard-granularity",
+		"discard-alignment", "discard-secure"};
 	int r = 0;
 
-	if (vbd_path_parse(dir->path, &id) || !kernel_vbd_is_rival(&id))
-		return 0;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && r == 0; i++)
 		r = node_remove(dir, names[i]);
 	return r;
@@ -95,8 +94,8 @@ static int write_change(struct store *store, uint32_t txn, void *ctx)
 	bool offers = change->next == XENBUS_INITWAIT || change->next == XENBUS_CONNECTED;
 	int r = state_switch(&dir, change->seen, change->next);
 
-	if (r == 0 && offers)
-		r = remove_foreign_features(&dir);
+	if (r == 0 && (change->next == XENBUS_INITWAIT || change->features))
+		r = remove_old_features(&dir);
 	if (r == 0 && offers)
 		r = write_ring_features(&dir, change->max_queues);
 	if (r == 0 && change->next == XENBUS_INITWAIT)

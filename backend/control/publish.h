@@ -23,6 +23,7 @@ struct disk_features {
 	bool persistent;
 	bool flush;
 	bool barrier;
+	bool indirect;
 };
 
 /* Where we write, and what a frontend may choose its rings by, as it stands there. */

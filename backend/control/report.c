@@ -48,10 +48,10 @@ void report_totals(const struct queue_stats *s)
 	for (unsigned i = 0; i < BLK_REASON_COUNT; i++)
 		refused += s->refused[i];
 	log_info("served reads=%" PRIu64 " writes=%" PRIu64 " flushes=%" PRIu64 " barriers=%" PRIu64
-		 " read_sectors=%" PRIu64 " write_sectors=%" PRIu64 " fdatasyncs=%" PRIu64
-		 " refused=%" PRIu64 " failed=%" PRIu64,
-		s->reads, s->writes, s->flushes, s->barriers, s->read_sectors, s->write_sectors,
-		s->syncs, refused, s->failed);
+		 " indirect=%" PRIu64 " read_sectors=%" PRIu64 " write_sectors=%" PRIu64
+		 " fdatasyncs=%" PRIu64 " refused=%" PRIu64 " failed=%" PRIu64,
+		s->reads, s->writes, s->flushes, s->barriers, s->indirect_taken, s->read_sectors,
+		s->write_sectors, s->syncs, refused, s->failed);
 	log_info("moved segments_mapped=%" PRIu64 " segments_copied=%" PRIu64
 		 " grants_mapped=%" PRIu64 " grants_unmapped=%" PRIu64 " events=%" PRIu64
 		 " notifications=%" PRIu64 " passes=%" PRIu64,

@@ -32,14 +32,16 @@ enum rival_news rival_evict(struct vbd *vbd, struct problem *problem)
 	return r == -EAGAIN ? RIVAL_LOADING : RIVAL_STAYS;
 }
 
-/* What it offers, and we do not, is still there: perhaps a worker before us has evicted it, and given up. */
+/* What it offers is there, and nothing that we write: perhaps a worker before us has evicted it, and given up. */
 static bool was_here(const struct vbd *vbd)
 {
 	struct node_dir ours = {.store = vbd->store, .txn = STORE_NO_TXN, .path = vbd->backend};
-	uint32_t nr_segments;
+	uint32_t value;
 
-	return kernel_vbd_is_rival(&vbd->id) && node_u32(&ours, "feature-max-indirect-segments", 0,
-							UINT32_MAX, &nr_segments) == NODE_VALUE;
+	return kernel_vbd_is_rival(&vbd->id) &&
+	       node_u32(&ours, "feature-max-indirect-segments", 0, UINT32_MAX, &value) ==
+		       NODE_VALUE &&
+	       node_u32(&ours, "kthread-pid", 0, UINT32_MAX, &value) == NODE_ABSENT;
 }
 
 /* A frontend that was faster than us has agreed with the kernel: perhaps on what is not served here. */
@@ -108,7 +110,9 @@ static int restore(struct vbd *vbd, const struct xenbus_input *in)
 
 	if (in->online && in->node != XENBUS_ABSENT && in->node != XENBUS_INITIALISING &&
 		(in->node == XENBUS_INITWAIT || vbd->self != XENBUS_CONNECTED))
-		r = publish_state(&vbd->pub, in->node, vbd->self, NULL);
+		r = vbd->conn.has_disk
+			    ? publish_connected(&vbd->pub, in->node, &vbd->conn.features, true)
+			    : publish_state(&vbd->pub, in->node, vbd->self, NULL);
 	vbd->rival.has_spoiled = r != 0;
 	return r;
 }

@@ -89,5 +89,4 @@ void guest_copy_all(struct guest *guest, enum guest_copy_direction direction,
 	/* XSA-361 and others: every part has a status of its own, and each is looked at. */
 	for (unsigned i = 0; i < n; i++)
 		parts[i].failed = all_failed || seg[i].status != GNTST_okay;
-	stat_add(&guest->stats->segments_copied, n);
 }

@@ -13,7 +13,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "backend/util/limits.h"
 #include "ring/wire.h"
 
 struct queue_stats;
@@ -58,8 +57,8 @@ struct guest_copy {
 	bool failed;  /* the result, of this part alone */
 };
 
-/* The most parts of one guest_copy_all(): 32 of the largest requests. */
-#define GUEST_COPY_MAX (32u * LIMIT_SEGMENTS)
+/* The most parts of one guest_copy_all(): the largest request and more, 46 of those that fit their slot. */
+#define GUEST_COPY_MAX 512u
 
 /*
  * Copy all @n parts with one call and set .failed of each: a part fails alone, when its grant is

@@ -2,7 +2,7 @@
  * A request's data between the guest's pages and memory direct I/O can use. Queue thread only.
  *
  * DIRECT: the pages are mapped persistently and the I/O is done on them, nothing is copied.
- * COPY: the slot's buffer is filled from, or emptied into, the guest by grant copy; all copies of
+ * COPY: buffers of ours are filled from, or emptied into, the guest by grant copy; all copies of
  * one pass and direction are one call, as long as they fit.
  */
 #include <string.h>
@@ -46,6 +46,8 @@ static bool try_direct(struct queue *q, unsigned s)
 
 	if (!q->cfg.persistent || !is_aligned(q, req))
 		return false;
+	if (pcache_room(&q->pcache) < req->nr_segments)
+		return false;
 	for (unsigned i = 0; i < req->nr_segments; i++) {
 		const struct blk_segment *seg = &req->seg[i];
 		uint16_t page = pcache_get(&q->pcache, seg->gref);
@@ -68,44 +70,85 @@ static bool try_direct(struct queue *q, unsigned s)
 
 /* ---- copy ---- */
 
+/* A request's data are cut at the ends of its segments and of its chunks. */
+#define PARTS_MAX (LIMIT_SEGMENTS + BUFFERS_REQUEST_MAX)
+
+_Static_assert(PARTS_MAX <= GUEST_COPY_MAX, "every request fits one call");
+
+static bool has_room_for(const struct queue *q, const struct slot *slot)
+{
+	return q->nr_parts + slot->req.nr_segments + slot->nr_chunks <= GUEST_COPY_MAX;
+}
+
+/* The copies between the segments of @s and its chunks, which are filled one after the other. */
 static void add_parts(struct queue *q, unsigned s)
 {
-	const struct blk_request *req = &q->slot[s].req;
-	uint8_t *local = slot_buffer(q, s);
+	const struct slot *slot = &q->slot[s];
+	unsigned placed = 0;
 
-	for (unsigned i = 0; i < req->nr_segments; i++) {
-		const struct blk_segment *seg = &req->seg[i];
+	stat_add(&q->stats.segments_copied, slot->req.nr_segments);
+	for (unsigned i = 0; i < slot->req.nr_segments; i++) {
+		const struct blk_segment *seg = &slot->req.seg[i];
+		unsigned offset = segment_offset(seg), end = offset + segment_bytes(seg);
 
-		q->parts[q->nr_parts++] = (struct guest_copy){
-			.ref = seg->gref,
-			.offset_bytes = (uint16_t)segment_offset(seg),
-			.length_bytes = (uint16_t)segment_bytes(seg),
-			.local = local,
-			.tag = s,
-		};
-		local += segment_bytes(seg);
+		while (offset < end) {
+			uint16_t chunk = slot->chunk[placed / BUFFERS_CHUNK];
+			unsigned n = BUFFERS_CHUNK - placed % BUFFERS_CHUNK;
+
+			if (n > end - offset)
+				n = end - offset;
+			q->parts[q->nr_parts++] = (struct guest_copy){
+				.ref = seg->gref,
+				.offset_bytes = (uint16_t)offset,
+				.length_bytes = (uint16_t)n,
+				.local = buffers_chunk(&q->buffers, chunk) + placed % BUFFERS_CHUNK,
+				.tag = s,
+			};
+			placed += n;
+			offset += n;
+		}
 	}
 }
 
-static void use_copy(struct queue *q, unsigned s)
+/* False when there are no buffers. */
+static bool try_copy(struct queue *q, unsigned s)
 {
 	struct slot *slot = &q->slot[s];
+	unsigned left = slot->req.nr_sectors * WIRE_SECTOR_SIZE;
+	unsigned n = (left - 1) / BUFFERS_CHUNK + 1;
 
+	if (!buffers_get(&q->buffers, n, slot->chunk))
+		return false;
 	slot->way = SLOT_COPY;
-	if (s >= q->nr_touched)
-		q->nr_touched = s + 1;
-	q->iov[s][0] = (struct iovec){
-		.iov_base = slot_buffer(q, s),
-		.iov_len = (size_t)slot->req.nr_sectors * WIRE_SECTOR_SIZE,
-	};
-	if (blk_op_writes(slot->req.op))
-		add_parts(q, s);
+	slot->nr_chunks = (uint16_t)n;
+	for (unsigned i = 0; i < n; i++) {
+		q->iov[s][i] = (struct iovec){
+			.iov_base = buffers_chunk(&q->buffers, slot->chunk[i]),
+			.iov_len = left < BUFFERS_CHUNK ? left : BUFFERS_CHUNK,
+		};
+		left -= (unsigned)q->iov[s][i].iov_len;
+	}
+	return true;
 }
 
 /* ---- the two stages ---- */
 
-_Static_assert(
-	LIMIT_TAKE_PER_PASS *LIMIT_SEGMENTS <= GUEST_COPY_MAX, "a pass's writes are one call");
+static void copy_in(struct queue *q)
+{
+	guest_copy_all(&q->guest, GUEST_COPY_IN, q->parts, q->nr_parts);
+	for (unsigned i = 0; i < q->nr_parts; i++)
+		if (q->parts[i].failed && q->slot[q->parts[i].tag].state != SLOT_DONE)
+			slot_fail_guest(q, q->parts[i].tag);
+	q->nr_parts = 0;
+}
+
+/* The @i-th of those taken finds no buffers: it waits, and so do those behind it. */
+static void wait_for_buffers(struct queue *q, unsigned i)
+{
+	for (unsigned j = i; j < q->taken.n; j++)
+		q->waiting.slot[q->waiting.n++] = q->taken.slot[j];
+	q->taken.n = i;
+}
 
 void move_in(struct queue *q)
 {
@@ -113,18 +156,19 @@ void move_in(struct queue *q)
 	for (unsigned i = 0; i < q->taken.n; i++) {
 		unsigned s = q->taken.slot[i];
 
-		if (q->slot[s].req.nr_segments > 0 && !try_direct(q, s))
-			use_copy(q, s);
-	}
-	guest_copy_all(&q->guest, GUEST_COPY_IN, q->parts, q->nr_parts);
-	for (unsigned i = 0; i < q->nr_parts; i++) {
-		unsigned s = q->parts[i].tag;
-
-		if (!q->parts[i].failed || q->slot[s].state == SLOT_DONE)
+		if (q->slot[s].req.nr_segments == 0 || try_direct(q, s))
 			continue;
-		stat_add(&q->stats.failed_guest, 1);
-		slot_finish(q, s, BLKIF_RSP_ERROR);
+		if (!try_copy(q, s)) {
+			wait_for_buffers(q, i);
+			break;
+		}
+		if (!blk_op_writes(q->slot[s].req.op))
+			continue;
+		if (!has_room_for(q, &q->slot[s]))
+			copy_in(q);
+		add_parts(q, s);
 	}
+	copy_in(q);
 }
 
 static bool has_data_for_guest(const struct slot *slot)
@@ -152,15 +196,21 @@ void move_out(struct queue *q)
 {
 	q->nr_parts = 0;
 	for (unsigned i = 0; i < q->done.n; i++) {
-		struct slot *slot = &q->slot[q->done.slot[i]];
+		const struct slot *slot = &q->slot[q->done.slot[i]];
 
-		if (has_data_for_guest(slot)) {
-			if (q->nr_parts > GUEST_COPY_MAX - LIMIT_SEGMENTS)
-				copy_out(q);
-			add_parts(q, q->done.slot[i]);
-		} else if (slot->way == SLOT_DIRECT) {
-			let_go(q, slot, slot->req.nr_segments);
-		}
+		if (!has_data_for_guest(slot))
+			continue;
+		if (!has_room_for(q, slot))
+			copy_out(q);
+		add_parts(q, q->done.slot[i]);
 	}
 	copy_out(q);
+	for (unsigned i = 0; i < q->done.n; i++) {
+		struct slot *slot = &q->slot[q->done.slot[i]];
+
+		if (slot->way == SLOT_DIRECT)
+			let_go(q, slot, slot->req.nr_segments);
+		else if (slot->way == SLOT_COPY)
+			buffers_put(&q->buffers, slot->chunk, slot->nr_chunks);
+	}
 }

@@ -70,6 +70,42 @@ static void count_taken(struct queue *q, const struct blk_request *req)
 		stat_add(&q->stats.reads_taken, 1);
 	else if (req->nr_segments > 0)
 		stat_add(&q->stats.writes_taken, 1);
+	if (req->indirect)
+		stat_add(&q->stats.indirect_taken, 1);
+}
+
+void slot_judge(struct queue *q, unsigned s)
+{
+	struct slot *slot = &q->slot[s];
+	enum blk_reason reason = blk_request_check(&slot->req, &q->limits);
+
+	if (reason != BLK_REQUEST_OK) {
+		refuse_request(q, s, reason);
+		return;
+	}
+	slot->state = SLOT_TAKEN;
+	count_taken(q, &slot->req);
+}
+
+void slot_fail_guest(struct queue *q, unsigned s)
+{
+	/* A good one as far as one can tell: it is going to be counted as answered. */
+	if (q->slot[s].state == SLOT_INDIRECT)
+		count_taken(q, &q->slot[s].req);
+	stat_add(&q->stats.failed_guest, 1);
+	slot_finish(q, s, BLKIF_RSP_ERROR);
+}
+
+/* By its slot alone: its segments are to be fetched, if that much is good. */
+static void judge_indirect(struct queue *q, unsigned s)
+{
+	struct slot *slot = &q->slot[s];
+	enum blk_reason reason = blk_request_check_indirect(&slot->req, &q->limits);
+
+	if (reason != BLK_REQUEST_OK)
+		refuse_request(q, s, reason);
+	else
+		slot->state = SLOT_INDIRECT;
 }
 
 static void take_one(struct queue *q, uint64_t now_ns)
@@ -77,22 +113,33 @@ static void take_one(struct queue *q, uint64_t now_ns)
 	struct wire_slot wire;
 	unsigned s = q->free.slot[--q->free.n];
 	struct slot *slot = &q->slot[s];
-	enum blk_reason reason;
 
+	if (s >= q->nr_touched)
+		q->nr_touched = s + 1;
 	backring_take(&q->ring, &wire);
 	slot->way = SLOT_NO_DATA;
 	slot->ordered = false;
 	slot->refused = false;
-	blk_request_decode(q->cfg.abi, &wire, &slot->req);
-	reason = blk_request_check(&slot->req, &q->limits);
-	if (reason != BLK_REQUEST_OK) {
-		refuse_request(q, s, reason);
-		return;
-	}
-	slot->state = SLOT_TAKEN;
 	slot->taken_ns = now_ns;
-	count_taken(q, &slot->req);
-	list_add(&q->taken, s);
+	blk_request_decode(q->cfg.abi, &wire, &slot->req);
+	if (slot->req.indirect)
+		judge_indirect(q, s);
+	else
+		slot_judge(q, s);
+	if (slot->state != SLOT_DONE)
+		list_add(&q->taken, s);
+}
+
+/* Those that waited for buffers come first, and alone: the order of requests stays. */
+static bool take_waiting(struct queue *q)
+{
+	struct slot_list none = q->taken;
+
+	if (q->waiting.n == 0)
+		return false;
+	q->taken = q->waiting;
+	q->waiting = none;
+	return true;
 }
 
 static void take_requests(struct queue *q)
@@ -101,7 +148,7 @@ static void take_requests(struct queue *q)
 	unsigned n;
 
 	q->taken.n = 0;
-	if (atomic_load_explicit(&q->stop, memory_order_relaxed))
+	if (take_waiting(q) || atomic_load_explicit(&q->stop, memory_order_relaxed))
 		return;
 	n = backring_available(&q->ring);
 	if (q->ring.broken && atomic_load(&q->status) != QUEUE_BROKEN) {
@@ -123,9 +170,9 @@ static void take_requests(struct queue *q)
 		take_one(q, now_ns);
 }
 
-/* ---- 2. bring the guest's pages in: move.c ---- */
+/* ---- 2. bring in segments that lie elsewhere: indirect.c. 3. get at the guest's pages: move.c ---- */
 
-/* ---- 3. order: what runs now, what waits (D2, D3) ---- */
+/* ---- 4. order: what runs now, what waits (D2, D3) ---- */
 
 static enum order_kind kind_of(const struct blk_request *req)
 {
@@ -147,7 +194,7 @@ static void start_io(struct queue *q, unsigned s)
 		.fd = q->disk->storage.fd,
 		.offset_bytes = slot->req.sector << WIRE_SECTOR_SHIFT,
 		.iov = q->iov[s],
-		.nr_iov = slot->way == SLOT_DIRECT ? slot->req.nr_segments : 1,
+		.nr_iov = slot->way == SLOT_DIRECT ? slot->req.nr_segments : slot->nr_chunks,
 		.size_bytes = slot->req.nr_sectors << WIRE_SECTOR_SHIFT,
 		.tag = s,
 	};
@@ -260,7 +307,7 @@ static void follow_orders(struct queue *q)
 	disk_unlock(q->disk, q->cfg.index);
 }
 
-/* ---- 4. reap: what the storage has finished ---- */
+/* ---- 5. reap: what the storage has finished ---- */
 
 static void count_failure(struct queue *q, uint64_t *counter, uint64_t *last_error, int error)
 {
@@ -342,7 +389,7 @@ static unsigned reap(struct queue *q)
 	return n;
 }
 
-/* ---- 5. give the pages back: move.c. 6. respond, push once, notify once ---- */
+/* ---- 6. give the pages back: move.c. 7. respond, push once, notify once ---- */
 
 static void count_success(struct queue *q, const struct blk_request *req)
 {
@@ -427,6 +474,7 @@ bool queue_poll_once(struct queue *q)
 	q->done.n = 0;
 	look_at_gate(q);
 	take_requests(q);
+	indirect_fetch(q);
 	move_in(q);
 	order_requests(q);
 	follow_orders(q);

@@ -115,6 +115,7 @@ static uint16_t map_new(struct pcache *cache, uint32_t ref)
 	cache->nr_pages++;
 	*page = (struct pcache_page){.ref = ref, .pins = 1, .chain = *bucket, .address = address};
 	*bucket = index;
+	cache->nr_pinned++;
 	return index;
 }
 
@@ -126,16 +127,20 @@ uint16_t pcache_get(struct pcache *cache, uint32_t ref)
 		index = cache->page[index].chain;
 	if (index == PCACHE_NONE)
 		return map_new(cache, ref);
-	if (cache->page[index].pins++ == 0)
+	if (cache->page[index].pins++ == 0) {
 		lru_remove(cache, index);
+		cache->nr_pinned++;
+	}
 	return index;
 }
 
 void pcache_put(struct pcache *cache, uint16_t index)
 {
 	assert(cache->page[index].pins > 0);
-	if (--cache->page[index].pins == 0)
-		lru_add_newest(cache, index);
+	if (--cache->page[index].pins > 0)
+		return;
+	lru_add_newest(cache, index);
+	cache->nr_pinned--;
 }
 
 void pcache_fini(struct pcache *cache)

@@ -17,11 +17,12 @@ struct guest;
 
 #define PCACHE_NONE UINT16_MAX
 
+_Static_assert((uint64_t)LIMIT_SLOTS *LIMIT_SEGMENTS <= UINT32_MAX, "pins can be counted");
 _Static_assert(LIMIT_PERSISTENT_GRANTS < PCACHE_NONE, "every page has a number");
 
 struct pcache_page {
 	uint32_t ref;
-	uint16_t pins;
+	uint32_t pins;  /* one request may name a page as often as it has segments */
 	uint16_t chain; /* next in the bucket, or next free */
 	uint16_t newer; /* LRU list of unpinned pages */
 	uint16_t older;
@@ -32,6 +33,7 @@ struct pcache {
 	struct guest *guest;
 	unsigned max_pages;
 	uint16_t nr_pages;
+	uint16_t nr_pinned;
 	uint16_t nr_used; /* places that ever had a page: the others are no memory yet */
 	uint16_t free;    /* of them, those that have none now */
 	uint16_t newest;
@@ -57,6 +59,12 @@ uint16_t pcache_get(struct pcache *cache, uint32_t ref)
 
 /* Undo one pcache_get(). */
 void pcache_put(struct pcache *cache, uint16_t index) __attribute__((nonnull));
+
+/* So many pages could surely be pinned beside those that are: a request of more would map and unmap for nothing. */
+static inline unsigned pcache_room(const struct pcache *cache)
+{
+	return cache->max_pages - cache->nr_pinned;
+}
 
 static inline void *pcache_address(const struct pcache *cache, uint16_t index)
 {

@@ -17,12 +17,12 @@
 
 /* ---- creation, in the order things can fail ---- */
 
-/* Every page the ring's requests can have, and no fewer than frontends rotate through. */
+/* Every page the ring's requests usually have. */
 static unsigned nr_persistent(const struct queue *q)
 {
-	unsigned n = q->nr_slots * LIMIT_SEGMENTS;
+	unsigned n = q->nr_slots * LIMIT_PERSISTENT_GRANTS_SLOT;
 
-	return n > LIMIT_PERSISTENT_GRANTS_LOW ? n : LIMIT_PERSISTENT_GRANTS_LOW;
+	return n < LIMIT_PERSISTENT_GRANTS ? n : LIMIT_PERSISTENT_GRANTS;
 }
 
 static int attach_ring(struct queue *q, struct problem *ret_problem)
@@ -76,37 +76,32 @@ static void free_all_slots(struct queue *q)
 	q->free.n = q->nr_slots;
 }
 
+/* Becomes memory when it is used. NULL when not even that can be had. */
+static void *address_space(size_t size_bytes)
+{
+	void *space = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return space == MAP_FAILED ? NULL : space;
+}
+
 static int allocate_slots(struct queue *q, struct problem *ret_problem)
 {
 	unsigned n = q->nr_slots;
-	uint16_t *lists = calloc((size_t)n * 3, sizeof(*lists));
+	uint16_t *lists = calloc((size_t)n * 4, sizeof(*lists));
 
 	q->free.slot = lists;
-	q->slot = calloc(n, sizeof(*q->slot));
-	q->iov = calloc(n, sizeof(*q->iov));
+	q->slot = address_space(n * sizeof(*q->slot));
+	q->iov = address_space(n * sizeof(*q->iov));
 	if (lists == NULL || q->slot == NULL || q->iov == NULL)
 		return problem_set(ret_problem, -ENOMEM, "no memory for %u requests", n);
 	q->taken.slot = lists + n;
 	q->done.slot = lists + (size_t)n * 2;
+	q->waiting.slot = lists + (size_t)n * 3;
 	free_all_slots(q);
 	order_port_init(&q->order);
-	return 0;
-}
-
-static size_t buffers_bytes(const struct queue *q)
-{
-	return q->nr_slots * QUEUE_SLOT_BUFFER;
-}
-
-/* Addresses only: they become memory when they are used. */
-static int allocate_buffers(struct queue *q, struct problem *ret_problem)
-{
-	void *buffers = mmap(NULL, buffers_bytes(q), PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (buffers == MAP_FAILED)
+	if (buffers_init(&q->buffers))
 		return problem_set(ret_problem, -ENOMEM, "no memory for the copy buffers");
-	q->buffers = buffers;
 	return 0;
 }
 
@@ -150,7 +145,8 @@ int queue_create(const struct queue_config *cfg, struct disk *disk, struct queue
 	q->limits = (struct blk_limits){.nr_sectors = disk_nr_sectors(disk),
 		.read_only = disk->storage.read_only,
 		.flush = cfg->flush,
-		.barrier = cfg->barrier};
+		.barrier = cfg->barrier,
+		.max_indirect_segments = cfg->indirect ? LIMIT_SEGMENTS : 0};
 	q->nr_slots = wire_nr_slots(cfg->abi, cfg->nr_ring_refs);
 	assert(q->nr_slots <= LIMIT_SLOTS);
 	q->epoll_fd = -1;
@@ -162,8 +158,6 @@ int queue_create(const struct queue_config *cfg, struct disk *disk, struct queue
 		r = create_engine(q, ret_problem);
 	if (r == 0)
 		r = allocate_slots(q, ret_problem);
-	if (r == 0)
-		r = allocate_buffers(q, ret_problem);
 	if (r == 0)
 		r = create_epoll(q, ret_problem);
 	if (r) {
@@ -183,6 +177,9 @@ static bool may_sleep(struct queue *q)
 {
 	if (atomic_load(&q->stop) || atomic_load(&q->status) == QUEUE_BROKEN)
 		return true;
+	/* Nothing is taken until there are buffers again: the end of an I/O wakes us, or the disk does. */
+	if (q->waiting.n > 0)
+		return true;
 	/* A ring found broken just now still has to be reported: by the next pass. */
 	if (backring_final_check(&q->ring) || q->ring.broken)
 		return false;
@@ -191,30 +188,41 @@ static bool may_sleep(struct queue *q)
 	return true;
 }
 
-/* A burst of requests has made memory of more buffers than are to stay, and is over. */
+/* A burst of requests has made memory of more than is to stay, and is over. */
 static bool may_trim(const struct queue *q)
 {
-	return q->nr_touched > LIMIT_COPY_KEEP_SLOTS && queue_is_idle(q);
+	return (q->nr_touched > LIMIT_IDLE_KEEP || buffers_may_trim(&q->buffers)) &&
+	       queue_is_idle(q);
 }
 
-static void trim_buffers(struct queue *q)
+/* Of @n things at @table, page-aligned, give back what lies behind those that stay. */
+static void give_back(void *table, size_t size_bytes, unsigned n)
 {
-	size_t keep = LIMIT_COPY_KEEP_SLOTS * QUEUE_SLOT_BUFFER;
+	size_t mask = WIRE_PAGE_SIZE - 1;
+	size_t keep = (LIMIT_IDLE_KEEP * size_bytes + mask) & ~mask;
 
-	(void)madvise(q->buffers + keep, buffers_bytes(q) - keep, MADV_DONTNEED);
+	if (n * size_bytes > keep)
+		(void)madvise((uint8_t *)table + keep, n * size_bytes - keep, MADV_DONTNEED);
+}
+
+static void trim(struct queue *q)
+{
+	give_back(q->slot, sizeof(*q->slot), q->nr_slots);
+	give_back(q->iov, sizeof(*q->iov), q->nr_slots);
 	q->nr_touched = 0;
 	/* So that those that stay are used again. */
 	free_all_slots(q);
+	buffers_trim(&q->buffers);
 }
 
 static void sleep_until_event(struct queue *q)
 {
 	struct epoll_event event[3];
 	uint64_t count;
-	int n = epoll_wait(q->epoll_fd, event, 3, may_trim(q) ? LIMIT_COPY_IDLE_MS : -1);
+	int n = epoll_wait(q->epoll_fd, event, 3, may_trim(q) ? LIMIT_IDLE_MS : -1);
 
 	if (n == 0)
-		trim_buffers(q);
+		trim(q);
 	for (int i = 0; i < n; i++) {
 		if (event[i].data.fd == channel_fd(&q->channel)) {
 			if (channel_take(&q->channel))
@@ -294,11 +302,12 @@ static void release(struct queue *q)
 	guest_close(&q->guest);
 	if (q->engine)
 		q->engine->ops->destroy(q->engine);
-	if (q->buffers)
-		(void)munmap(q->buffers, buffers_bytes(q));
+	buffers_fini(&q->buffers);
 	free(q->free.slot);
-	free(q->slot);
-	free(q->iov);
+	if (q->slot)
+		(void)munmap(q->slot, q->nr_slots * sizeof(*q->slot));
+	if (q->iov)
+		(void)munmap(q->iov, q->nr_slots * sizeof(*q->iov));
 	if (q->epoll_fd >= 0)
 		(void)close(q->epoll_fd);
 	if (q->wake_fd >= 0)

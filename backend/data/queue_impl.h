@@ -1,5 +1,6 @@
 /*
- * The inside of a queue, for queue.c (its life), pass.c (its work) and move.c (its data).
+ * The inside of a queue, for queue.c (its life), pass.c (its work), indirect.c (its segments) and
+ * move.c (its data).
  *
  * Everything belongs to the queue thread while it runs, except the statistics and the three words at the end.
  */
@@ -10,6 +11,7 @@
 #include <stdatomic.h>
 #include <sys/uio.h>
 
+#include "backend/data/buffers.h"
 #include "backend/data/channel.h"
 #include "backend/data/disk.h"
 #include "backend/data/engine.h"
@@ -23,8 +25,6 @@
 
 /* The tag of the queue's one fdatasync; the other tags are slots. */
 #define QUEUE_SYNC_TAG LIMIT_SLOTS
-
-#define QUEUE_SLOT_BUFFER ((size_t)LIMIT_SEGMENTS * WIRE_PAGE_SIZE)
 
 /* Some of the queue's slots, in the order they came. Room for all. */
 struct slot_list {
@@ -46,17 +46,20 @@ struct queue {
 	struct order_port order;
 	bool look; /* the ordering object may have something for us */
 
-	/* Arrays of nr_slots, the ring's. */
+	/* Arrays of nr_slots, the ring's. Slots and iovecs are address space until they are used. */
 	unsigned nr_slots;
+	unsigned nr_touched; /* since the last trim, of the first so many slots some were used */
 	struct slot *slot;
 	struct slot_list free;
-	struct slot_list taken; /* of this pass */
-	struct slot_list done;  /* of this pass */
+	struct slot_list taken;   /* of this pass */
+	struct slot_list done;    /* of this pass */
+	struct slot_list waiting; /* taken before, and then there were no buffers */
 	struct iovec (*iov)[LIMIT_SEGMENTS];
-	uint8_t *buffers;    /* QUEUE_SLOT_BUFFER for each, page-aligned */
-	unsigned nr_touched; /* of the first so many buffers some may have become memory */
+
+	uint64_t descriptors[LIMIT_TAKE_PER_PASS][BLK_INDIRECT_PAGES * WIRE_PAGE_SIZE / 8];
 	struct guest_copy parts[GUEST_COPY_MAX];
 	unsigned nr_parts;
+	struct buffers buffers;
 	struct pcache pcache;
 
 	pthread_t thread;
@@ -72,9 +75,17 @@ struct queue {
 	atomic_uint status;       /* queue -> control */
 };
 
+/* ---- indirect.c: a request's segments ---- */
+
+/* Bring in and judge those of all indirect requests taken. Only good ones stay in the list. */
+void indirect_fetch(struct queue *q) __attribute__((nonnull));
+
 /* ---- move.c: a request's data ---- */
 
-/* Get at the guest's pages of all taken slots; those that fail become DONE with an error. */
+/*
+ * Get at the guest's pages of all taken slots; those that fail become DONE with an error. From the first one on that
+ * finds no buffers, they wait and are the next that are taken.
+ */
 void move_in(struct queue *q) __attribute__((nonnull));
 
 /* Bring what was read into the guest's pages for all done slots, and let go of their pages. */
@@ -85,15 +96,16 @@ void move_out(struct queue *q) __attribute__((nonnull));
 /* The answer of @slot is known: it is written at the end of this pass. */
 void slot_finish(struct queue *q, unsigned slot, int16_t status) __attribute__((nonnull));
 
+/* The same, when it is not the storage's fault but the guest's pages cannot be reached. */
+void slot_fail_guest(struct queue *q, unsigned slot) __attribute__((nonnull));
+
+/* The whole of @slot has been copied: judge it. It becomes TAKEN, or DONE if it is refused. */
+void slot_judge(struct queue *q, unsigned slot) __attribute__((nonnull));
+
 /* Tell control that the counters are worth a look. */
 void queue_report(struct queue *q) __attribute__((nonnull));
 
 /* Nothing taken is unanswered and the engine is empty. */
 bool queue_is_idle(const struct queue *q) __attribute__((nonnull));
-
-static inline uint8_t *slot_buffer(const struct queue *q, unsigned slot)
-{
-	return q->buffers + slot * QUEUE_SLOT_BUFFER;
-}
 
 #endif

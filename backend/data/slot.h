@@ -3,21 +3,23 @@
  *
  * Queue thread only. Plain data without pointers, in one array per queue, so that the table can
  * live in memory that outlives the process. The index of a slot names everything that belongs to
- * it: its buffer, its iovecs, its I/O, its place in the ordering object.
+ * it: its iovecs, its I/O, its place in the ordering object.
  *
- *   FREE -> TAKEN -> [HELD | ORDERED] -> IO -> DONE -> FREE
+ *   FREE -> [INDIRECT ->] TAKEN -> [HELD | ORDERED] -> IO -> DONE -> FREE
  */
 #ifndef BACKEND_DATA_SLOT_H
 #define BACKEND_DATA_SLOT_H
 
 #include <stdint.h>
 
+#include "backend/data/buffers.h"
 #include "backend/util/limits.h"
 #include "ring/request.h"
 
 enum slot_state {
 	SLOT_FREE = 0,
-	SLOT_TAKEN,   /* copied and checked; move_in() gets at its pages */
+	SLOT_INDIRECT, /* copied; its segments are still in the guest's pages */
+	SLOT_TAKEN,   /* copied and checked; move_in() gets at its pages, or it waits for buffers */
 	SLOT_HELD,    /* behind a closed gate */
 	SLOT_ORDERED, /* the ordering object decides when */
 	SLOT_IO,      /* the engine has it */
@@ -28,20 +30,22 @@ enum slot_state {
 enum slot_way {
 	SLOT_NO_DATA,
 	SLOT_DIRECT, /* I/O on the guest's own pages, mapped persistently */
-	SLOT_COPY,   /* grant copy to and from the slot's buffer */
+	SLOT_COPY,   /* grant copy to and from buffers of ours */
 };
 
 struct slot {
 	uint8_t state;
 	uint8_t way;
-	uint8_t ordered;               /* the ordering port counts it: order_port_done() is due */
-	uint8_t refused;               /* a bad request, counted by its reason */
-	int16_t status;                /* BLKIF_RSP_*, valid when DONE */
+	uint8_t ordered;    /* the ordering port counts it: order_port_done() is due */
+	uint8_t refused;    /* a bad request, counted by its reason */
+	int16_t status;     /* BLKIF_RSP_*, valid when DONE */
+	uint16_t nr_chunks; /* COPY */
+	uint16_t chunk[BUFFERS_REQUEST_MAX];
 	uint16_t page[LIMIT_SEGMENTS]; /* DIRECT: indexes in the persistent cache */
 	uint64_t taken_ns;             /* CLOCK_MONOTONIC */
 	struct blk_request req;
 };
 
-_Static_assert(LIMIT_SEGMENTS == WIRE_SEGMENTS_MAX, "a slot holds every segment of a request");
+_Static_assert(LIMIT_SEGMENTS == BLK_SEGMENTS_MAX, "a slot holds every segment of a request");
 
 #endif

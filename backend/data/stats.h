@@ -24,6 +24,7 @@ struct queue_stats {
 	uint64_t writes_answered;
 	uint64_t writes_ns;
 	uint64_t writes_max_ns;
+	uint64_t indirect_taken;            /* good requests of either kind that were indirect */
 	uint64_t refused[BLK_REASON_COUNT]; /* bad requests, by reason */
 	uint64_t failed;       /* answered with an error, the bad ones above not counted */
 	uint64_t failed_guest; /* guest pages could not be reached */

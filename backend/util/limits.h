@@ -19,25 +19,30 @@
  */
 #define LIMIT_SLOTS 512
 
-/* Segments, and therefore grants and pages, of one request. */
-#define LIMIT_SEGMENTS 11
+/*
+ * Segments, and therefore grants and pages, of one request: an indirect one. In the slot itself are 11.
+ * The pages that hold the segments of an indirect request are read and let go before the request begins.
+ */
+#define LIMIT_SEGMENTS 256
 
 /*
  * Grants kept mapped per queue. blkif.h asks a backend to keep at least ring size * 11: 352 for one
- * page, 5632 for the largest ring. Small rings get 1056, three times what one page needs, as from the
- * kernel's backend: that absorbs frontends that rotate through more pages.
+ * page, 5632 for the largest ring. Linux's frontend makes requests of 32 segments and a page that holds them:
+ * so there are 33 for each slot, 1056 for one page as from the kernel's backend, as long as that is not more
+ * than the largest ring needs at least.
  */
-#define LIMIT_PERSISTENT_GRANTS     (LIMIT_SLOTS * LIMIT_SEGMENTS)
-#define LIMIT_PERSISTENT_GRANTS_LOW 1056
+#define LIMIT_PERSISTENT_GRANTS      (LIMIT_SLOTS * 11)
+#define LIMIT_PERSISTENT_GRANTS_SLOT 33
+
+/* Chunks of copy buffers per queue, each for 11 pages: 22.5 MB. A request that finds too few free waits in its turn. */
+#define LIMIT_COPY_CHUNKS 512
 
 /*
- * Bytes of copy buffers per queue: every slot may need one page per segment, 1.4 MB for a ring of one page,
- * 22.5 MB for the largest. They are memory only once a request has used them. After so long without any
- * request, only what a ring of one page would have stays.
+ * Slots and copy buffers are memory only once a request has used them: up to 6.7 kB for a slot, 45 kB for a
+ * buffer. After so long without any request, so many stay.
  */
-#define LIMIT_COPY_BYTES      ((size_t)LIMIT_SLOTS * LIMIT_SEGMENTS * 4096u)
-#define LIMIT_COPY_KEEP_SLOTS 32
-#define LIMIT_COPY_IDLE_MS    1000
+#define LIMIT_IDLE_KEEP 32
+#define LIMIT_IDLE_MS   1000
 
 /*
  * Requests one pass takes, submits together and answers together before it looks for more. Few, so

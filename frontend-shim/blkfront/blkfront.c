@@ -145,6 +145,22 @@ static int share_queue(struct blkfront *front, unsigned nr_slots)
 	return 0;
 }
 
+/* Pages that are granted in one go. */
+#define POOL_MAX 8192u
+
+/*
+ * Pages for rings full of the largest direct requests, or for 32 indirect ones in each, whose segments take one page
+ * more; but not endlessly many.
+ */
+static unsigned default_pages(const struct blkfront *front, unsigned nr_slots)
+{
+	unsigned direct = nr_slots * WIRE_SEGMENTS_MAX,
+		 indirect = 32 * (front->options.indirect + 1);
+	unsigned n = front->options.nr_queues * (indirect > direct ? indirect : direct);
+
+	return n < POOL_MAX ? n : POOL_MAX;
+}
+
 static int share(struct blkfront *front)
 {
 	unsigned backend_id = front->xenbus.backend_id;
@@ -153,7 +169,7 @@ static int share(struct blkfront *front)
 	int r;
 
 	if (nr_pages == 0)
-		nr_pages = front->options.nr_queues * nr_slots * WIRE_SEGMENTS_MAX;
+		nr_pages = default_pages(front, nr_slots);
 	if (front->options.grant_per_request)
 		nr_pages = 0;
 	r = blkfront_pages_init(&front->pages, front->gntshr, backend_id, nr_pages);
@@ -333,6 +349,16 @@ static uint64_t read_optional(struct blkfront *front, const char *key, uint64_t 
 	return blkfront_xenbus_read(&front->xenbus, key, &value) ? absent : value;
 }
 
+/* As Linux: an offer of no more than a slot has is none. */
+static unsigned read_max_segments(struct blkfront *front)
+{
+	uint64_t n = read_optional(front, "feature-max-indirect-segments", 0);
+
+	if (n > front->options.indirect)
+		n = front->options.indirect;
+	return n > WIRE_SEGMENTS_MAX ? (unsigned)n : WIRE_SEGMENTS_MAX;
+}
+
 /* As Linux: three nodes are required, features default to absent. */
 static int read_disk(struct blkfront *front)
 {
@@ -361,6 +387,7 @@ static int read_disk(struct blkfront *front)
 		.discard = read_optional(front, "feature-discard", 0) == 1,
 		.persistent = front->options.persistent &&
 			      read_optional(front, "feature-persistent", 0) == 1,
+		.max_segments = read_max_segments(front),
 	};
 	return 0;
 }
@@ -486,7 +513,12 @@ bool blkfront_is_closing(const struct blkfront *front)
 
 unsigned blkfront_max_sectors(const struct blkfront *front)
 {
-	return BLKFRONT_MAX_SECTORS - front->options.first_sect;
+	return front->disk.max_segments * WIRE_PAGE_SECTORS - front->options.first_sect;
+}
+
+unsigned blkfront_max_direct_sectors(const struct blkfront *front)
+{
+	return WIRE_SEGMENTS_MAX * WIRE_PAGE_SECTORS - front->options.first_sect;
 }
 
 unsigned blkfront_backend_state(const struct blkfront *front)

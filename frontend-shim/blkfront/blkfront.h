@@ -33,7 +33,8 @@ struct blkfront_disk {
 	bool flush;
 	bool barrier;
 	bool discard;
-	bool persistent; /* both sides want it */
+	bool persistent;       /* both sides want it */
+	unsigned max_segments; /* of one request; more than 11 are indirect */
 };
 
 struct blkfront_stats {
@@ -57,7 +58,7 @@ struct blkfront_request {
 	unsigned queue;       /* which ring, modulo how many there are */
 	unsigned nr_sectors;  /* of data; laid out from options.first_sect on, unless */
 	unsigned nr_segments; /* this is not 0: then the caller's own layout, of any values */
-	struct blk_segment seg[WIRE_SEGMENTS_MAX]; /* the grefs are filled in */
+	struct blk_segment seg[BLK_SEGMENTS_MAX]; /* the grefs are filled in */
 	uint8_t op;
 
 	/* The result. */
@@ -66,13 +67,15 @@ struct blkfront_request {
 	int error;      /* 0, or why there is no status: -ESHUTDOWN, -EPROTO */
 
 	/* Private. */
-	struct blkfront_page page[WIRE_SEGMENTS_MAX];
+	struct blkfront_page page[BLK_SEGMENTS_MAX];
+	struct blkfront_page
+		descriptor; /* where the segments lie, if address is not NULL: more than 11 */
 	struct blkfront_request *next;
 	unsigned nr_pages;
 };
 
-/* The largest request: eleven pages less what the first does not use. */
-#define BLKFRONT_MAX_SECTORS (WIRE_SEGMENTS_MAX * WIRE_PAGE_SECTORS)
+/* The largest request there can be: its pages, less what the first does not use. */
+#define BLKFRONT_MAX_SECTORS (BLK_SEGMENTS_MAX * WIRE_PAGE_SECTORS)
 
 /*
  * Open the Xen libraries and find the backend of @options->frontend. -ENOENT without such a
@@ -115,8 +118,11 @@ bool blkfront_is_connected(const struct blkfront *front) __attribute__((nonnull)
 /* The backend wants to close or already has: close when nothing is outstanding. */
 bool blkfront_is_closing(const struct blkfront *front) __attribute__((nonnull));
 
-/* Sectors in the largest request, given where its data begins in the first page. */
+/* Sectors in the largest request of this connection, given where its data begins in the first page. */
 unsigned blkfront_max_sectors(const struct blkfront *front) __attribute__((nonnull));
+
+/* ... if it is to fit the slot: what is neither READ nor WRITE has to. */
+unsigned blkfront_max_direct_sectors(const struct blkfront *front) __attribute__((nonnull));
 
 /* The last failure in words. Never NULL. */
 const char *blkfront_error(const struct blkfront *front) __attribute__((nonnull));
@@ -130,7 +136,7 @@ int blkfront_wait_backend(struct blkfront *front, unsigned mask)
 
 /*
  * Put one request on its ring, not yet visible to the backend. -EAGAIN when the ring or the pages
- * are used up: push, reap and try again. -EINVAL when it does not fit eleven segments; -ENOTCONN,
+ * are used up: push, reap and try again. -EINVAL when it does not fit the segments one may have; -ENOTCONN,
  * -ESHUTDOWN (the backend is closing or gone), -EPROTO (it misbehaved).
  */
 int blkfront_submit(struct blkfront *front, struct blkfront_request *req)

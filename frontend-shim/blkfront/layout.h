@@ -13,7 +13,7 @@ struct blkfront_request;
 /*
  * The segments of a contiguous buffer that starts @first_sect units into its first page: what Linux
  * makes of a buffer that is aligned to 512 bytes only. 0 sectors need 0 segments. -EINVAL when more
- * than eleven would be needed.
+ * than BLK_SEGMENTS_MAX would be needed.
  */
 int blkfront_layout_contiguous(unsigned first_sect, unsigned nr_sectors,
 	struct blk_segment *ret_seg, unsigned *ret_nr_segments)

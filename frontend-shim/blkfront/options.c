@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ring/wire.h"
+#include "ring/request.h"
 
 void blkfront_options_init(struct blkfront_options *options)
 {
@@ -14,6 +14,7 @@ void blkfront_options_init(struct blkfront_options *options)
 		.frontend = "device/vbd/51712",
 		.persistent = true,
 		.nr_queues = 1,
+		.indirect = 32,
 		.timeout_ms = 30000,
 	};
 }
@@ -115,6 +116,8 @@ int blkfront_options_set(struct blkfront_options *options, const char *key, cons
 		return parse_unsigned(value, BLKFRONT_RING_ORDER_MAX, &options->ring_order);
 	if (strcmp(key, "queues") == 0)
 		return set_queues(options, value);
+	if (strcmp(key, "indirect") == 0)
+		return parse_unsigned(value, BLK_SEGMENTS_MAX, &options->indirect);
 	if (strcmp(key, "first-sect") == 0)
 		return parse_unsigned(value, WIRE_PAGE_SECTORS - 1, &options->first_sect);
 	if (strcmp(key, "timeout") == 0)

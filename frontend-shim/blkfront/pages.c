@@ -5,9 +5,9 @@
 #include <string.h>
 #include <xengnttab.h>
 
-#include "ring/wire.h"
+#include "ring/request.h"
 
-#define SHARE_MAX 32
+#define SHARE_MAX BLK_SEGMENTS_MAX
 
 int blkfront_pages_init(struct blkfront_pages *pages, struct xengntdev_handle *gntshr,
 	uint32_t domid, unsigned nr_pages)

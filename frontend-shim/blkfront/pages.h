@@ -42,7 +42,7 @@ bool blkfront_pages_get(struct blkfront_pages *pages, struct blkfront_page *ret_
 void blkfront_pages_put(struct blkfront_pages *pages, const struct blkfront_page *page)
 	__attribute__((nonnull));
 
-/* Grant @n (1..32) fresh pages outside the pool. -errno: none of them. */
+/* Grant @n (1..256) fresh pages outside the pool. -errno: none of them. */
 int blkfront_pages_share(struct blkfront_pages *pages, unsigned n, bool writable,
 	struct blkfront_page *ret_pages) __attribute__((nonnull, warn_unused_result));
 

@@ -26,8 +26,17 @@ static int may_submit(struct blkfront *front, const struct blkfront_request *req
 	return blkfront_shadow_outstanding(&queue->shadow) < queue->shadow.nr_slots ? 0 : -EAGAIN;
 }
 
+static void put_descriptor(struct blkfront *front, struct blkfront_request *req)
+{
+	if (!req->descriptor.address)
+		return;
+	blkfront_page_put(front, &req->descriptor);
+	req->descriptor.address = NULL;
+}
+
 static void put_pages(struct blkfront *front, struct blkfront_request *req)
 {
+	put_descriptor(front, req);
 	if (front->options.grant_per_request)
 		blkfront_pages_unshare(&front->pages, req->page, req->nr_pages);
 	else
@@ -37,11 +46,8 @@ static void put_pages(struct blkfront *front, struct blkfront_request *req)
 }
 
 /* One page for each of the @n segments. */
-static int get_pages(struct blkfront *front, struct blkfront_request *req, unsigned n)
+static int get_data_pages(struct blkfront *front, struct blkfront_request *req, unsigned n)
 {
-	req->nr_pages = 0;
-	if (n == 0)
-		return 0;
 	if (front->options.grant_per_request) {
 		/* Linux grants read-only what the backend only has to read. */
 		int r = blkfront_pages_share(&front->pages, n, req->op == BLKIF_OP_READ, req->page);
@@ -53,27 +59,56 @@ static int get_pages(struct blkfront *front, struct blkfront_request *req, unsig
 		return 0;
 	}
 	while (req->nr_pages < n) {
-		if (!blkfront_pages_get(&front->pages, &req->page[req->nr_pages])) {
-			put_pages(front, req);
+		if (!blkfront_pages_get(&front->pages, &req->page[req->nr_pages]))
 			return -EAGAIN;
-		}
 		req->nr_pages++;
 	}
 	return 0;
 }
 
+/* ... and one for the segments themselves, if they are too many for the slot. */
+static int get_pages(struct blkfront *front, struct blkfront_request *req, unsigned n)
+{
+	int r;
+
+	req->nr_pages = 0;
+	req->descriptor.address = NULL;
+	if (n == 0)
+		return 0;
+	r = get_data_pages(front, req, n);
+	if (r == 0 && n > WIRE_SEGMENTS_MAX && !blkfront_page_get(front, &req->descriptor)) {
+		req->descriptor.address = NULL;
+		r = -EAGAIN;
+	}
+	if (r)
+		put_pages(front, req);
+	return r;
+}
+
 static void encode(enum wire_abi abi, const struct blkfront_request *req, uint64_t id,
 	struct wire_slot *ret_slot)
 {
-	struct blk_request wire = {
-		.id = id,
-		.sector = req->sector,
-		.op = req->op,
-		.nr_segments = (uint8_t)req->nr_pages,
-	};
+	struct blk_request wire;
 
-	memcpy(wire.seg, req->seg, sizeof(wire.seg));
+	wire.id = id;
+	wire.sector = req->sector;
+	wire.handle = 0;
+	wire.op = req->op;
+	wire.nr_segments = (uint16_t)req->nr_pages;
+	wire.indirect = req->descriptor.address != NULL;
+	memset(wire.indirect_gref, 0, sizeof(wire.indirect_gref));
+	wire.indirect_gref[0] = req->descriptor.gref;
+	memcpy(wire.seg, req->seg, sizeof(wire.seg[0]) * WIRE_SEGMENTS_MAX);
+	if (wire.indirect)
+		frontring_encode_page(req->seg, req->nr_pages, req->descriptor.address);
 	frontring_encode(abi, &wire, ret_slot);
+}
+
+/* Only reads and writes can be indirect. */
+static unsigned max_segments(const struct blkfront *front, uint8_t op)
+{
+	return op == BLKIF_OP_READ || op == BLKIF_OP_WRITE ? front->disk.max_segments
+							   : WIRE_SEGMENTS_MAX;
 }
 
 int blkfront_submit(struct blkfront *front, struct blkfront_request *req)
@@ -88,9 +123,9 @@ int blkfront_submit(struct blkfront *front, struct blkfront_request *req)
 	if (n == 0)
 		r = blkfront_layout_contiguous(
 			front->options.first_sect, req->nr_sectors, req->seg, &n);
-	if (r || n > WIRE_SEGMENTS_MAX)
+	if (r || n > max_segments(front, req->op))
 		return blkfront_fail(front, -EINVAL, "%u sectors do not fit %u segments",
-			req->nr_sectors, WIRE_SEGMENTS_MAX);
+			req->nr_sectors, max_segments(front, req->op));
 	r = get_pages(front, req, n);
 	if (r)
 		return r;
@@ -118,6 +153,7 @@ int blkfront_submit_raw(
 	blk_request_decode(queue->ring.abi, slot, &wire);
 	req->op = wire.op;
 	req->nr_pages = 0;
+	req->descriptor.address = NULL;
 	req->data = NULL;
 	blkfront_shadow_add_foreign(&queue->shadow, req, wire.op, wire.id);
 	frontring_put(&queue->ring, slot);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -39,7 +40,13 @@ struct transfer {
 	int error;
 	pthread_cond_t ended; /* one of the parts did */
 	struct part *free;
-	struct part part[WINDOW];
+	struct part part[WINDOW]; /* large, and no more initialised than it takes */
+};
+
+/* What one request may have. */
+struct bounds {
+	uint64_t max_sectors;
+	uint64_t max_last; /* if that is a barrier: it cannot be indirect */
 };
 
 /* ---- one call --------------------------------------------------------------------------------- */
@@ -74,11 +81,21 @@ static bool has_more(const struct transfer *transfer)
 	return !transfer->error && (transfer->nr_left > 0 || transfer->empty);
 }
 
-static int submit_part(struct transfer *transfer, unsigned max_sectors)
+/* The next part's sectors: a barrier is left for the end, if it is to be one. */
+static unsigned part_sectors(const struct transfer *transfer, const struct bounds *bounds)
+{
+	uint64_t n = transfer->nr_left;
+
+	if (n > bounds->max_last)
+		n -= bounds->max_last;
+	return (unsigned)(n < bounds->max_sectors ? n : bounds->max_sectors);
+}
+
+static int submit_part(struct transfer *transfer, const struct bounds *bounds)
 {
 	struct part *part = transfer->free;
-	bool last = transfer->nr_left <= max_sectors;
-	unsigned n = last ? (unsigned)transfer->nr_left : max_sectors;
+	bool last = transfer->nr_left <= bounds->max_last;
+	unsigned n = part_sectors(transfer, bounds);
 	int r;
 
 	part->req = (struct blkfront_request){
@@ -107,13 +124,13 @@ static int submit_part(struct transfer *transfer, unsigned max_sectors)
 }
 
 /* Submit what fits and push it. -EAGAIN: parts are left that the ring or the pages have no room for. */
-static int submit_parts(struct transfer *transfer, unsigned max_sectors)
+static int submit_parts(struct transfer *transfer, const struct bounds *bounds)
 {
 	struct blkfront *front = transfer->sync->front;
 	int r = 0, pushed;
 
 	while (r == 0 && has_more(transfer) && transfer->free)
-		r = submit_part(transfer, max_sectors);
+		r = submit_part(transfer, bounds);
 	if (r == -EAGAIN && blkfront_outstanding(front) == 0)
 		r = -ENOMEM; /* nothing will ever make room: the pool is too small */
 	if (r && r != -EAGAIN && !transfer->error)
@@ -124,14 +141,14 @@ static int submit_parts(struct transfer *transfer, unsigned max_sectors)
 	return r == -EAGAIN ? r : 0;
 }
 
-static int run(struct transfer *transfer, unsigned max_sectors)
+static int run(struct transfer *transfer, const struct bounds *bounds)
 {
 	struct blkfront_sync *sync = transfer->sync;
 
 	pthread_mutex_lock(&sync->lock);
 	transfer->queue = sync->next_queue++;
 	while (has_more(transfer) || transfer->nr_pending > 0) {
-		int r = has_more(transfer) ? submit_parts(transfer, max_sectors) : 0;
+		int r = has_more(transfer) ? submit_parts(transfer, bounds) : 0;
 
 		if (r == -EAGAIN && has_more(transfer))
 			pthread_cond_wait(&sync->room, &sync->lock);
@@ -142,32 +159,38 @@ static int run(struct transfer *transfer, unsigned max_sectors)
 	return transfer->error;
 }
 
+static struct bounds bounds_of(const struct blkfront *front, uint8_t last_op)
+{
+	unsigned n = blkfront_max_sectors(front);
+	bool may_be_indirect = last_op == BLKIF_OP_READ || last_op == BLKIF_OP_WRITE;
+
+	return (struct bounds){n, may_be_indirect ? n : blkfront_max_direct_sectors(front)};
+}
+
 static int transfer(struct blkfront_sync *sync, uint8_t op, uint8_t last_op, void *data,
 	size_t size_bytes, uint64_t offset_bytes)
 {
+	struct bounds bounds = bounds_of(sync->front, last_op);
 	struct transfer t;
-	unsigned max_sectors;
 	int r;
 
 	if (size_bytes % WIRE_SECTOR_SIZE || offset_bytes % WIRE_SECTOR_SIZE)
 		return -EINVAL;
-	t = (struct transfer){
-		.sync = sync,
-		.op = op,
-		.last_op = last_op,
-		.sector = offset_bytes >> WIRE_SECTOR_SHIFT,
-		.nr_left = size_bytes >> WIRE_SECTOR_SHIFT,
-		.data = data,
-		.empty = size_bytes == 0,
-	};
+	memset(&t, 0, offsetof(struct transfer, part));
+	t.sync = sync;
+	t.op = op;
+	t.last_op = last_op;
+	t.sector = offset_bytes >> WIRE_SECTOR_SHIFT;
+	t.nr_left = size_bytes >> WIRE_SECTOR_SHIFT;
+	t.data = data;
+	t.empty = size_bytes == 0;
 	for (unsigned i = 0; i < WINDOW; i++) {
 		t.part[i].next = t.free;
 		t.free = &t.part[i];
 	}
 	if (pthread_cond_init(&t.ended, NULL))
 		return -ENOMEM;
-	max_sectors = blkfront_max_sectors(sync->front);
-	r = run(&t, max_sectors);
+	r = run(&t, &bounds);
 	pthread_cond_destroy(&t.ended);
 	return r;
 }

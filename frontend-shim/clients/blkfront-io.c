@@ -20,7 +20,6 @@
 #include "frontend-shim/clients/words.h"
 
 #define MAX_FLIGHT 544 /* more than the largest ring holds */
-#define DATA_SIZE  (BLKFRONT_MAX_SECTORS * WIRE_SECTOR_SIZE)
 
 /* One request with what is expected of it. */
 struct job {
@@ -30,9 +29,9 @@ struct job {
 	bool compare;
 	int32_t expected_status;
 	bool busy;
-	bool has_page; /* of a raw request */
-	struct blkfront_page page;
-	uint8_t data[DATA_SIZE];
+	unsigned nr_pages; /* of a made-up request: for data, and for segments */
+	struct blkfront_page page[2];
+	uint8_t *data; /* allocated, of nr_sectors */
 };
 
 struct shell {
@@ -74,12 +73,19 @@ static struct job *new_job(struct shell *sh)
 		if (!sh->jobs[i].busy) {
 			struct job *job = &sh->jobs[i];
 
+			free(job->data);
 			*job = (struct job){0};
 			job->req.opaque = job;
 			job->req.queue = sh->queue;
 			return job;
 		}
 	return NULL;
+}
+
+static void put_pages(struct shell *sh, struct job *job)
+{
+	while (job->nr_pages > 0)
+		blkfront_page_put(sh->front, &job->page[--job->nr_pages]);
 }
 
 static void print_result(struct shell *sh, struct job *job)
@@ -105,8 +111,7 @@ static void print_result(struct shell *sh, struct job *job)
 		right = data_is_right(job);
 	putchar('\n');
 	sh->wrong |= !right;
-	if (job->has_page)
-		blkfront_page_put(sh->front, &job->page);
+	put_pages(sh, job);
 	job->busy = false;
 }
 
@@ -149,8 +154,7 @@ static int finish(struct shell *sh, struct job *job, int r, bool async)
 	if (r == 0)
 		r = blkfront_push(sh->front);
 	if (r) {
-		if (job->has_page)
-			blkfront_page_put(sh->front, &job->page);
+		put_pages(sh, job);
 		return trouble(sh, job->name, r);
 	}
 	job->busy = true;
@@ -190,8 +194,12 @@ static int parse_request(struct shell *sh, uint8_t op, struct job *job)
 		return r;
 	job->compare = pattern && op == BLKIF_OP_READ;
 	job->req.nr_sectors = (unsigned)nr_sectors;
-	if (nr_sectors)
+	if (nr_sectors) {
+		job->data = calloc(nr_sectors, WIRE_SECTOR_SIZE);
+		if (!job->data)
+			return blkfront_words_bad(&sh->words, "out of memory");
 		job->req.data = job->data;
+	}
 	if (has_data)
 		snprintf(job->name, sizeof(job->name), "%s %s %s", sh->words.verb,
 			sh->words.word[0], sh->words.word[1]);
@@ -211,9 +219,7 @@ static int make_request(struct shell *sh, uint8_t op, bool async)
 	r = parse_request(sh, op, job);
 	if (r)
 		return r;
-	if (op == BLKIF_OP_READ)
-		memset(job->data, 0, sizeof(job->data));
-	else
+	if (op != BLKIF_OP_READ)
 		blkfront_pattern_fill(&job->pattern, job->req.sector, job->data,
 			(size_t)job->req.nr_sectors * WIRE_SECTOR_SIZE);
 	return finish(sh, job, blkfront_submit(sh->front, &job->req), async);
@@ -265,52 +271,11 @@ static int command_raw(struct shell *sh, bool async)
 	return finish(sh, job, blkfront_submit_raw(sh->front, &slot, &job->req), async);
 }
 
-/* One of the numbers of a made-up request; absent ones stay. */
-static int optional_number(const struct shell *sh, const char *key, uint64_t max, uint64_t *value)
-{
-	const char *text = blkfront_words_option(&sh->words, 0, key);
-
-	return text ? blkfront_words_number(&sh->words, text, max, value) : 0;
-}
-
-/* Fill @req from the words; every field may have any value, and grefs default to @gref. */
-static int parse_made_up(struct shell *sh, uint32_t page_gref, struct blk_request *req)
-{
-	uint64_t op = 0, nr_segments, sector = 0, id = 0, gref = page_gref;
-	const char *segments = blkfront_words_option(&sh->words, 0, "segs");
-	unsigned n = 0;
-	int r;
-
-	for (unsigned i = 0; i < WIRE_SEGMENTS_MAX; i++)
-		req->seg[i] = (struct blk_segment){.last_sect = WIRE_PAGE_SECTORS - 1};
-	r = segments ? blkfront_words_segments(&sh->words, segments, req->seg, &n) : 0;
-	nr_segments = n;
-	if (r == 0)
-		r = optional_number(sh, "op", 255, &op);
-	if (r == 0)
-		r = optional_number(sh, "nr_segments", 255, &nr_segments);
-	if (r == 0)
-		r = optional_number(sh, "sector", UINT64_MAX, &sector);
-	if (r == 0)
-		r = optional_number(sh, "id", UINT64_MAX, &id);
-	if (r == 0)
-		r = optional_number(sh, "gref", UINT32_MAX, &gref);
-	if (r)
-		return r;
-	for (unsigned i = 0; i < WIRE_SEGMENTS_MAX; i++)
-		req->seg[i].gref = (uint32_t)gref;
-	req->op = (uint8_t)op;
-	req->nr_segments = (uint8_t)nr_segments;
-	req->sector = sector;
-	req->id = id;
-	return 0;
-}
-
-/* request [op=] [nr_segments=] [sector=] [id=] [gref=] [segs=] [status=] */
+/* request [op=] [nr_segments=] [sector=] [id=] [gref=] [segs=] [indirect=] [descriptor=] [status=] */
 static int command_request(struct shell *sh, bool async)
 {
-	static const char *const keys[] = {
-		"op", "nr_segments", "sector", "id", "gref", "segs", "status", NULL};
+	static const char *const keys[] = {"op", "nr_segments", "sector", "id", "gref", "segs",
+		"indirect", "descriptor", "status", NULL};
 	const char *status = blkfront_words_option(&sh->words, 0, "status");
 	struct blk_request req = {0};
 	struct wire_slot slot;
@@ -327,13 +292,15 @@ static int command_request(struct shell *sh, bool async)
 		r = blkfront_words_status(&sh->words, status, &job->expected_status);
 	if (r)
 		return r;
-	job->has_page = blkfront_page_get(sh->front, &job->page);
-	r = parse_made_up(sh, job->has_page ? job->page.gref : 0, &req);
+	while (job->nr_pages < 2 && blkfront_page_get(sh->front, &job->page[job->nr_pages]))
+		job->nr_pages++;
+	r = blkfront_words_request(&sh->words, job->page[0].gref, job->page[1].gref, &req);
 	if (r) {
-		if (job->has_page)
-			blkfront_page_put(sh->front, &job->page);
+		put_pages(sh, job);
 		return r;
 	}
+	if (req.indirect && job->nr_pages == 2)
+		frontring_encode_page(req.seg, BLK_SEGMENTS_MAX, job->page[1].address);
 	frontring_encode(blkfront_ring(sh->front, sh->queue)->abi, &req, &slot);
 	snprintf(job->name, sizeof(job->name), "request op=%u nr_segments=%u sector=%llu", req.op,
 		req.nr_segments, (unsigned long long)req.sector);
@@ -544,7 +511,8 @@ static const struct command commands[] = {
 	{"barrier", command_barrier, "[SECTOR COUNT] [pattern=] [segs=] [status=]"},
 	{"flush", command_flush, "[SECTOR COUNT] [pattern=] [segs=] [status=]"},
 	{"request", command_request,
-		"[op=N] [nr_segments=N] [sector=N] [id=N] [gref=N] [segs=F-L,...] [status=N]: any "
+		"[op=N] [nr_segments=N] [sector=N] [id=N] [gref=N] [segs=F-L,...] [indirect=1] "
+		"[descriptor=N] [status=N]: any "
 		"values"},
 	{"raw", command_raw, "HEX [status=N]: the bytes of a slot"},
 	{"overrun", command_overrun, "N: publish N requests that were never written"},

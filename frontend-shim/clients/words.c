@@ -140,6 +140,61 @@ int blkfront_words_segments(const struct blkfront_words *words, const char *text
 		words, "segments are written FIRST-LAST,FIRST-LAST..., eleven at most");
 }
 
+/* One of the numbers of a made-up request; absent ones stay. */
+static int optional_number(
+	const struct blkfront_words *words, const char *key, uint64_t max, uint64_t *value)
+{
+	const char *text = blkfront_words_option(words, 0, key);
+
+	return text ? blkfront_words_number(words, text, max, value) : 0;
+}
+
+static int set_header(const struct blkfront_words *words, unsigned n, struct blk_request *req)
+{
+	uint64_t op = 0, nr_segments = n, sector = 0, id = 0, indirect = 0;
+	int r = optional_number(words, "op", 255, &op);
+
+	if (r == 0)
+		r = optional_number(words, "indirect", 1, &indirect);
+	if (r == 0)
+		r = optional_number(words, "nr_segments", indirect ? 65535 : 255, &nr_segments);
+	if (r == 0)
+		r = optional_number(words, "sector", UINT64_MAX, &sector);
+	if (r == 0)
+		r = optional_number(words, "id", UINT64_MAX, &id);
+	req->indirect = indirect;
+	req->op = (uint8_t)op;
+	req->nr_segments = (uint16_t)nr_segments;
+	req->sector = sector;
+	req->id = id;
+	return r;
+}
+
+int blkfront_words_request(const struct blkfront_words *words, uint32_t data_gref,
+	uint32_t descriptor_gref, struct blk_request *ret_req)
+{
+	const char *segments = blkfront_words_option(words, 0, "segs");
+	uint64_t gref = data_gref, descriptor = descriptor_gref;
+	unsigned n = 0;
+	int r;
+
+	*ret_req = (struct blk_request){0};
+	for (unsigned i = 0; i < BLK_SEGMENTS_MAX; i++)
+		ret_req->seg[i].last_sect = WIRE_PAGE_SECTORS - 1;
+	r = segments ? blkfront_words_segments(words, segments, ret_req->seg, &n) : 0;
+	if (r == 0)
+		r = set_header(words, n, ret_req);
+	if (r == 0)
+		r = optional_number(words, "gref", UINT32_MAX, &gref);
+	if (r == 0)
+		r = optional_number(words, "descriptor", UINT32_MAX, &descriptor);
+	for (unsigned i = 0; i < BLK_SEGMENTS_MAX; i++)
+		ret_req->seg[i].gref = (uint32_t)gref;
+	for (unsigned i = 0; i < WIRE_INDIRECT_PAGES; i++)
+		ret_req->indirect_gref[i] = (uint32_t)descriptor;
+	return r;
+}
+
 int blkfront_words_pattern(
 	const struct blkfront_words *words, const char *text, struct blkfront_pattern *ret_pattern)
 {

@@ -49,6 +49,14 @@ int blkfront_words_slot(const struct blkfront_words *words, const char *text,
 int blkfront_words_segments(const struct blkfront_words *words, const char *text,
 	struct blk_segment *ret_seg, unsigned *ret_n) __attribute__((nonnull, warn_unused_result));
 
+/*
+ * A made-up request of the options op, indirect, nr_segments, sector, id, segs, gref and descriptor: every field may have
+ * any value. Its grants are @data_gref and, for what an indirect one keeps its segments in, @descriptor_gref, unless
+ * there are others given.
+ */
+int blkfront_words_request(const struct blkfront_words *words, uint32_t data_gref,
+	uint32_t descriptor_gref, struct blk_request *ret_req) __attribute__((nonnull));
+
 /* A byte, or "seed:N". */
 int blkfront_words_pattern(const struct blkfront_words *words, const char *text,
 	struct blkfront_pattern *ret_pattern) __attribute__((nonnull, warn_unused_result));

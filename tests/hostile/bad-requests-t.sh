@@ -3,7 +3,9 @@
 #
 #   request                                 here   Linux blkback        QEMU
 #   operation 4, 7..255                       -2   -2                   -1
-#   DISCARD, INDIRECT, not offered            -2   discard: as offered  -1
+#   DISCARD, not offered                      -2   as offered           -1
+#   INDIRECT of neither READ nor WRITE        -2   -1                   -1
+#   INDIRECT of no or more than 256 segments  -1   -1                   -1
 #   READ or WRITE without segments            -1   -1                   -1
 #   more than 11 segments                     -1   -1                   -1
 #   first_sect > last_sect, last_sect > 7     -1   -1                   -1
@@ -23,7 +25,7 @@ before=$(sha256sum <"$image")
 requests() {
     local op
 
-    for op in 4 5 6 $(seq 7 255); do
+    for op in 4 5 $(seq 7 255); do
         echo "request op=$op segs=0-7 status=-2"
     done
     echo "request op=255 nr_segments=255 sector=-1 segs=7-0 status=-2"
@@ -48,6 +50,27 @@ requests() {
             echo "request op=$op segs=0-7 gref=$gref status=-1"
         done
     done
+    for op in $(seq 2 255); do
+        echo "request indirect=1 op=$op segs=0-7 status=-2"
+    done
+    for op in 0 1; do
+        for n in 0 257 512 513 4096 65535; do
+            echo "request indirect=1 op=$op nr_segments=$n status=-1"
+        done
+        for segs in 1-0 0-8 255-255 0-7,0-7,3-2; do
+            echo "request indirect=1 op=$op segs=$segs status=-1"
+        done
+        for sector in 2048 2041 -8 -1; do
+            echo "request indirect=1 op=$op sector=$sector segs=0-7 status=-1"
+        done
+        # 256 pages are the whole disk
+        echo "request indirect=1 op=$op sector=1 nr_segments=256 status=-1"
+        for gref in 0 65535 4294967295; do
+            echo "request indirect=1 op=$op segs=0-7 gref=$gref status=-1"
+            echo "request indirect=1 op=$op segs=0-7 descriptor=$gref status=-1"
+        done
+    done
+    echo "request indirect=1 op=0 nr_segments=256 status=0"
     # Nothing of an empty flush or barrier is looked at but that it is empty.
     echo "request op=2 nr_segments=0 sector=-1 status=0"
     echo "request op=3 nr_segments=0 sector=-1 status=0"
@@ -65,9 +88,9 @@ for guest in "persistent=1 protocol=x86_64-abi" "persistent=0 protocol=x86_32-ab
     is "$(grep -c ': status' "$work/answers")" "$answers" "$guest: $answers requests"
     like "$(grep stats: "$work/answers")" \
         "*requests=$answers responses=$answers*dirty-padding=0*" "$guest: as many answers"
-    # Four of them are good; twelve have grants that only Xen can tell are bad; all others are judged
+    # Five of them are good; 24 have grants that only Xen can tell are bad; all others are judged
     # by what they say, before anything is done with them.
-    like "$(grep 'served ' "$log" | tail -n 1)" "* refused=$((answers - 16)) failed=12" "$guest: nothing bad was tried"
+    like "$(grep 'served ' "$log" | tail -n 1)" "* refused=$((answers - 29)) failed=24" "$guest: nothing bad was tried"
 done
 is "$(sha256sum <"$image")" "$before" "nothing was written"
 check "many in flight at once" guest_io "async request op=9 status=-2" "async read 0 8 expect=7" \
@@ -78,7 +101,7 @@ exits 0 "the worker ends with 0" ended "$worker"
 
 check "the same image, read-only" serve "$image" --mode=r
 check "writes are refused" guest_io "write 0 8 status=-1" "barrier 0 8 status=-1" "flush 0 8 status=-1" \
-    "request op=1 segs=0-7 sector=-1 status=-1" "read 16 8 expect=8"
+    "request op=1 segs=0-7 sector=-1 status=-1" "request indirect=1 op=1 nr_segments=20 status=-1" "read 16 8 expect=8"
 check "the disk detaches" detach xvda
 exits 0 "the worker ends with 0" ended "$worker"
 assert_clean

@@ -1,7 +1,7 @@
 /*
- * R6: a request is read from the ring once. The guest's other processor rewrites requests while the
- * backend looks at them, from valid to invalid and back: whatever the backend takes to be valid is
- * what it uses. What reaches the storage is looked at; nothing of it may lie outside the disk or a page.
+ * R6, R26: a request is read from the ring once, and its segments from their page if it is indirect. The guest's
+ * other processor rewrites them while the backend looks, from valid to invalid and back: whatever the backend takes to
+ * be valid is what it uses. What reaches the storage is looked at; nothing of it may lie outside the disk or a page.
  */
 #include "tests/lib/loop.h"
 
@@ -12,16 +12,20 @@
 
 #include "tests/lib/fake_engine.h"
 
-#define NR_ROUNDS  50000u
+#define NR_ROUNDS  25000u
 #define NR_SLOTS   32u
 #define DEADLINE_S 60 /* reached only by a test that fails */
 #define BAD_SECTOR 0xfffffffffffffff0u
+#define NR_INDIRECT                                                                                \
+	20u /* segments of an indirect request; their page is that of its slot, from here on: */
+#define DESCRIPTOR (LOOP_PAGES - NR_SLOTS)
 
 static struct loop loop;
 static struct fake_engine fake;
 
 struct attacker {
 	pthread_t thread;
+	bool indirect;
 	atomic_bool stop;
 };
 
@@ -30,28 +34,59 @@ static volatile struct wire_request_64 *slot(unsigned i)
 	return (struct wire_request_64 *)(void *)((uint8_t *)loop.ring.shared + 64) + i;
 }
 
+static void rewrite_slot(unsigned n)
+{
+	volatile struct wire_request_64 *req = slot(n % NR_SLOTS);
+
+	switch (n / NR_SLOTS % 3) {
+	case 0:
+		req->sector_number = BAD_SECTOR;
+		req->sector_number = 8;
+		break;
+	case 1:
+		req->seg[0].last_sect = 255;
+		req->seg[0].last_sect = 7;
+		break;
+	case 2:
+		req->nr_segments = 255;
+		req->nr_segments = 1;
+		break;
+	}
+}
+
+static void rewrite_segments(unsigned n)
+{
+	uint8_t *page = loop.pages + (size_t)(DESCRIPTOR + n % NR_SLOTS) * WIRE_PAGE_SIZE;
+	unsigned i = n / NR_SLOTS % NR_INDIRECT;
+	volatile struct wire_segment *seg = (struct wire_segment *)(void *)page + i;
+	uint32_t gref = loop.ref[i];
+
+	switch (n / NR_SLOTS / NR_INDIRECT % 3) {
+	case 0:
+		seg->last_sect = 255;
+		seg->last_sect = 7;
+		break;
+	case 1:
+		seg->first_sect = 8;
+		seg->first_sect = 0;
+		break;
+	case 2:
+		seg->gref = 0x7fffffff;
+		seg->gref = gref;
+		break;
+	}
+}
+
 /* Every slot, over and over, one field at a time. */
 static void *attack(void *arg)
 {
 	struct attacker *attacker = arg;
 
 	for (unsigned n = 0; !atomic_load_explicit(&attacker->stop, memory_order_relaxed); n++) {
-		volatile struct wire_request_64 *req = slot(n % NR_SLOTS);
-
-		switch (n / NR_SLOTS % 3) {
-		case 0:
-			req->sector_number = BAD_SECTOR;
-			req->sector_number = 8;
-			break;
-		case 1:
-			req->seg[0].last_sect = 255;
-			req->seg[0].last_sect = 7;
-			break;
-		case 2:
-			req->nr_segments = 255;
-			req->nr_segments = 1;
-			break;
-		}
+		if (attacker->indirect)
+			rewrite_segments(n);
+		else
+			rewrite_slot(n);
 	}
 	return NULL;
 }
@@ -61,23 +96,27 @@ static void check_io(const struct engine_io *io)
 	uint64_t end = io->offset_bytes + io->size_bytes;
 	size_t sum = 0;
 
-	assert_in_range(io->size_bytes, 512, 11 * 4096);
+	assert_in_range(io->size_bytes, 512, NR_INDIRECT * 4096);
 	assert_true(end > io->offset_bytes && end <= (uint64_t)LOOP_DISK_SECTORS * 512);
-	assert_in_range(io->nr_iov, 1, 11);
+	assert_in_range(io->nr_iov, 1, NR_INDIRECT);
 	for (unsigned i = 0; i < io->nr_iov; i++) {
-		assert_in_range(io->iov[i].iov_len, 512, 4096);
+		assert_in_range(io->iov[i].iov_len, 512, 11 * 4096);
 		sum += io->iov[i].iov_len;
 	}
 	assert_int_equal(sum, io->size_bytes);
 }
 
-static void one_round(void)
+static void one_round(bool indirect)
 {
 	struct frontring_response rsp;
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < NR_SLOTS; i++)
-		loop_put(&loop, i, BLKIF_OP_READ, 8, i, 1);
+		if (indirect)
+			loop_put_indirect(
+				&loop, i, BLKIF_OP_READ, 8, 0, NR_INDIRECT, DESCRIPTOR + i);
+		else
+			loop_put(&loop, i, BLKIF_OP_READ, 8, i, 1);
 	loop_push(&loop);
 	while (n < NR_SLOTS) {
 		(void)queue_poll_once(loop.queue);
@@ -101,22 +140,21 @@ static uint64_t nr_refused(void)
 	return refused;
 }
 
-static void test_rewritten_requests(void **state)
+static void under_attack(bool persistent, bool indirect)
 {
-	struct attacker attacker = {.stop = false};
+	struct attacker attacker = {.indirect = indirect, .stop = false};
 	time_t end = time(NULL) + DEADLINE_S;
 	struct queue_stats stats;
 
-	(void)state;
-	loop_init(&loop, true);
+	loop_init(&loop, persistent);
 	loop_connect(&loop);
 	fake_engine_install(&fake, loop.queue);
 	assert_int_equal(pthread_create(&attacker.thread, NULL, attack, &attacker), 0);
 	for (unsigned i = 0; i < NR_ROUNDS; i++)
-		one_round();
+		one_round(indirect);
 	/* On one processor the attacker strikes only when it happens to be its turn. */
 	while (nr_refused() == 0 && time(NULL) < end)
-		one_round();
+		one_round(indirect);
 	atomic_store(&attacker.stop, true);
 	(void)pthread_join(attacker.thread, NULL);
 	stats = queue_stats(loop.queue);
@@ -128,10 +166,30 @@ static void test_rewritten_requests(void **state)
 	loop_fini(&loop);
 }
 
+static void test_rewritten_requests(void **state)
+{
+	(void)state;
+	under_attack(true, false);
+}
+
+static void test_rewritten_segments(void **state)
+{
+	(void)state;
+	under_attack(true, true);
+}
+
+static void test_rewritten_segments_copied(void **state)
+{
+	(void)state;
+	under_attack(false, true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rewritten_requests),
+		cmocka_unit_test(test_rewritten_segments),
+		cmocka_unit_test(test_rewritten_segments_copied),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

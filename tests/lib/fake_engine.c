@@ -19,6 +19,8 @@ static void fake_put(struct engine *e, const struct engine_io *io)
 	fake->nr_writes += io->verb == ENGINE_WRITE;
 	fake->nr_reads += io->verb == ENGINE_READ;
 	fake->nr_syncs += io->verb == ENGINE_SYNC;
+	if (fake->at_once)
+		fake_engine_end_all(fake);
 }
 
 static void fake_commit(struct engine *e)

@@ -1,6 +1,6 @@
 /*
  * An engine that does nothing by itself: what a queue put into it is in flight until the test ends it,
- * in any order and with any result. Below a queue of tests/lib/loop.h.
+ * in any order and with any result, or at once. Below a queue of tests/lib/loop.h.
  */
 #ifndef TESTS_LIB_FAKE_ENGINE_H
 #define TESTS_LIB_FAKE_ENGINE_H
@@ -14,6 +14,7 @@ struct fake_engine {
 	struct engine base;
 	struct engine *real; /* the queue's own, idle */
 	unsigned nr_puts, nr_commits, nr_writes, nr_reads, nr_syncs;
+	bool at_once; /* what is put from now on has ended */
 	unsigned nr_flying;
 	struct engine_io flying[LIMIT_SLOTS + 1]; /* oldest first */
 	unsigned nr_done;

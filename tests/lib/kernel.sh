@@ -66,7 +66,7 @@ kernel_takes_disk() {
 
 # Other numbers than ours: whose they are shows.
 kernel_makes_offers() {
-    xenstore-write "$be/feature-max-indirect-segments" 256 "$be/multi-queue-max-queues" 16 \
+    xenstore-write "$be/feature-max-indirect-segments" 64 "$be/multi-queue-max-queues" 16 \
         "$be/max-ring-page-order" 2 "$be/state" 2
 }
 
@@ -76,7 +76,7 @@ kernel_is_bound() {
 
 # What it has offered and is still there
 kernel_offers() {
-    xenstore-ls "$be" | grep -x -e 'feature-max-indirect-segments = .*' -e 'multi-queue-max-queues = "16"' \
+    xenstore-ls "$be" | grep -x -e 'feature-max-indirect-segments = "64"' -e 'multi-queue-max-queues = "16"' \
         -e 'max-ring-page-order = "2"' | tr '\n' ' '
 }
 

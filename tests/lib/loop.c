@@ -116,6 +116,7 @@ void loop_connect(struct loop *loop)
 		.persistent = loop->persistent,
 		.flush = true,
 		.barrier = true,
+		.indirect = true,
 		.report_fd = loop->report_fd,
 	};
 	int port = xenevtchn_bind_unbound_port(loop->evtchn, 0);
@@ -142,19 +143,45 @@ void loop_disconnect(struct loop *loop)
 
 /* ---- requests ---------------------------------------------------------------------------------- */
 
-void loop_put(struct loop *loop, uint64_t id, uint8_t op, uint64_t sector, unsigned page,
-	unsigned nr_pages)
+static struct blk_request request_of(const struct loop *loop, uint64_t id, uint8_t op,
+	uint64_t sector, unsigned page, unsigned nr_pages)
 {
 	struct blk_request req = {
-		.id = id, .op = op, .sector = sector, .nr_segments = (uint8_t)nr_pages};
-	struct wire_slot slot;
+		.id = id, .op = op, .sector = sector, .nr_segments = (uint16_t)nr_pages};
 
-	assert_true(page + nr_pages <= LOOP_PAGES && frontring_free(&loop->ring) > 0);
+	assert_true(nr_pages <= BLK_SEGMENTS_MAX && page + nr_pages <= LOOP_PAGES);
+	assert_true(frontring_free(&loop->ring) > 0);
 	for (unsigned i = 0; i < nr_pages; i++)
 		req.seg[i] = (struct blk_segment){
 			.gref = loop->ref[page + i], .last_sect = WIRE_PAGE_SECTORS - 1};
-	frontring_encode(WIRE_ABI_64, &req, &slot);
+	return req;
+}
+
+static void put(struct loop *loop, const struct blk_request *req)
+{
+	struct wire_slot slot;
+
+	frontring_encode(WIRE_ABI_64, req, &slot);
 	frontring_put(&loop->ring, &slot);
+}
+
+void loop_put(struct loop *loop, uint64_t id, uint8_t op, uint64_t sector, unsigned page,
+	unsigned nr_pages)
+{
+	struct blk_request req = request_of(loop, id, op, sector, page, nr_pages);
+
+	put(loop, &req);
+}
+
+void loop_put_indirect(struct loop *loop, uint64_t id, uint8_t op, uint64_t sector, unsigned page,
+	unsigned nr_pages, unsigned descriptor)
+{
+	struct blk_request req = request_of(loop, id, op, sector, page, nr_pages);
+
+	req.indirect = true;
+	req.indirect_gref[0] = loop->ref[descriptor];
+	frontring_encode_page(req.seg, nr_pages, loop->pages + (size_t)descriptor * WIRE_PAGE_SIZE);
+	put(loop, &req);
 }
 
 void loop_push(struct loop *loop)

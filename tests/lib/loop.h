@@ -57,6 +57,9 @@ void loop_disconnect(struct loop *loop);
 /* Write one request of whole pages, not yet published. Page @page and those after it. */
 void loop_put(struct loop *loop, uint64_t id, uint8_t op, uint64_t sector, unsigned page,
 	unsigned nr_pages);
+/* The same for an indirect request; its segments are written to the page @descriptor. */
+void loop_put_indirect(struct loop *loop, uint64_t id, uint8_t op, uint64_t sector, unsigned page,
+	unsigned nr_pages, unsigned descriptor);
 /* Publish, and send an event if the backend asked for one. */
 void loop_push(struct loop *loop);
 

@@ -198,22 +198,36 @@ static void test_flushes_share(void **state)
 	assert_int_equal(fake.nr_syncs, 2);
 }
 
+/* Of @nr_pages from @start on, those that are memory. */
+static unsigned resident(void *start, size_t nr_pages)
+{
+	static unsigned char in_core[SLOTS * WIRE_SEGMENTS_MAX];
+	unsigned n = 0;
+
+	assert_true(nr_pages <= sizeof(in_core));
+	assert_int_equal(mincore(start, nr_pages * 4096, in_core), 0);
+	for (unsigned i = 0; i < nr_pages; i++)
+		n += in_core[i] & 1;
+	return n;
+}
+
 /* Pages of the copy buffers that are memory. */
 static unsigned nr_resident(void)
 {
-	static unsigned char in_core[SLOTS * LIMIT_SEGMENTS];
-	unsigned n = 0;
+	return resident(loop.queue->buffers.memory, SLOTS * WIRE_SEGMENTS_MAX);
+}
 
-	assert_int_equal(mincore(loop.queue->buffers, sizeof(in_core) * 4096, in_core), 0);
-	for (unsigned i = 0; i < sizeof(in_core); i++)
-		n += in_core[i] & 1;
-	return n;
+/* ... of slots and iovecs. */
+static unsigned nr_resident_slots(void)
+{
+	return resident(loop.queue->slot, SLOTS * sizeof(*loop.queue->slot) / 4096) +
+	       resident(loop.queue->iov, SLOTS * sizeof(*loop.queue->iov) / 4096);
 }
 
 /* What a burst has made of the buffers is given back when the queue has slept for a while, but for the first. */
 static void test_memory_is_given_back(void **state)
 {
-	const unsigned keep = LIMIT_COPY_KEEP_SLOTS * LIMIT_SEGMENTS;
+	const unsigned keep = LIMIT_IDLE_KEEP * WIRE_SEGMENTS_MAX;
 	struct engine *engine = fake.real;
 
 	(void)state;
@@ -222,7 +236,8 @@ static void test_memory_is_given_back(void **state)
 		loop_put(&loop, i, BLKIF_OP_WRITE, 0, i, 11);
 	loop_push(&loop);
 	run();
-	assert_int_equal(nr_resident(), SLOTS * LIMIT_SEGMENTS);
+	assert_int_equal(nr_resident(), SLOTS * WIRE_SEGMENTS_MAX);
+	assert_true(nr_resident_slots() > SLOTS);
 	fake_engine_end_all(&fake);
 	run();
 	assert_int_equal(take_answers(), SLOTS);
@@ -232,6 +247,7 @@ static void test_memory_is_given_back(void **state)
 	for (unsigned i = 0; i < 3000 && nr_resident() > keep; i++)
 		(void)poll(NULL, 0, 10);
 	assert_int_equal(nr_resident(), keep);
+	assert_in_range(nr_resident_slots(), 1, 3 * LIMIT_IDLE_KEEP);
 	/* The buffers that stay are the ones that are used now. */
 	answered[0] = false;
 	loop_put(&loop, 0, BLKIF_OP_WRITE, 0, 0, 11);

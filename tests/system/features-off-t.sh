@@ -57,6 +57,19 @@ flush-cache+barrier 1 0 0 -2 -2 1
 persistent+barrier+flush-cache 0 0 0 -2 -2 1
 TABLE
 
+check "without indirect: the disk is served" serve "$image" --set=features-off=indirect
+check "... no indirect request is" guest_io "request indirect=1 op=0 nr_segments=20 status=-2" "write 0 88 pattern=6" "read 0 88 expect=6"
+check "... a large one is made of small ones" with_nbd "indirect=256" \
+    'qemu-io -f raw -t none -c "write -P 9 0 1M" -c "read -P 9 0 1M" "$uri"'
+is "$(xenstore-read "$be/feature-max-indirect-segments" 2>/dev/null)" "" "... none is offered"
+check "... the disk detaches" detach xvda
+exits 0 "... the worker ends with 0" ended "$worker"
+check "with all of it" serve "$image"
+check "... they are" guest_io "request indirect=1 op=0 nr_segments=20 status=0"
+is "$(xenstore-read "$be/feature-max-indirect-segments")" 256 "... offered and served"
+check "... the disk detaches" detach xvda
+exits 0 "... the worker ends with 0" ended "$worker"
+
 # What the worker cannot follow it refuses, whoever wrote the node.
 while read -r node value pattern; do
     check "$node=$value: the disk is served" serve "$image" --set="$node=$value"
@@ -65,8 +78,8 @@ while read -r node value pattern; do
     check "... the disk detaches" detach xvda
     exits 0 "... the worker ends with 0" ended "$worker"
 done <<'TABLE'
-features-off discard *persistent, flush-cache, barrier or multi-queue*
-features-off barrier+ *persistent, flush-cache, barrier or multi-queue*
+features-off discard *persistent, flush-cache, barrier, multi-queue or indirect*
+features-off barrier+ *persistent, flush-cache, barrier, multi-queue or indirect*
 features-off barrier,persistent *several with + between*
 cache-mode writeback *cache mode none only
 TABLE

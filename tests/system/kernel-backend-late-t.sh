@@ -33,6 +33,7 @@ kernel_binds
 check "the kernel binds again: it is made to let go" eventually unbound 2
 check "... Connected is put back" await "$be/state" 4
 check "... its offers go" eventually no_offers
+is "$(xenstore-read "$be/feature-max-indirect-segments")" 256 "... and ours stay"
 tell "read 0 8 expect=3"
 check "... the guest goes on" hear "read 0 8: status 0*"
 check "... a warning says so" await_line "$log" "warning: .*and the guest goes on"

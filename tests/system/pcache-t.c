@@ -17,7 +17,7 @@
 #include "backend/data/pcache.h"
 #include "backend/data/stats.h"
 
-#define CAP      LIMIT_PERSISTENT_GRANTS_LOW
+#define CAP      (32 * LIMIT_PERSISTENT_GRANTS_SLOT)
 #define NR_PAGES (CAP + 4)
 
 struct fixture {
@@ -134,6 +134,7 @@ static void test_all_pinned(void **state)
 	static uint16_t page[CAP];
 
 	for (unsigned i = 0; i < CAP; i++) {
+		assert_int_equal(pcache_room(&f->cache), CAP - i);
 		page[i] = pcache_get(&f->cache, f->ref[i]);
 		assert_int_not_equal(page[i], PCACHE_NONE);
 	}
@@ -145,6 +146,27 @@ static void test_all_pinned(void **state)
 	for (unsigned i = 0; i < CAP; i++)
 		if (i != 5)
 			pcache_put(&f->cache, page[i]);
+}
+
+/* As often as a full ring's requests can have segments: all the same page. */
+static void test_pinned_often(void **state)
+{
+	struct fixture *f = *state;
+	const unsigned n = LIMIT_SLOTS * LIMIT_SEGMENTS;
+	uint16_t page = pcache_get(&f->cache, f->ref[0]);
+
+	for (unsigned i = 1; i < n; i++)
+		assert_int_equal(pcache_get(&f->cache, f->ref[0]), page);
+	assert_int_equal(pcache_room(&f->cache), CAP - 1);
+	for (unsigned i = 1; i < n; i++)
+		pcache_put(&f->cache, page);
+	/* Once more it is pinned: nobody takes its place. */
+	for (unsigned i = 1; i < NR_PAGES; i++)
+		touch(f, i);
+	f->pages[0] = 0x77;
+	assert_int_equal(*(uint8_t *)pcache_address(&f->cache, page), 0x77);
+	pcache_put(&f->cache, page);
+	assert_int_equal(pcache_room(&f->cache), CAP);
 }
 
 /* A grant that is not there, or is read-only, is not cached and takes no place. */
@@ -175,6 +197,7 @@ int main(void)
 		PCACHE_TEST(test_cap_and_lru),
 		PCACHE_TEST(test_pinned_stays),
 		PCACHE_TEST(test_all_pinned),
+		PCACHE_TEST(test_pinned_often),
 		PCACHE_TEST(test_bad_grants),
 	};
 

@@ -13,13 +13,13 @@
 #include "frontend-shim/blkfront/blkfront.h"
 #include "frontend-shim/blkfront/layout.h"
 
-static uint8_t pages[WIRE_SEGMENTS_MAX][WIRE_PAGE_SIZE];
+static uint8_t pages[BLK_SEGMENTS_MAX][WIRE_PAGE_SIZE];
 static uint8_t data[BLKFRONT_MAX_SECTORS * WIRE_SECTOR_SIZE];
 
 /* Segment by segment the buffer goes on where it stopped: at a page's end, at the next one's start. */
 static void check_contiguous(unsigned first, unsigned nr_sectors)
 {
-	struct blk_segment seg[WIRE_SEGMENTS_MAX];
+	struct blk_segment seg[BLK_SEGMENTS_MAX];
 	unsigned n, sum = 0;
 
 	assert_int_equal(blkfront_layout_contiguous(first, nr_sectors, seg, &n), 0);
@@ -39,11 +39,11 @@ static void every_start_and_length(void **state)
 {
 	(void)state;
 	for (unsigned first = 0; first < 8; first++)
-		for (unsigned n = 0; n <= 90; n++) {
-			struct blk_segment seg[WIRE_SEGMENTS_MAX];
+		for (unsigned n = 0; n <= 2050; n++) {
+			struct blk_segment seg[BLK_SEGMENTS_MAX];
 			unsigned nr_segments;
 
-			if (first + n <= 88)
+			if (first + n <= 2048)
 				check_contiguous(first, n);
 			else
 				assert_int_equal(
@@ -54,7 +54,7 @@ static void every_start_and_length(void **state)
 
 static void numbers_that_would_wrap_are_refused(void **state)
 {
-	struct blk_segment seg[WIRE_SEGMENTS_MAX];
+	struct blk_segment seg[BLK_SEGMENTS_MAX];
 	unsigned n;
 
 	(void)state;
@@ -78,7 +78,7 @@ static void data_goes_there_and_back(void **state)
 	for (unsigned first = 0; first < 8; first++) {
 		unsigned nr_sectors = BLKFRONT_MAX_SECTORS - 8, n;
 		struct blkfront_request req = {0};
-		uint8_t back[sizeof(data)];
+		static uint8_t back[sizeof(data)];
 
 		assert_int_equal(blkfront_layout_contiguous(first, nr_sectors, req.seg, &n), 0);
 		request_for(&req, nr_sectors, n);

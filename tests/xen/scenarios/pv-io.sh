@@ -21,6 +21,7 @@ in_dom0() {
     expect_total flushes -gt 30
     expect_total segments_mapped -gt 10000
     expect_total segments_copied -eq 0
+    expect_total indirect -gt 100
     expect_total refused -eq 0
     expect_total failed -eq 0
     # The image, seen without the guest.

@@ -3,6 +3,7 @@
 # before the guest runs: the guest finds nothing of the kernel's, and dom0's kernel complains about nothing.
 guest=pv
 disks='xvda=64M xvdb=32M'
+disk_options=',features-off=indirect' # so that such a node could only be the kernel's
 
 in_guest() {
     await_disk xvda

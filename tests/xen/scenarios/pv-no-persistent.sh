@@ -17,6 +17,7 @@ in_guest() {
 in_dom0() {
     guest_run
     await_workers_end
+    expect_total indirect -gt 10
     expect_total segments_copied -gt 5000
     expect_total segments_mapped -eq 0
     expect_total failed -eq 0
