@@ -125,6 +125,23 @@ static void encode_indirect(
 	memcpy(ret_slot->i64.gref, req->indirect_gref, sizeof(req->indirect_gref));
 }
 
+static void encode_discard(
+	enum wire_abi abi, const struct blk_request *req, struct wire_slot *ret_slot)
+{
+	ret_slot->d64.operation = req->op;
+	ret_slot->d64.flag = req->secure ? BLKIF_DISCARD_SECURE : 0;
+	ret_slot->d64.handle = req->handle;
+	if (abi == WIRE_ABI_32) {
+		ret_slot->d32.id = req->id;
+		ret_slot->d32.sector_number = req->sector;
+		ret_slot->d32.nr_sectors = req->nr_sectors;
+		return;
+	}
+	ret_slot->d64.id = req->id;
+	ret_slot->d64.sector_number = req->sector;
+	ret_slot->d64.nr_sectors = req->nr_sectors;
+}
+
 void frontring_encode_page(const struct blk_segment *seg, unsigned n, void *ret_page)
 {
 	encode_segments(seg, n, ret_page);
@@ -135,6 +152,10 @@ void frontring_encode(enum wire_abi abi, const struct blk_request *req, struct w
 	*ret_slot = (struct wire_slot){0};
 	if (req->indirect) {
 		encode_indirect(abi, req, ret_slot);
+		return;
+	}
+	if (req->op == BLKIF_OP_DISCARD) {
+		encode_discard(abi, req, ret_slot);
 		return;
 	}
 	if (abi == WIRE_ABI_32) {

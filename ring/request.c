@@ -32,6 +32,23 @@ static void decode_indirect(
 	memcpy(ret_req->indirect_gref, slot->i64.gref, sizeof(ret_req->indirect_gref));
 }
 
+static void decode_discard(
+	enum wire_abi abi, const struct wire_slot *slot, struct blk_request *ret_req)
+{
+	ret_req->nr_segments = 0;
+	ret_req->secure = slot->d64.flag & BLKIF_DISCARD_SECURE;
+	ret_req->handle = slot->d64.handle;
+	if (abi == WIRE_ABI_32) {
+		ret_req->id = slot->d32.id;
+		ret_req->sector = slot->d32.sector_number;
+		ret_req->nr_sectors = slot->d32.nr_sectors;
+		return;
+	}
+	ret_req->id = slot->d64.id;
+	ret_req->sector = slot->d64.sector_number;
+	ret_req->nr_sectors = slot->d64.nr_sectors;
+}
+
 void blk_request_decode(
 	enum wire_abi abi, const struct wire_slot *slot, struct blk_request *ret_req)
 {
@@ -43,6 +60,10 @@ void blk_request_decode(
 	}
 	ret_req->indirect = false;
 	ret_req->op = slot->r64.operation;
+	if (ret_req->op == BLKIF_OP_DISCARD) {
+		decode_discard(abi, slot, ret_req);
+		return;
+	}
 	ret_req->nr_segments = slot->r64.nr_segments;
 	if (abi == WIRE_ABI_32) {
 		ret_req->handle = slot->r32.handle;
@@ -106,6 +127,8 @@ static bool op_is_offered(uint8_t op, const struct blk_limits *limits)
 		return limits->barrier;
 	case BLKIF_OP_FLUSH_DISKCACHE:
 		return limits->flush;
+	case BLKIF_OP_DISCARD:
+		return limits->discard;
 	default:
 		return false;
 	}
@@ -114,38 +137,46 @@ static bool op_is_offered(uint8_t op, const struct blk_limits *limits)
 /* R10. Adds the segments' lengths: at most 256 * 8, so the sum cannot overflow. */
 static bool segments_are_inside_pages(struct blk_request *req)
 {
-	uint32_t nr_sectors = 0;
+	uint64_t nr_sectors = 0;
 
 	for (unsigned i = 0; i < req->nr_segments; i++) {
 		const struct blk_segment *seg = &req->seg[i];
 
 		if (seg->last_sect >= WIRE_PAGE_SECTORS || seg->first_sect > seg->last_sect)
 			return false;
-		nr_sectors += (uint32_t)(seg->last_sect - seg->first_sect) + 1;
+		nr_sectors += (uint64_t)(seg->last_sect - seg->first_sect) + 1;
 	}
 	req->nr_sectors = nr_sectors;
 	return true;
 }
 
+/* The operation, and how many segments it has. */
+static enum blk_reason check_shape(const struct blk_request *req, const struct blk_limits *limits)
+{
+	bool may_be_empty = blk_op_may_be_empty(req->op) || req->op == BLKIF_OP_DISCARD;
+
+	if (req->indirect)
+		return blk_request_check_indirect(req, limits);
+	if (!op_is_offered(req->op, limits))
+		return BLK_BAD_OP;
+	if (req->nr_segments > WIRE_SEGMENTS_MAX || (req->nr_segments == 0 && !may_be_empty))
+		return BLK_BAD_SEGMENT_COUNT;
+	return BLK_REQUEST_OK;
+}
+
 enum blk_reason blk_request_check(struct blk_request *req, const struct blk_limits *limits)
 {
-	enum blk_reason reason = BLK_REQUEST_OK;
+	enum blk_reason reason = check_shape(req, limits);
 
-	req->nr_sectors = 0;
-	if (req->indirect)
-		reason = blk_request_check_indirect(req, limits);
-	else if (!op_is_offered(req->op, limits))
-		reason = BLK_BAD_OP;
-	else if (req->nr_segments > WIRE_SEGMENTS_MAX)
-		reason = BLK_BAD_SEGMENT_COUNT;
 	if (reason != BLK_REQUEST_OK)
 		return reason;
-	if (req->nr_segments == 0) {
+	if (req->op != BLKIF_OP_DISCARD) {
 		/* Old frontends leave -1 in the sector of an empty barrier: nothing to check (R9). */
-		return blk_op_may_be_empty(req->op) ? BLK_REQUEST_OK : BLK_BAD_SEGMENT_COUNT;
+		if (req->nr_segments == 0)
+			return BLK_REQUEST_OK;
+		if (!segments_are_inside_pages(req))
+			return BLK_BAD_SEGMENT_RANGE;
 	}
-	if (!segments_are_inside_pages(req))
-		return BLK_BAD_SEGMENT_RANGE;
 	if (blk_op_writes(req->op) && limits->read_only)
 		return BLK_READ_ONLY;
 	if (!checked_range_u64(req->sector, req->nr_sectors, limits->nr_sectors))

@@ -30,13 +30,15 @@ struct blk_segment {
 
 /* Plain data: lives in the table of taken requests. */
 struct blk_request {
-	uint64_t id;          /* the guest's, echoed and never interpreted */
-	uint64_t sector;      /* 512-byte units */
-	uint32_t nr_sectors;  /* filled by blk_request_check(): the sum over the segments */
+	uint64_t id;     /* the guest's, echoed and never interpreted */
+	uint64_t sector; /* 512-byte units */
+	uint64_t
+		nr_sectors; /* filled by blk_request_check(): the sum over the segments; a discard brings its own */
 	uint16_t handle;      /* ignored, as all backends do */
 	uint16_t nr_segments; /* as the guest wrote it; only BLK_REQUEST_OK bounds it */
 	uint8_t op; /* BLKIF_OP_*, or anything else a guest wrote; of an indirect request, indirect_op */
 	bool indirect;
+	bool secure; /* of a discard: what was there must not be readable any more, by any means */
 	uint32_t indirect_gref[WIRE_INDIRECT_PAGES]; /* of an indirect request */
 	struct blk_segment seg[BLK_SEGMENTS_MAX];    /* beyond nr_segments they mean nothing */
 };
@@ -47,6 +49,7 @@ struct blk_limits {
 	bool read_only;
 	bool flush;                     /* FLUSH_DISKCACHE was offered */
 	bool barrier;                   /* WRITE_BARRIER was offered */
+	bool discard;                   /* DISCARD was offered */
 	uint16_t max_indirect_segments; /* 0: indirect requests were not offered */
 };
 
@@ -57,7 +60,7 @@ enum blk_reason {
 	BLK_BAD_SEGMENT_COUNT, /* 0 for read or write, or more than 11 (R9), or than was offered (R26) */
 	BLK_BAD_SEGMENT_RANGE, /* first > last, or last beyond the page (R10) */
 	BLK_BEYOND_END,        /* sector + length wraps or passes the end (R11) */
-	BLK_READ_ONLY,         /* data for a read-only disk (R12) */
+	BLK_READ_ONLY,         /* data or a discard for a read-only disk (R12) */
 	BLK_REASON_COUNT,
 };
 
@@ -97,11 +100,11 @@ int16_t blk_reason_status(enum blk_reason reason);
 /* A phrase for the log, lower case, no full stop. Never NULL. */
 const char *blk_reason_text(enum blk_reason reason);
 
-/* True for operations that may carry data from the guest to the disk. */
+/* True for operations that may change what is on the disk. */
 static inline bool blk_op_writes(uint8_t op)
 {
 	return op == BLKIF_OP_WRITE || op == BLKIF_OP_WRITE_BARRIER ||
-	       op == BLKIF_OP_FLUSH_DISKCACHE;
+	       op == BLKIF_OP_FLUSH_DISKCACHE || op == BLKIF_OP_DISCARD;
 }
 
 /* True for operations that may be empty (R9). */

@@ -2,7 +2,7 @@
 RING_SRCS      := ring/request.c ring/backring.c
 FRONTRING_SRCS := ring/frontring.c
 
-RING_TESTS := request-decode-t request-check-t request-indirect-t response-bytes-t ring-slots-t ring-wrap-t \
+RING_TESTS := request-decode-t request-check-t request-indirect-t request-discard-t response-bytes-t ring-slots-t ring-wrap-t \
 	ring-overflow-t ring-overclaim-t ring-notify-t ring-final-check-t ring-copy-once-t \
 	ring-traffic-t ring-wakeup-t
 TESTS      += $(RING_TESTS)

@@ -102,6 +102,26 @@ struct wire_indirect_32 {
 	uint32_t gref[WIRE_INDIRECT_PAGES];
 } __attribute__((packed, aligned(4)));
 
+/* ... and when it is BLKIF_OP_DISCARD. */
+struct wire_discard_64 {
+	uint8_t operation;
+	uint8_t flag;
+	uint16_t handle;
+	uint32_t pad;
+	uint64_t id;
+	uint64_t sector_number;
+	uint64_t nr_sectors;
+};
+
+struct wire_discard_32 {
+	uint8_t operation;
+	uint8_t flag;
+	uint16_t handle;
+	uint64_t id;
+	uint64_t sector_number;
+	uint64_t nr_sectors;
+} __attribute__((packed, aligned(4)));
+
 struct wire_response_64 {
 	uint64_t id;
 	uint8_t operation;
@@ -130,6 +150,8 @@ struct wire_slot {
 		struct wire_request_32 r32;
 		struct wire_indirect_64 i64;
 		struct wire_indirect_32 i32;
+		struct wire_discard_64 d64;
+		struct wire_discard_32 d32;
 	};
 };
 
@@ -182,6 +204,20 @@ WIRE_AT(wire_indirect_32, sector_number, 12);
 WIRE_AT(wire_indirect_32, handle, 20);
 WIRE_AT(wire_indirect_32, gref, 24);
 
+WIRE_IS(wire_discard_64, 32);
+WIRE_AT(wire_discard_64, flag, 1);
+WIRE_AT(wire_discard_64, handle, 2);
+WIRE_AT(wire_discard_64, id, 8);
+WIRE_AT(wire_discard_64, sector_number, 16);
+WIRE_AT(wire_discard_64, nr_sectors, 24);
+
+WIRE_IS(wire_discard_32, 28);
+WIRE_AT(wire_discard_32, flag, 1);
+WIRE_AT(wire_discard_32, handle, 2);
+WIRE_AT(wire_discard_32, id, 4);
+WIRE_AT(wire_discard_32, sector_number, 12);
+WIRE_AT(wire_discard_32, nr_sectors, 20);
+
 WIRE_IS(wire_response_64, 16);
 WIRE_AT(wire_response_64, id, 0);
 WIRE_AT(wire_response_64, operation, 8);
@@ -198,6 +234,8 @@ WIRE_IS(wire_slot, WIRE_SLOT_MAX);
 #if defined(__x86_64__) || defined(__aarch64__)
 _Static_assert(sizeof(struct blkif_request) == WIRE_SLOT_SIZE_64, "blkif_request");
 _Static_assert(offsetof(struct blkif_request, seg) == 24, "blkif_request.seg");
+_Static_assert(offsetof(struct blkif_request_discard, flag) == 1, "discard flag");
+_Static_assert(offsetof(struct blkif_request_discard, nr_sectors) == 24, "discard nr_sectors");
 _Static_assert(offsetof(struct blkif_request_indirect, indirect_op) == 1, "indirect_op");
 _Static_assert(offsetof(struct blkif_request_indirect, nr_segments) == 2, "indirect nr_segments");
 _Static_assert(offsetof(struct blkif_request_indirect, id) == 8, "indirect id");

@@ -46,16 +46,17 @@ TESTS += judge-t
 judge-t_SRCS := tests/unit/judge-t.c tests/lib/judge.c
 
 # The data path's parts.
-TESTS += engine-aio-t storage-open-t log-limit-t pidfile-t record-t
-engine-aio-t_SRCS   := tests/unit/engine-aio-t.c backend/data/engine_aio.c
+TESTS += engine-aio-t discard-t storage-open-t log-limit-t pidfile-t record-t
+engine-aio-t_SRCS   := tests/unit/engine-aio-t.c backend/data/engine_aio.c backend/data/helper.c backend/data/discard.c
 engine-aio-t_LIBS   := aio dl
-storage-open-t_SRCS := tests/unit/storage-open-t.c backend/data/storage.c backend/data/filesystem.c backend/util/problem.c
+discard-t_SRCS      := tests/unit/discard-t.c backend/data/discard.c
+storage-open-t_SRCS := tests/unit/storage-open-t.c backend/data/storage.c backend/data/discard.c backend/data/filesystem.c backend/util/problem.c
 log-limit-t_SRCS    := tests/unit/log-limit-t.c backend/util/log.c
 record-t_SRCS       := tests/unit/record-t.c backend/data/record.c
 pidfile-t_SRCS      := tests/unit/pidfile-t.c backend/util/pidfile.c backend/util/problem.c
 
 # A queue and the frontend's end of its ring in one process.
-LOOP_TESTS := queue-pass-t queue-thread-t two-queues-t double-fetch-t big-ring-t queue-threads-t indirect-pass-t
+LOOP_TESTS := queue-pass-t queue-thread-t two-queues-t double-fetch-t big-ring-t queue-threads-t indirect-pass-t discard-pass-t
 TESTS += $(LOOP_TESTS) pcache-t
 $(foreach t,$(LOOP_TESTS),$(eval $(t)_SRCS := $(wildcard tests/*/$(t).c) tests/lib/loop.c \
 	tests/lib/fake_engine.c $(DATA_SRCS) backend/util/problem.c $(RING_SRCS) $(FRONTRING_SRCS))$(eval \
@@ -67,7 +68,7 @@ pcache-t_LIBS := xengnttab xentoollog
 TESTS += handshake-t
 handshake-t_SRCS := tests/system/handshake-t.c backend/control/handshake.c backend/util/problem.c $(XENSTORE_SRCS)
 handshake-t_LIBS := xenstore
-TSAN_TESTS += queue-pass-t queue-thread-t queue-threads-t big-ring-t indirect-pass-t $(RIG_TESTS)
+TSAN_TESTS += queue-pass-t queue-thread-t queue-threads-t big-ring-t indirect-pass-t discard-pass-t $(RIG_TESTS)
 # ---- end of: what the storage sees -------------------------------------------------------------
 
 # ---- Whole programs driven by real clients, and what a hostile guest may try ---------------------
@@ -81,7 +82,7 @@ libtrip.so_SRCS := tests/lib/trip.c
 libtrip.so_LIBS := dl
 
 SCRIPT_TESTS += $(patsubst %,tests/system/%-t.sh,connect integrity-qemu-io integrity-nbdcopy integrity-fio \
-	fua read-only protocol-abi ring-orders ring-memory multi-queue indirect reconnect same-keys detach-reattach guest-killed worker-killed sigterm \
+	fua read-only protocol-abi ring-orders ring-memory multi-queue indirect discards reconnect same-keys detach-reattach guest-killed worker-killed sigterm \
 	xenstored-lost backend-vanishes hotplug-verbs hotplug-sharing storage-errors disk-full usage \
 	second-worker blockdev store-busy sync-fails features-off \
 	resize resize-asked resize-told resize-odd resize-reconnect resize-load resize-blockdev \

@@ -45,6 +45,7 @@ static bool turn_off(struct disk_options *options, const char *feature)
 		{"barrier", &options->barrier},
 		{"multi-queue", &options->multi_queue},
 		{"indirect", &options->indirect},
+		{"discard", &options->discard},
 	};
 
 	for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -73,10 +74,23 @@ static int read_features_off(
 	}
 	if (result != NODE_VALUE || r)
 		r = wrong(dir, "features-off", result,
-			"it names persistent, flush-cache, barrier, multi-queue or indirect, several with + between them",
+			"it names persistent, flush-cache, barrier, multi-queue, indirect or discard, several with + between them",
 			problem);
 	free(list);
 	return r;
+}
+
+/* libxl's, from no-discard in the disk's configuration (blkif.h). */
+static int read_discard_enable(
+	struct node_dir *dir, struct disk_options *options, struct problem *problem)
+{
+	bool enable = true;
+	enum node_result result = node_bool(dir, "discard-enable", &enable);
+
+	if (result != NODE_VALUE && result != NODE_ABSENT)
+		return wrong(dir, "discard-enable", result, "it is 0 or 1", problem);
+	options->discard = options->discard && enable;
+	return 0;
 }
 
 int options_read(struct store *store, const char *backend, struct disk_options *ret_options,
@@ -87,11 +101,14 @@ int options_read(struct store *store, const char *backend, struct disk_options *
 		.flush = true,
 		.barrier = true,
 		.multi_queue = true,
-		.indirect = true};
+		.indirect = true,
+		.discard = true};
 	int r = read_cache_mode(&dir, ret_problem);
 
 	if (r == 0)
 		r = read_features_off(&dir, &options, ret_problem);
+	if (r == 0)
+		r = read_discard_enable(&dir, &options, ret_problem);
 	if (r == 0)
 		*ret_options = options;
 	return r;

@@ -1,6 +1,6 @@
 /*
  * What the administrator chose for a disk: the nodes `cache-mode` and `features-off` of its backend directory, which
- * the hotplug script writes from the options behind the image's name.
+ * the hotplug script writes from the options behind the image's name, and libxl's `discard-enable`.
  *
  * Control thread only. The toolstack's side wrote the nodes, so they are trusted but still parsed strictly. Never logs.
  */
@@ -20,10 +20,11 @@ struct disk_options {
 	bool barrier;
 	bool multi_queue;
 	bool indirect;
+	bool discard;
 };
 
 /*
- * Read both nodes below @backend; absent ones mean cache mode none and nothing off, as does an empty
+ * Read the nodes below @backend; absent ones mean cache mode none and nothing off, as does an empty
  * list. To be read when the hotplug script has reported success, not before. -EINVAL with a sentence
  * when they are malformed, another -errno of the store.
  */

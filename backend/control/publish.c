@@ -43,6 +43,19 @@ static int write_ring_features(const struct node_dir *dir, unsigned max_queues)
 
 #define INDIRECT "feature-max-indirect-segments"
 
+static int write_discard_features(const struct node_dir *dir, const struct discard *discard)
+{
+	int r = node_printf(dir, "feature-discard", "1");
+
+	if (r == 0)
+		r = node_printf(dir, "discard-granularity", "%u", discard->granularity_bytes);
+	if (r == 0)
+		r = node_printf(dir, "discard-alignment", "%u", discard->alignment_bytes);
+	if (r == 0)
+		r = node_printf(dir, "discard-secure", "%d", discard->secure);
+	return r;
+}
+
 /* Every unit is 512 bytes, whatever the medium has (D1). */
 static int write_disk_features(const struct node_dir *dir, const struct disk_features *f)
 {
@@ -54,6 +67,8 @@ static int write_disk_features(const struct node_dir *dir, const struct disk_fea
 		r = node_printf(dir, "feature-barrier", "%d", f->barrier);
 	if (r == 0 && f->indirect)
 		r = node_printf(dir, INDIRECT, "%d", LIMIT_SEGMENTS);
+	if (r == 0 && f->discard.possible)
+		r = write_discard_features(dir, &f->discard);
 	if (r == 0)
 		r = node_printf(dir, "sectors", "%" PRIu64, f->nr_sectors);
 	if (r == 0)

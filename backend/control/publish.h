@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "backend/data/discard.h"
 #include "xenstore/xenbus.h"
 
 struct store;
@@ -24,6 +25,7 @@ struct disk_features {
 	bool flush;
 	bool barrier;
 	bool indirect;
+	struct discard discard; /* what of it is offered */
 };
 
 /* Where we write, and what a frontend may choose its rings by, as it stands there. */

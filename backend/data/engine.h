@@ -3,7 +3,7 @@
  *
  * Thread: the one queue thread that owns the engine. A queue puts I/O into the engine, commits all
  * of a pass with one call, and reaps what has ended. Nothing waits for the storage, but for an
- * fdatasync the kernel had no memory to start. Each I/O that was put is reaped exactly once, also
+ * fdatasync the kernel had no memory to start; discards are done by a thread of the engine's own. Each I/O that was put is reaped exactly once, also
  * when the kernel refused it. Capacity is fixed at creation; nothing is
  * allocated later. Durability is the descriptor's and the SYNC's: an engine adds nothing.
  */
@@ -18,7 +18,10 @@ enum engine_verb {
 	ENGINE_READ,
 	ENGINE_WRITE,
 	ENGINE_SYNC, /* fdatasync */
+	ENGINE_DISCARD,
 };
+
+struct discard;
 
 struct engine_io {
 	enum engine_verb verb;
@@ -26,8 +29,12 @@ struct engine_io {
 	uint64_t offset_bytes;
 	const struct iovec *iov; /* must stay until the I/O is reaped */
 	unsigned nr_iov;
-	uint32_t size_bytes; /* sum of the iovecs: anything shorter is an error */
-	uint32_t tag;        /* the caller's, given back */
+	uint64_t
+		size_bytes; /* sum of the iovecs, anything shorter is an error; or what is to be discarded */
+	const struct discard
+		*discard; /* DISCARD: what the storage can do; must stay until it is reaped */
+	bool secure;      /* DISCARD */
+	uint32_t tag;     /* the caller's, given back */
 };
 
 struct engine_done {

@@ -6,17 +6,20 @@
 #include <unistd.h>
 
 #include "backend/data/engine.h"
+#include "backend/data/helper.h"
 
 /*
  *   free: iocbs nobody uses          a stack of pointers
  *   queued: put, not yet accepted    a FIFO of pointers; io_submit takes from its head
  *   failed: refused by io_submit     reaped before anything else, with their results
  *
+ * Discards never come here: the helper has them.
+ *
  * An iocb's `.data` points to its slot; size and tag lie beside it.
  */
 struct aio_slot {
 	struct iocb iocb;
-	uint32_t size_bytes;
+	uint64_t size_bytes;
 	uint32_t tag;
 };
 
@@ -34,6 +37,7 @@ struct engine_aio {
 	struct iocb **queued;
 	struct engine_done *failed;
 	struct io_event *events;
+	struct helper *helper;
 };
 
 static struct engine_aio *self(struct engine *e)
@@ -44,8 +48,13 @@ static struct engine_aio *self(struct engine *e)
 static void aio_put(struct engine *e, const struct engine_io *io)
 {
 	struct engine_aio *a = self(e);
-	struct aio_slot *slot = a->free[--a->nr_free];
+	struct aio_slot *slot;
 
+	if (io->verb == ENGINE_DISCARD) {
+		helper_put(a->helper, io);
+		return;
+	}
+	slot = a->free[--a->nr_free];
 	slot->size_bytes = io->size_bytes;
 	slot->tag = io->tag;
 	switch (io->verb) {
@@ -59,6 +68,8 @@ static void aio_put(struct engine *e, const struct engine_io *io)
 		break;
 	case ENGINE_SYNC:
 		io_prep_fdsync(&slot->iocb, io->fd);
+		break;
+	case ENGINE_DISCARD:
 		break;
 	}
 	io_set_eventfd(&slot->iocb, a->event_fd);
@@ -143,6 +154,7 @@ static unsigned aio_reap(struct engine *e, struct engine_done *done, unsigned ma
 	unsigned n = reap_failed(a, done, max);
 	int got;
 
+	n += helper_reap(a->helper, done + n, max - n);
 	if (a->nr_submitted == 0 || n == max)
 		return n;
 	got = io_getevents(a->ctx, 0, (long)(max - n), a->events, &now);
@@ -169,7 +181,7 @@ static unsigned aio_in_flight(const struct engine *e)
 {
 	const struct engine_aio *a = (const struct engine_aio *)e;
 
-	return a->capacity - a->nr_free + a->nr_failed;
+	return a->capacity - a->nr_free + a->nr_failed + helper_in_flight(a->helper);
 }
 
 static void aio_destroy(struct engine *e)
@@ -180,6 +192,7 @@ static void aio_destroy(struct engine *e)
 		return;
 	if (a->ctx)
 		(void)io_destroy(a->ctx);
+	helper_destroy(a->helper);
 	if (a->event_fd >= 0)
 		(void)close(a->event_fd);
 	free(a->slot);
@@ -227,6 +240,8 @@ int engine_aio_create(unsigned capacity, struct engine **ret_engine)
 	r = a->event_fd < 0 ? -errno : 0;
 	if (r == 0 && !allocate(a, capacity))
 		r = -ENOMEM;
+	if (r == 0)
+		r = helper_create(capacity, a->event_fd, &a->helper);
 	if (r == 0)
 		r = io_setup((int)capacity, &a->ctx);
 	if (r) {

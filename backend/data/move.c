@@ -114,8 +114,8 @@ static void add_parts(struct queue *q, unsigned s)
 static bool try_copy(struct queue *q, unsigned s)
 {
 	struct slot *slot = &q->slot[s];
-	unsigned left = slot->req.nr_sectors * WIRE_SECTOR_SIZE;
-	unsigned n = (left - 1) / BUFFERS_CHUNK + 1;
+	size_t left = slot->req.nr_sectors * WIRE_SECTOR_SIZE;
+	unsigned n = (unsigned)((left - 1) / BUFFERS_CHUNK) + 1;
 
 	if (!buffers_get(&q->buffers, n, slot->chunk))
 		return false;
@@ -126,7 +126,7 @@ static bool try_copy(struct queue *q, unsigned s)
 			.iov_base = buffers_chunk(&q->buffers, slot->chunk[i]),
 			.iov_len = left < BUFFERS_CHUNK ? left : BUFFERS_CHUNK,
 		};
-		left -= (unsigned)q->iov[s][i].iov_len;
+		left -= q->iov[s][i].iov_len;
 	}
 	return true;
 }

@@ -186,6 +186,25 @@ static enum order_kind kind_of(const struct blk_request *req)
 	}
 }
 
+static void start_discard(struct queue *q, unsigned s)
+{
+	const struct storage *storage = &q->disk->storage;
+	const struct blk_request *req = &q->slot[s].req;
+	struct engine_io io = {
+		.verb = ENGINE_DISCARD,
+		.fd = storage->fd,
+		.offset_bytes = req->sector << WIRE_SECTOR_SHIFT,
+		.size_bytes = req->nr_sectors << WIRE_SECTOR_SHIFT,
+		.discard = &storage->discard,
+		/* Where that was not offered the flag is ignored (R27). */
+		.secure = req->secure && storage->discard.secure,
+		.tag = s,
+	};
+
+	q->slot[s].state = SLOT_IO;
+	q->engine->ops->put(q->engine, &io);
+}
+
 static void start_io(struct queue *q, unsigned s)
 {
 	struct slot *slot = &q->slot[s];
@@ -199,6 +218,10 @@ static void start_io(struct queue *q, unsigned s)
 		.tag = s,
 	};
 
+	if (slot->req.op == BLKIF_OP_DISCARD) {
+		start_discard(q, s);
+		return;
+	}
 	slot->state = SLOT_IO;
 	q->engine->ops->put(q->engine, &io);
 }
@@ -354,12 +377,27 @@ static int judge_write(struct queue *q, const struct engine_done *done)
 	return done->error;
 }
 
+/* A guest that is told so sends no more of them. */
+static void reap_discard(struct queue *q, unsigned s, int error)
+{
+	if (error)
+		stat_add(&q->stats.failed_discards, 1);
+	slot_finish(q, s,
+		error == -EOPNOTSUPP ? BLKIF_RSP_EOPNOTSUPP
+		: error              ? BLKIF_RSP_ERROR
+				     : BLKIF_RSP_OKAY);
+}
+
 static void reap_request(struct queue *q, const struct engine_done *done)
 {
 	unsigned s = done->tag;
 	struct slot *slot = &q->slot[s];
 	int error = done->error;
 
+	if (slot->req.op == BLKIF_OP_DISCARD) {
+		reap_discard(q, s, error);
+		return;
+	}
 	if (slot->req.op != BLKIF_OP_READ)
 		error = judge_write(q, done);
 	else if (error)
@@ -407,6 +445,10 @@ static void count_success(struct queue *q, const struct blk_request *req)
 	case BLKIF_OP_FLUSH_DISKCACHE:
 		stat_add(&q->stats.flushes, 1);
 		break;
+	case BLKIF_OP_DISCARD:
+		stat_add(&q->stats.discards, 1);
+		stat_add(&q->stats.discard_sectors, req->nr_sectors);
+		return;
 	default:
 		return;
 	}

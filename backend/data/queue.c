@@ -146,6 +146,7 @@ int queue_create(const struct queue_config *cfg, struct disk *disk, struct queue
 		.read_only = disk->storage.read_only,
 		.flush = cfg->flush,
 		.barrier = cfg->barrier,
+		.discard = cfg->discard,
 		.max_indirect_segments = cfg->indirect ? LIMIT_SEGMENTS : 0};
 	q->nr_slots = wire_nr_slots(cfg->abi, cfg->nr_ring_refs);
 	assert(q->nr_slots <= LIMIT_SLOTS);

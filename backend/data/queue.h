@@ -35,6 +35,7 @@ struct queue_config {
 	bool persistent;       /* both sides offered feature-persistent */
 	bool flush;            /* FLUSH_DISKCACHE was offered */
 	bool barrier;          /* WRITE_BARRIER was offered */
+	bool discard;          /* DISCARD was offered */
 	bool indirect;         /* indirect requests were offered, of LIMIT_SEGMENTS */
 	int report_fd;         /* eventfd, borrowed: written when something is worth a look */
 	struct record *record; /* borrowed: what xentop reads, shared by all queues; or NULL */

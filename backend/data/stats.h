@@ -14,8 +14,10 @@ struct queue_stats {
 	uint64_t writes;
 	uint64_t flushes;
 	uint64_t barriers;
+	uint64_t discards;
 	uint64_t read_sectors; /* 512-byte units */
 	uint64_t write_sectors;
+	uint64_t discard_sectors;
 	uint64_t reads_taken; /* good requests that read, whatever becomes of them */
 	uint64_t reads_answered;
 	uint64_t reads_ns; /* from taken to answered, the sum and the longest */
@@ -30,6 +32,7 @@ struct queue_stats {
 	uint64_t failed_guest; /* guest pages could not be reached */
 	uint64_t failed_reads; /* the storage said no */
 	uint64_t failed_writes;
+	uint64_t failed_discards;
 	uint64_t failed_syncs;
 	uint64_t last_read_error; /* the errno of the last of each, or 0 */
 	uint64_t last_write_error;

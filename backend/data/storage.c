@@ -223,6 +223,8 @@ int storage_open(
 		storage_close(&s);
 		return r;
 	}
+	if (!s.read_only)
+		discard_probe(s.fd, s.is_block_device, &s.discard);
 	*ret_storage = s;
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "backend/data/discard.h"
 #include "backend/util/problem.h"
 
 /* The unit of every size and position a guest sees, whatever the medium has (D1). */
@@ -31,6 +32,7 @@ struct storage {
 	bool read_only;
 	bool write_through; /* O_DSYNC: a write is answered when it is on stable media */
 	bool is_block_device;
+	struct discard discard; /* nothing, if read_only */
 	struct storage_identity identity;
 };
 

@@ -45,6 +45,12 @@
 #define LIMIT_IDLE_MS   1000
 
 /*
+ * Bytes of a discard that are given back in one go: a file system lets nobody else at the file meanwhile, and a device
+ * may be busy with it. A guest may discard its whole disk with one request.
+ */
+#define LIMIT_DISCARD_STEP (128u << 20)
+
+/*
  * Requests one pass takes, submits together and answers together before it looks for more. Few, so
  * that guest, worker and storage work at the same time: taking the whole ring at once made the
  * three wait for each other in turn (backend/DESIGN.md, section 9).

@@ -385,6 +385,9 @@ static int read_disk(struct blkfront *front)
 		.flush = read_optional(front, "feature-flush-cache", 0) == 1,
 		.barrier = read_optional(front, "feature-barrier", 0) == 1,
 		.discard = read_optional(front, "feature-discard", 0) == 1,
+		.discard_secure = read_optional(front, "discard-secure", 0) == 1,
+		.discard_granularity = (uint32_t)read_optional(front, "discard-granularity", 0),
+		.discard_alignment = (uint32_t)read_optional(front, "discard-alignment", 0),
 		.persistent = front->options.persistent &&
 			      read_optional(front, "feature-persistent", 0) == 1,
 		.max_segments = read_max_segments(front),

@@ -33,6 +33,9 @@ struct blkfront_disk {
 	bool flush;
 	bool barrier;
 	bool discard;
+	bool discard_secure;
+	uint32_t discard_granularity; /* bytes; meaningful with discard */
+	uint32_t discard_alignment;
 	bool persistent;       /* both sides want it */
 	unsigned max_segments; /* of one request; more than 11 are indirect */
 };
@@ -59,6 +62,8 @@ struct blkfront_request {
 	unsigned nr_sectors;  /* of data; laid out from options.first_sect on, unless */
 	unsigned nr_segments; /* this is not 0: then the caller's own layout, of any values */
 	struct blk_segment seg[BLK_SEGMENTS_MAX]; /* the grefs are filled in */
+	uint64_t discard_sectors;                 /* of BLKIF_OP_DISCARD, which has no data */
+	bool discard_secure;
 	uint8_t op;
 
 	/* The result. */

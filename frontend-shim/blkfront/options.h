@@ -23,9 +23,10 @@ struct blkfront_options {
 	enum blkfront_protocol protocol;
 	bool persistent;        /* offer feature-persistent */
 	bool grant_per_request; /* grant fresh pages for each request and take them back after it */
-	unsigned nr_pages;      /* in the pool; 0: enough for rings full of direct requests, or 32 indirect ones in each */
-	unsigned ring_order;    /* a ring has 2^order pages */
-	unsigned nr_queues;     /* rings */
+	unsigned
+		nr_pages; /* in the pool; 0: enough for rings full of direct requests, or 32 indirect ones in each */
+	unsigned ring_order; /* a ring has 2^order pages */
+	unsigned nr_queues;  /* rings */
 	unsigned indirect; /* segments of the largest request wanted; up to 11: no indirect ones */
 	unsigned first_sect; /* where in its page a buffer starts: 0..7 */
 	unsigned timeout_ms; /* for each step of the handshake */
@@ -48,7 +49,7 @@ int blkfront_options_set(struct blkfront_options *options, const char *key, cons
 	"protocol=PROTOCOL      x86_64-abi (default), x86_32-abi, or none: no such node\n"                  \
 	"persistent=0|1         offer persistent grants (default 1)\n"                                      \
 	"grant-per-request=0|1  grant pages for one request only (needs persistent=0)\n"                    \
-	"pages=N                pages in the pool (default: enough for full rings)\n"                             \
+	"pages=N                pages in the pool (default: enough for full rings)\n"                       \
 	"queues=1..8            so many rings (default 1)\n"                                                \
 	"ring-order=0..4        a ring has 2^N pages (default 0)\n"                                         \
 	"indirect=0..256        segments of the largest request; up to 11: only direct ones (default 32)\n" \

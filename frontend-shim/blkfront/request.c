@@ -92,6 +92,8 @@ static void encode(enum wire_abi abi, const struct blkfront_request *req, uint64
 
 	wire.id = id;
 	wire.sector = req->sector;
+	wire.nr_sectors = req->discard_sectors;
+	wire.secure = req->discard_secure;
 	wire.handle = 0;
 	wire.op = req->op;
 	wire.nr_segments = (uint16_t)req->nr_pages;

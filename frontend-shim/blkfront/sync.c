@@ -34,6 +34,7 @@ struct transfer {
 	unsigned queue; /* all parts go through one */
 	uint64_t sector;
 	uint64_t nr_left; /* sectors not submitted yet */
+	uint64_t nr_discard;
 	uint8_t *data;
 	bool empty; /* one request without data */
 	unsigned nr_pending;
@@ -103,6 +104,7 @@ static int submit_part(struct transfer *transfer, const struct bounds *bounds)
 		.queue = transfer->queue,
 		.sector = transfer->sector,
 		.nr_sectors = n,
+		.discard_sectors = transfer->nr_discard,
 		.data = n ? transfer->data : NULL,
 		.done = part_done,
 		.opaque = transfer,
@@ -167,12 +169,27 @@ static struct bounds bounds_of(const struct blkfront *front, uint8_t last_op)
 	return (struct bounds){n, may_be_indirect ? n : blkfront_max_direct_sectors(front)};
 }
 
+/* Carry out @t, of which the members that say what to do are set. */
+static int perform(struct transfer *t)
+{
+	struct bounds bounds = bounds_of(t->sync->front, t->last_op);
+	int r;
+
+	for (unsigned i = 0; i < WINDOW; i++) {
+		t->part[i].next = t->free;
+		t->free = &t->part[i];
+	}
+	if (pthread_cond_init(&t->ended, NULL))
+		return -ENOMEM;
+	r = run(t, &bounds);
+	pthread_cond_destroy(&t->ended);
+	return r;
+}
+
 static int transfer(struct blkfront_sync *sync, uint8_t op, uint8_t last_op, void *data,
 	size_t size_bytes, uint64_t offset_bytes)
 {
-	struct bounds bounds = bounds_of(sync->front, last_op);
 	struct transfer t;
-	int r;
 
 	if (size_bytes % WIRE_SECTOR_SIZE || offset_bytes % WIRE_SECTOR_SIZE)
 		return -EINVAL;
@@ -184,15 +201,22 @@ static int transfer(struct blkfront_sync *sync, uint8_t op, uint8_t last_op, voi
 	t.nr_left = size_bytes >> WIRE_SECTOR_SHIFT;
 	t.data = data;
 	t.empty = size_bytes == 0;
-	for (unsigned i = 0; i < WINDOW; i++) {
-		t.part[i].next = t.free;
-		t.free = &t.part[i];
-	}
-	if (pthread_cond_init(&t.ended, NULL))
-		return -ENOMEM;
-	r = run(&t, &bounds);
-	pthread_cond_destroy(&t.ended);
-	return r;
+	return perform(&t);
+}
+
+int blkfront_sync_discard(struct blkfront_sync *sync, uint64_t size_bytes, uint64_t offset_bytes)
+{
+	struct transfer t;
+
+	if (size_bytes % WIRE_SECTOR_SIZE || offset_bytes % WIRE_SECTOR_SIZE)
+		return -EINVAL;
+	memset(&t, 0, offsetof(struct transfer, part));
+	t.sync = sync;
+	t.op = t.last_op = BLKIF_OP_DISCARD;
+	t.sector = offset_bytes >> WIRE_SECTOR_SHIFT;
+	t.nr_discard = size_bytes >> WIRE_SECTOR_SHIFT;
+	t.empty = true;
+	return perform(&t);
 }
 
 int blkfront_sync_read(

@@ -47,6 +47,10 @@ int blkfront_sync_write(struct blkfront_sync *sync, const void *data, size_t siz
 int blkfront_sync_barrier(struct blkfront_sync *sync, const void *data, size_t size_bytes,
 	uint64_t offset_bytes) __attribute__((nonnull(1), warn_unused_result));
 
+/* DISCARD of any length, whether it was offered or not: one request for all of it. */
+int blkfront_sync_discard(struct blkfront_sync *sync, uint64_t size_bytes, uint64_t offset_bytes)
+	__attribute__((nonnull, warn_unused_result));
+
 /* FLUSH_DISKCACHE; an empty barrier if only that is offered; nothing if the disk has no cache. */
 int blkfront_sync_flush(struct blkfront_sync *sync) __attribute__((nonnull, warn_unused_result));
 

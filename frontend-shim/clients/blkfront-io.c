@@ -245,6 +245,38 @@ static int command_flush(struct shell *sh, bool async)
 	return make_request(sh, BLKIF_OP_FLUSH_DISKCACHE, async);
 }
 
+/* discard SECTOR COUNT [secure=0|1] [status=] */
+static int command_discard(struct shell *sh, bool async)
+{
+	static const char *const keys[] = {"secure", "status", NULL};
+	const char *secure = blkfront_words_option(&sh->words, 2, "secure");
+	const char *status = blkfront_words_option(&sh->words, 2, "status");
+	struct job *job = new_job(sh);
+	uint64_t is_secure = 0;
+	int r = blkfront_words_check(&sh->words, 2, keys);
+
+	if (r)
+		return r;
+	if (!job)
+		return blkfront_words_bad(
+			&sh->words, "more than %u requests in flight", MAX_FLIGHT);
+	job->req.op = BLKIF_OP_DISCARD;
+	r = blkfront_words_number(&sh->words, sh->words.word[0], UINT64_MAX, &job->req.sector);
+	if (r == 0)
+		r = blkfront_words_number(
+			&sh->words, sh->words.word[1], UINT64_MAX, &job->req.discard_sectors);
+	if (r == 0 && secure)
+		r = blkfront_words_number(&sh->words, secure, 1, &is_secure);
+	if (r == 0 && status)
+		r = blkfront_words_status(&sh->words, status, &job->expected_status);
+	if (r)
+		return r;
+	job->req.discard_secure = is_secure;
+	snprintf(job->name, sizeof(job->name), "discard %s %s", sh->words.word[0],
+		sh->words.word[1]);
+	return finish(sh, job, blkfront_submit(sh->front, &job->req), async);
+}
+
 /* ---- requests no honest guest makes ----------------------------------------------------------- */
 
 /* raw HEX [status=] */
@@ -509,6 +541,7 @@ static const struct command commands[] = {
 	{"write", command_write,
 		"SECTOR COUNT [pattern=BYTE|seed:N] [segs=F-L,...] [status=N|any]"},
 	{"barrier", command_barrier, "[SECTOR COUNT] [pattern=] [segs=] [status=]"},
+	{"discard", command_discard, "SECTOR COUNT [secure=0|1] [status=]"},
 	{"flush", command_flush, "[SECTOR COUNT] [pattern=] [segs=] [status=]"},
 	{"request", command_request,
 		"[op=N] [nr_segments=N] [sector=N] [id=N] [gref=N] [segs=F-L,...] [indirect=1] "

@@ -136,6 +136,13 @@ static int blkfront_can_fua(void *handle)
 	return NBDKIT_FUA_NATIVE;
 }
 
+/* No client is to send what was not offered. */
+static int blkfront_can_trim(void *handle)
+{
+	(void)handle;
+	return disk.discard;
+}
+
 /* All connections share one frontend, so a flush covers the writes of all. */
 static int blkfront_can_multi_conn(void *handle)
 {
@@ -194,6 +201,17 @@ static int blkfront_pwrite(
 	return answer(r);
 }
 
+/* It is advice, as in NBD: nothing is to be durable but what FUA asks for. */
+static int blkfront_trim(void *handle, uint32_t count, uint64_t offset, uint32_t flags)
+{
+	int r = blkfront_sync_discard(sync_front, count, offset);
+
+	(void)handle;
+	if (r == 0 && flags & NBDKIT_FLAG_FUA)
+		r = blkfront_sync_flush(sync_front);
+	return answer(r);
+}
+
 static int blkfront_flush(void *handle, uint32_t flags)
 {
 	int r = blkfront_sync_flush(sync_front);
@@ -223,10 +241,12 @@ static struct nbdkit_plugin plugin = {
 	.can_write = blkfront_can_write,
 	.can_flush = blkfront_can_flush,
 	.can_fua = blkfront_can_fua,
+	.can_trim = blkfront_can_trim,
 	.can_multi_conn = blkfront_can_multi_conn,
 	.pread = blkfront_pread,
 	.pwrite = blkfront_pwrite,
 	.flush = blkfront_flush,
+	.trim = blkfront_trim,
 	.errno_is_preserved = 0,
 };
 

@@ -19,6 +19,7 @@ static void fake_put(struct engine *e, const struct engine_io *io)
 	fake->nr_writes += io->verb == ENGINE_WRITE;
 	fake->nr_reads += io->verb == ENGINE_READ;
 	fake->nr_syncs += io->verb == ENGINE_SYNC;
+	fake->nr_discards += io->verb == ENGINE_DISCARD;
 	if (fake->at_once)
 		fake_engine_end_all(fake);
 }

@@ -117,6 +117,7 @@ void loop_connect(struct loop *loop)
 		.flush = true,
 		.barrier = true,
 		.indirect = true,
+		.discard = true,
 		.report_fd = loop->report_fd,
 	};
 	int port = xenevtchn_bind_unbound_port(loop->evtchn, 0);
@@ -181,6 +182,14 @@ void loop_put_indirect(struct loop *loop, uint64_t id, uint8_t op, uint64_t sect
 	req.indirect = true;
 	req.indirect_gref[0] = loop->ref[descriptor];
 	frontring_encode_page(req.seg, nr_pages, loop->pages + (size_t)descriptor * WIRE_PAGE_SIZE);
+	put(loop, &req);
+}
+
+void loop_put_discard(struct loop *loop, uint64_t id, uint64_t sector, uint64_t nr_sectors)
+{
+	struct blk_request req = {
+		.id = id, .op = BLKIF_OP_DISCARD, .sector = sector, .nr_sectors = nr_sectors};
+
 	put(loop, &req);
 }
 

@@ -60,6 +60,8 @@ void loop_put(struct loop *loop, uint64_t id, uint8_t op, uint64_t sector, unsig
 /* The same for an indirect request; its segments are written to the page @descriptor. */
 void loop_put_indirect(struct loop *loop, uint64_t id, uint8_t op, uint64_t sector, unsigned page,
 	unsigned nr_pages, unsigned descriptor);
+/* A discard. */
+void loop_put_discard(struct loop *loop, uint64_t id, uint64_t sector, uint64_t nr_sectors);
 /* Publish, and send an event if the backend asked for one. */
 void loop_push(struct loop *loop);
 

@@ -25,6 +25,12 @@ is "$(xenstore-read "$be/physical-sector-size")" "$(blockdev --getpbsz "$device"
 tell "write 3 88 pattern=seed:4" "write 16383 1 pattern=5" flush "read 3 88 expect=seed:4" "read 16384 1 status=-1"
 check "the guest writes, flushes and reads" hear "read 16384 1: status -1"
 exits 0 "nothing was wrong" guest_close
+# A loop device can give back what its file has.
+is "$(xenstore-read "$be/feature-discard" "$be/discard-granularity" "$be/discard-alignment" | paste -sd' ')" \
+    "1 $(cat "/sys/block/${device#/dev/}/queue/discard_granularity" "/sys/block/${device#/dev/}/discard_alignment" | paste -sd' ')" \
+    "discards are offered in the device's pieces"
+check "the guest fills it, and gives it back" guest_io "write 8192 88 pattern=6" "write 8280 88 pattern=6" "discard 8192 2048" \
+    "read 8192 88 expect=0" "read 8280 88 expect=0" "read 3 88 expect=seed:4"
 check "the disk detaches" detach xvda
 exits 0 "the worker ends with 0" ended "$worker"
 check "the file below has the last sector" qemu-io -f raw -r -c "read -P 5 8388096 512" "$image"

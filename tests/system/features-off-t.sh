@@ -78,8 +78,8 @@ while read -r node value pattern; do
     check "... the disk detaches" detach xvda
     exits 0 "... the worker ends with 0" ended "$worker"
 done <<'TABLE'
-features-off discard *persistent, flush-cache, barrier, multi-queue or indirect*
-features-off barrier+ *persistent, flush-cache, barrier, multi-queue or indirect*
+features-off trim *persistent, flush-cache, barrier, multi-queue, indirect or discard*
+features-off barrier+ *persistent, flush-cache, barrier, multi-queue, indirect or discard*
 features-off barrier,persistent *several with + between*
 cache-mode writeback *cache mode none only
 TABLE

@@ -72,9 +72,9 @@ IMAGES/disk,cache=directsync option 'cache=directsync' is not served by this ver
 IMAGES/disk,cache=writethrough option 'cache=writethrough' is not served by this version*cache=none*
 IMAGES/disk,cache=unsafe option 'cache=unsafe' is not served by this version*cache=none*
 IMAGES/disk,cache=none,cache=none option 'cache' is given twice*
-IMAGES/disk,features-off= option 'features-off' has no value: *persistent, flush-cache, barrier, multi-queue or indirect*
+IMAGES/disk,features-off= option 'features-off' has no value: *persistent, flush-cache, barrier, multi-queue, indirect or discard*
 IMAGES/disk,features-off=barrier,features-off=persistent option 'features-off' is given twice*
-IMAGES/disk,features-off=flush *the feature 'flush': *persistent, flush-cache, barrier, multi-queue or indirect*
+IMAGES/disk,features-off=flush *the feature 'flush': *persistent, flush-cache, barrier, multi-queue, indirect or discard*
 IMAGES/disk,features-off=barrier+ *the feature '': *
 IMAGES/disk,features-off=barrier:persistent *the feature 'barrier:persistent': *
 IMAGES/a,b there is a file '*/a,b'*'*/a,,b'*

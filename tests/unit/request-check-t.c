@@ -16,6 +16,11 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define DISK         1000u /* sectors of the disk in these tests */
 
+#define LIMITS(size, ro, fl, ba)                                                                   \
+	{                                                                                          \
+		.nr_sectors = (size), .read_only = (ro), .flush = (fl), .barrier = (ba)            \
+	}
+
 enum {
 	OKAY = 0,
 	ERROR = -1,
@@ -145,8 +150,8 @@ static void every_operation_count_and_sector(void **state)
 			for (unsigned n = 0; n < COUNT(segment_counts); n++)
 				for (unsigned s = 0; s < COUNT(sectors); s++) {
 					enum wire_abi abi = config & 8 ? WIRE_ABI_32 : WIRE_ABI_64;
-					struct blk_limits disk = {
-						DISK, config & 1, config & 2, config & 4, 0};
+					struct blk_limits disk =
+						LIMITS(DISK, config & 1, config & 2, config & 4);
 					struct wire_slot slot;
 
 					make_slot(&slot, abi, op, segment_counts[n], sectors[s]);
@@ -161,8 +166,8 @@ static void every_disk_size_and_sector(void **state)
 		for (unsigned s = 0; s < COUNT(sectors); s++)
 			for (unsigned n = 0; n <= 11; n++)
 				for (unsigned op = 0; op < 4; op++) {
-					struct blk_limits disk = {
-						disk_sizes[d], false, true, true, 0};
+					struct blk_limits disk =
+						LIMITS(disk_sizes[d], false, true, true);
 					struct wire_slot slot;
 
 					make_slot(&slot, WIRE_ABI_64, op, n, sectors[s]);
@@ -175,7 +180,7 @@ static void every_first_and_last_sector(void **state)
 {
 	static const unsigned positions[][2] = {/* segments, which one */
 		{1, 0}, {2, 0}, {2, 1}, {11, 0}, {11, 5}, {11, 10}};
-	static const struct blk_limits disk = {DISK, false, true, true, 0};
+	static const struct blk_limits disk = LIMITS(DISK, false, true, true);
 
 	(void)state;
 	for (unsigned p = 0; p < COUNT(positions); p++)
@@ -193,7 +198,7 @@ static void every_first_and_last_sector(void **state)
 /* A segment beyond nr_segments is not part of the request, however bad it looks. */
 static void unused_segments_are_not_judged(void **state)
 {
-	static const struct blk_limits disk = {DISK, false, true, true, 0};
+	static const struct blk_limits disk = LIMITS(DISK, false, true, true);
 
 	(void)state;
 	for (unsigned abi = 0; abi < 2; abi++)
@@ -210,7 +215,7 @@ static void unused_segments_are_not_judged(void **state)
 /* The shortest requests the end of the disk admits and refuses, one sector at a time. */
 static void the_last_sector_is_the_last(void **state)
 {
-	static const struct blk_limits disk = {DISK, false, true, true, 0};
+	static const struct blk_limits disk = LIMITS(DISK, false, true, true);
 
 	(void)state;
 	for (unsigned length = 1; length <= 8; length++)

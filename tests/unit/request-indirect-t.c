@@ -17,6 +17,12 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define DISK         10000u /* sectors of the disk in these tests */
 
+#define LIMITS(ro, fl, ba, segments)                                                               \
+	{                                                                                          \
+		.nr_sectors = DISK, .read_only = (ro), .flush = (fl), .barrier = (ba),             \
+		.discard = true, .max_indirect_segments = (segments)                               \
+	}
+
 enum {
 	OKAY = 0,
 	ERROR = -1,
@@ -199,8 +205,8 @@ static void every_operation_and_count(void **state)
 		for (unsigned op = 0; op < 256; op++)
 			for (unsigned n = 0; n < COUNT(counts); n++)
 				for (unsigned o = 0; o < COUNT(offers); o++) {
-					struct blk_limits disk = {DISK, config & 1, config & 2,
-						config & 4, offers[o]};
+					struct blk_limits disk = LIMITS(
+						config & 1, config & 2, config & 4, offers[o]);
 					struct blk_request req = {.indirect = true,
 						.op = (uint8_t)op,
 						.nr_segments = counts[n]};
@@ -223,7 +229,7 @@ static struct blk_request whole_pages(uint8_t op, unsigned n)
 
 static void its_segments_are_judged_like_any(void **state)
 {
-	static const struct blk_limits disk = {DISK, false, true, true, 256};
+	static const struct blk_limits disk = LIMITS(false, true, true, 256);
 	static const unsigned bad[][2] = {{0, 8}, {0, 255}, {5, 4}, {255, 255}, {7, 0}};
 
 	(void)state;
@@ -249,7 +255,7 @@ static void its_segments_are_judged_like_any(void **state)
 
 static void it_lies_inside_the_disk(void **state)
 {
-	static const struct blk_limits disk = {DISK, false, true, true, 256};
+	static const struct blk_limits disk = LIMITS(false, true, true, 256);
 	static const uint64_t beyond[] = {DISK - 2047, DISK, UINT64_MAX - 2047, UINT64_MAX};
 	struct blk_request req = whole_pages(BLKIF_OP_WRITE, 256);
 
@@ -264,7 +270,7 @@ static void it_lies_inside_the_disk(void **state)
 
 static void a_read_only_disk_is_not_written(void **state)
 {
-	static const struct blk_limits disk = {DISK, true, true, true, 256};
+	static const struct blk_limits disk = LIMITS(true, true, true, 256);
 	struct blk_request req = whole_pages(BLKIF_OP_WRITE, 256);
 
 	(void)state;
@@ -276,8 +282,8 @@ static void a_read_only_disk_is_not_written(void **state)
 /* The whole judgement holds without the first one before it. */
 static void the_whole_judgement_includes_the_slot(void **state)
 {
-	static const struct blk_limits off = {DISK, false, true, true, 0};
-	static const struct blk_limits few = {DISK, false, true, true, 32};
+	static const struct blk_limits off = LIMITS(false, true, true, 0);
+	static const struct blk_limits few = LIMITS(false, true, true, 32);
 	struct blk_request req = whole_pages(BLKIF_OP_READ, 33);
 
 	(void)state;

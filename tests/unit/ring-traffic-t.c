@@ -71,6 +71,12 @@ static void make_request(uint64_t n, struct blk_request *req)
 			req->indirect_gref[i] = (uint32_t)n * 8 + i;
 		return;
 	}
+	if (req->op == BLKIF_OP_DISCARD) {
+		req->nr_segments = 0;
+		req->nr_sectors = n * n;
+		req->secure = n & 1;
+		return;
+	}
 	for (unsigned i = 0; i < WIRE_SEGMENTS_MAX; i++)
 		req->seg[i] = (struct blk_segment){
 			(uint32_t)n * 11 + i, (uint8_t)(n + i), (uint8_t)(n * 3 + i)};

@@ -1,0 +1,31 @@
+/*
+ * A thread that does, one after the other, what the kernel has no asynchronous operation for. Part of an engine.
+ *
+ * All functions are the queue thread's, but for create and destroy while it does not run. The thread is started when it is
+ * first needed; a queue that never needs it has none. What has ended is told through an eventfd. Nothing is allocated later.
+ */
+#ifndef BACKEND_DATA_HELPER_H
+#define BACKEND_DATA_HELPER_H
+
+#include "backend/data/engine.h"
+
+struct helper;
+
+/* For @capacity I/Os at a time. @event_fd stays the caller's, is written to and outlives the helper. -ENOMEM. */
+int helper_create(unsigned capacity, int event_fd, struct helper **ret_helper)
+	__attribute__((nonnull, warn_unused_result));
+
+/* Nothing may be in flight. NULL is fine. */
+void helper_destroy(struct helper *helper);
+
+/* Take one I/O. If there is no thread to be had, it is reaped as refused. */
+void helper_put(struct helper *helper, const struct engine_io *io) __attribute__((nonnull));
+
+/* Up to @max that have ended, in the order they were put. */
+unsigned helper_reap(struct helper *helper, struct engine_done *done, unsigned max)
+	__attribute__((nonnull));
+
+/* Put and not reaped. */
+unsigned helper_in_flight(const struct helper *helper) __attribute__((nonnull));
+
+#endif
