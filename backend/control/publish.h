@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "backend/data/discard.h"
+#include "backend/data/storage.h"
 #include "xenstore/xenbus.h"
 
 struct store;

@@ -59,6 +59,7 @@ TABLE
 
 check "without indirect: the disk is served" serve "$image" --set=features-off=indirect
 check "... no indirect request is" guest_io "request indirect=1 op=0 nr_segments=20 status=-2" "write 0 88 pattern=6" "read 0 88 expect=6"
+# shellcheck disable=SC2016 # for the shell of nbdkit
 check "... a large one is made of small ones" with_nbd "indirect=256" \
     'qemu-io -f raw -t none -c "write -P 9 0 1M" -c "read -P 9 0 1M" "$uri"'
 is "$(xenstore-read "$be/feature-max-indirect-segments" 2>/dev/null)" "" "... none is offered"
