@@ -46,9 +46,10 @@ TESTS += judge-t
 judge-t_SRCS := tests/unit/judge-t.c tests/lib/judge.c
 
 # The data path's parts.
-TESTS += engine-aio-t discard-t storage-open-t log-limit-t pidfile-t record-t
+TESTS += engine-aio-t discard-t histogram-t storage-open-t log-limit-t pidfile-t record-t
 engine-aio-t_SRCS   := tests/unit/engine-aio-t.c backend/data/engine_aio.c backend/data/helper.c backend/data/discard.c
 engine-aio-t_LIBS   := aio dl
+histogram-t_SRCS    := tests/unit/histogram-t.c backend/data/histogram.c
 discard-t_SRCS      := tests/unit/discard-t.c backend/data/discard.c
 storage-open-t_SRCS := tests/unit/storage-open-t.c backend/data/storage.c backend/data/discard.c backend/data/filesystem.c backend/util/problem.c
 log-limit-t_SRCS    := tests/unit/log-limit-t.c backend/util/log.c

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "backend/control/counters.h"
+#include "backend/control/latency.h"
 #include "backend/control/vbd.h"
 #include "backend/util/json.h"
 #include "backend/util/log.h"
@@ -84,6 +85,7 @@ static struct json_object *fault_json(int fault)
 static struct json_object *queue_json(unsigned index, const struct queue *queue)
 {
 	struct queue_stats stats = queue_stats(queue);
+	struct queue_times times = {0};
 	struct json_object *o = json_object_new_object();
 	bool ok = json_set(o, "queue", json_object_new_uint64(index));
 
@@ -91,6 +93,8 @@ static struct json_object *queue_json(unsigned index, const struct queue *queue)
 			   json_object_new_string(
 				   queue_status(queue) == QUEUE_BROKEN ? "broken" : "running"));
 	ok = ok && json_set(o, "counters", counters_json(&stats));
+	queue_add_times(queue, &times);
+	ok = ok && json_set(o, "times", latency_json(&times));
 	return whole(o, ok);
 }
 
@@ -141,6 +145,7 @@ static bool add_connection(struct json_object *o, struct vbd *vbd)
 {
 	struct connection *conn = &vbd->conn;
 	struct queue_stats totals = connection_totals(conn);
+	struct queue_times times;
 	int fault = conn->has_disk ? disk_fault(&conn->disk) : conn->fault;
 	bool ok = conn->has_disk ? json_set(o, "storage", storage_json(&conn->disk))
 				 : json_set_null(o, "storage");
@@ -151,6 +156,8 @@ static bool add_connection(struct json_object *o, struct vbd *vbd)
 		ok = ok && json_set_null(o, "features");
 	ok = ok && (fault ? json_set(o, "fault", fault_json(fault)) : json_set_null(o, "fault"));
 	ok = ok && json_set(o, "counters", counters_json(&totals));
+	connection_times(conn, &times);
+	ok = ok && json_set(o, "times", latency_json(&times));
 	return ok && json_set(o, "queues", queues_json(conn));
 }
 

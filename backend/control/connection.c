@@ -8,6 +8,7 @@
 
 #include "backend/control/backing.h"
 #include "backend/control/counters.h"
+#include "backend/control/latency.h"
 #include "backend/control/options.h"
 #include "backend/util/limits.h"
 #include "backend/util/log.h"
@@ -271,14 +272,25 @@ struct queue_stats connection_totals(const struct connection *conn)
 	return sum;
 }
 
+void connection_times(const struct connection *conn, struct queue_times *ret_times)
+{
+	*ret_times = conn->past_times;
+	for (unsigned i = 0; i < conn->nr_queues; i++)
+		queue_add_times(conn->queue[i], ret_times);
+}
+
 void connection_log_totals(const struct connection *conn)
 {
+	struct queue_times times = {0};
 	struct queue_stats stats;
 
 	if (conn->nr_queues == 0)
 		return;
 	stats = count(conn);
 	report_totals(&stats);
+	for (unsigned i = 0; i < conn->nr_queues; i++)
+		queue_add_times(conn->queue[i], &times);
+	latency_log(&times);
 }
 
 /* ---- closing, in the order it happens ---- */
@@ -293,9 +305,12 @@ static void close_queues(struct connection *conn, uint64_t now_ms)
 	for (unsigned i = 0; i < conn->nr_queues; i++)
 		queue_begin_stop(conn->queue[i]);
 	while (conn->nr_queues > 0) {
+		struct queue *queue = conn->queue[--conn->nr_queues];
 		struct queue_stats last;
 
-		queue_destroy(conn->queue[--conn->nr_queues], &last);
+		queue_stop(queue);
+		queue_add_times(queue, &conn->past_times);
+		queue_destroy(queue, &last);
 		counters_add(&stats, &last);
 	}
 	counters_add(&conn->past, &stats);

@@ -36,6 +36,7 @@ struct connection {
 	int report_fd;           /* eventfd the queues write */
 	struct record *record;   /* borrowed: what xentop reads, or NULL */
 	struct queue_stats past; /* of all connections that have ended */
+	struct queue_times past_times;
 	struct report report;
 	struct log_limit limit_totals;
 	struct log_limit limit_flush;
@@ -92,6 +93,10 @@ const char *connection_fault_cause(const struct connection *conn) __attribute__(
 
 /* What all connections of this process counted, the present one included. */
 struct queue_stats connection_totals(const struct connection *conn) __attribute__((nonnull));
+
+/* How long all their requests took. */
+void connection_times(const struct connection *conn, struct queue_times *ret_times)
+	__attribute__((nonnull));
 
 /* Log what was served so far; nothing when there is no connection. */
 void connection_log_totals(const struct connection *conn) __attribute__((nonnull));

@@ -100,6 +100,15 @@ static void tell_late(const struct vbd *vbd, const struct xenbus_input *in)
 		log_err("the kernel's xen-blkback was loaded, has bound to the disk that is served here, and has told the guest to let go of it: unbound it; the guest has lost the disk until it is detached and attached again, or the guest rebooted (keep the module from being loaded, see blkback-modprobe.conf, or load it before any guest runs)");
 }
 
+/* What was offered stands, but for a size that has changed since. */
+static int publish_again(const struct vbd *vbd, enum xenbus_state seen)
+{
+	struct disk_features features = vbd->conn.features;
+
+	features.nr_sectors = disk_nr_sectors(&vbd->conn.disk);
+	return publish_connected(&vbd->pub, seen, &features, true);
+}
+
 /*
  * Make our word stand again, unless the toolstack has had its own since. Connected only in the place
  * of InitWait: Linux that has seen a Closing, and then Connected again, runs into a BUG().
@@ -110,9 +119,8 @@ static int restore(struct vbd *vbd, const struct xenbus_input *in)
 
 	if (in->online && in->node != XENBUS_ABSENT && in->node != XENBUS_INITIALISING &&
 		(in->node == XENBUS_INITWAIT || vbd->self != XENBUS_CONNECTED))
-		r = vbd->conn.has_disk
-			    ? publish_connected(&vbd->pub, in->node, &vbd->conn.features, true)
-			    : publish_state(&vbd->pub, in->node, vbd->self, NULL);
+		r = vbd->conn.has_disk ? publish_again(vbd, in->node)
+				       : publish_state(&vbd->pub, in->node, vbd->self, NULL);
 	vbd->rival.has_spoiled = r != 0;
 	return r;
 }

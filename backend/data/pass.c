@@ -186,6 +186,14 @@ static enum order_kind kind_of(const struct blk_request *req)
 	}
 }
 
+/* The clock is asked once for all of them. */
+static uint64_t start_time(struct queue *q)
+{
+	if (q->start_ns == 0)
+		q->start_ns = clock_ns();
+	return q->start_ns;
+}
+
 static void start_discard(struct queue *q, unsigned s)
 {
 	const struct storage *storage = &q->disk->storage;
@@ -202,6 +210,7 @@ static void start_discard(struct queue *q, unsigned s)
 	};
 
 	q->slot[s].state = SLOT_IO;
+	q->slot[s].started_ns = start_time(q);
 	q->engine->ops->put(q->engine, &io);
 }
 
@@ -223,6 +232,7 @@ static void start_io(struct queue *q, unsigned s)
 		return;
 	}
 	slot->state = SLOT_IO;
+	slot->started_ns = start_time(q);
 	q->engine->ops->put(q->engine, &io);
 }
 
@@ -314,9 +324,10 @@ static void follow_orders(struct queue *q)
 	while (order_next(order, q->cfg.index, &action)) {
 		struct slot *slot = &q->slot[action.slot];
 
-		if (action.verb == ORDER_DO_SYNC)
+		if (action.verb == ORDER_DO_SYNC) {
+			q->sync_ns = start_time(q);
 			q->engine->ops->put(q->engine, &sync);
-		else if (action.verb == ORDER_DO_WRITE)
+		} else if (action.verb == ORDER_DO_WRITE)
 			start_io(q, action.slot);
 		else
 			slot_finish(q, action.slot,
@@ -339,8 +350,9 @@ static void count_failure(struct queue *q, uint64_t *counter, uint64_t *last_err
 	queue_report(q);
 }
 
-static void reap_sync(struct queue *q, int error)
+static void reap_sync(struct queue *q, int error, uint64_t now_ns)
 {
+	histogram_count(&q->times.stored[TIMES_STORED_SYNC], now_ns - q->sync_ns);
 	if (error)
 		count_failure(q, &q->stats.failed_syncs, &q->stats.last_sync_error, error);
 	stat_add(&q->stats.syncs, 1);
@@ -388,11 +400,25 @@ static void reap_discard(struct queue *q, unsigned s, int error)
 				     : BLKIF_RSP_OKAY);
 }
 
-static void reap_request(struct queue *q, const struct engine_done *done)
+static enum times_stored stored_kind(uint8_t op)
+{
+	switch (op) {
+	case BLKIF_OP_READ:
+		return TIMES_STORED_READ;
+	case BLKIF_OP_DISCARD:
+		return TIMES_STORED_DISCARD;
+	default:
+		return TIMES_STORED_WRITE;
+	}
+}
+
+static void reap_request(struct queue *q, const struct engine_done *done, uint64_t now_ns)
 {
 	unsigned s = done->tag;
 	struct slot *slot = &q->slot[s];
 	int error = done->error;
+
+	histogram_count(&q->times.stored[stored_kind(slot->req.op)], now_ns - slot->started_ns);
 
 	if (slot->req.op == BLKIF_OP_DISCARD) {
 		reap_discard(q, s, error);
@@ -417,12 +443,13 @@ static unsigned reap(struct queue *q)
 {
 	struct engine_done done[LIMIT_REAP_PER_PASS];
 	unsigned n = q->engine->ops->reap(q->engine, done, LIMIT_REAP_PER_PASS);
+	uint64_t now_ns = n > 0 ? clock_ns() : 0;
 
 	for (unsigned i = 0; i < n; i++) {
 		if (done[i].tag == QUEUE_SYNC_TAG)
-			reap_sync(q, done[i].error);
+			reap_sync(q, done[i].error, now_ns);
 		else
-			reap_request(q, &done[i]);
+			reap_request(q, &done[i], now_ns);
 	}
 	return n;
 }
@@ -455,10 +482,27 @@ static void count_success(struct queue *q, const struct blk_request *req)
 	stat_add(&q->stats.write_sectors, req->nr_sectors);
 }
 
+static enum times_answered answered_kind(uint8_t op)
+{
+	switch (op) {
+	case BLKIF_OP_READ:
+		return TIMES_READ;
+	case BLKIF_OP_WRITE_BARRIER:
+		return TIMES_BARRIER;
+	case BLKIF_OP_FLUSH_DISKCACHE:
+		return TIMES_FLUSH;
+	case BLKIF_OP_DISCARD:
+		return TIMES_DISCARD;
+	default:
+		return TIMES_WRITE;
+	}
+}
+
 static void count_answered(struct queue *q, const struct slot *slot, uint64_t now_ns)
 {
 	uint64_t ns = now_ns - slot->taken_ns;
 
+	histogram_count(&q->times.answered[answered_kind(slot->req.op)], ns);
 	if (slot->req.op == BLKIF_OP_READ) {
 		stat_add(&q->stats.reads_answered, 1);
 		stat_add(&q->stats.reads_ns, ns);
@@ -514,6 +558,7 @@ bool queue_poll_once(struct queue *q)
 
 	stat_add(&q->stats.passes, 1);
 	q->done.n = 0;
+	q->start_ns = 0;
 	look_at_gate(q);
 	take_requests(q);
 	indirect_fetch(q);

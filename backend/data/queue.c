@@ -343,6 +343,11 @@ struct queue_stats queue_stats(const struct queue *q)
 	return stats_read(&q->stats);
 }
 
+void queue_add_times(const struct queue *q, struct queue_times *sum)
+{
+	times_add(sum, &q->times);
+}
+
 bool queue_take_report(struct queue *q)
 {
 	return atomic_exchange(&q->report, false);

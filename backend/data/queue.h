@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "backend/data/stats.h"
+#include "backend/data/times.h"
 #include "backend/util/limits.h"
 #include "backend/util/problem.h"
 #include "ring/request.h"
@@ -75,6 +76,9 @@ enum queue_status queue_status(const struct queue *queue) __attribute__((nonnull
 /* The counters as of now, at any time; and whether they report trouble since the last call. */
 struct queue_stats queue_stats(const struct queue *queue) __attribute__((nonnull));
 bool queue_take_report(struct queue *queue) __attribute__((nonnull));
+
+/* How long requests took, as of now, at any time: added to @sum. */
+void queue_add_times(const struct queue *queue, struct queue_times *sum) __attribute__((nonnull));
 
 /*
  * One pass over everything there is to do, without waiting: what the thread does in a loop. For

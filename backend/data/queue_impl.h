@@ -2,7 +2,7 @@
  * The inside of a queue, for queue.c (its life), pass.c (its work), indirect.c (its segments) and
  * move.c (its data).
  *
- * Everything belongs to the queue thread while it runs, except the statistics and the three words at the end.
+ * Everything belongs to the queue thread while it runs, except the statistics, the times and the three words at the end.
  */
 #ifndef BACKEND_DATA_QUEUE_IMPL_H
 #define BACKEND_DATA_QUEUE_IMPL_H
@@ -21,6 +21,7 @@
 #include "backend/data/queue.h"
 #include "backend/data/record.h"
 #include "backend/data/slot.h"
+#include "backend/data/times.h"
 #include "ring/backring.h"
 
 /* The tag of the queue's one fdatasync; the other tags are slots. */
@@ -68,6 +69,9 @@ struct queue {
 	int epoll_fd;
 	int wake_fd; /* the disk and control write it */
 
+	uint64_t start_ns;        /* of what goes to the storage in this pass; 0: nothing yet */
+	uint64_t sync_ns;         /* when the running fdatasync was started */
+	struct queue_times times; /* like the statistics */
 	struct queue_stats stats; /* written by the queue thread, read by any */
 	struct record told;       /* what cfg.record has of them */
 	atomic_bool stop;         /* control -> queue */

@@ -5,6 +5,7 @@
 #include "tests/lib/loop.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 
 #include "tests/lib/fake_engine.h"
@@ -385,6 +386,68 @@ static void test_counts_what_failed(void **state)
 	assert_int_equal(fake.nr_puts, 1);
 }
 
+/* Each good request is in one histogram of answers, each I/O and fdatasync in one of the storage, each for its kind. */
+static void test_times(void **state)
+{
+	struct queue_times times = {0};
+	struct frontring_response rsp;
+
+	(void)state;
+	loop_put(&loop, 0, BLKIF_OP_READ, 0, 0, 1);
+	loop_put(&loop, 1, BLKIF_OP_READ, 0, 1, 1);
+	loop_put(&loop, 2, BLKIF_OP_READ, LOOP_DISK_SECTORS, 1, 1); /* refused */
+	loop_put(&loop, 3, BLKIF_OP_WRITE, 0, 2, 1);
+	loop_put_discard(&loop, 4, 0, 8);
+	loop_put(&loop, 5, BLKIF_OP_FLUSH_DISKCACHE, 0, 0, 0);
+	loop_put(&loop, 6, BLKIF_OP_FLUSH_DISKCACHE, 8, 3, 1);
+	loop_put(&loop, 7, BLKIF_OP_WRITE_BARRIER, 8, 3, 1);
+	loop_push(&loop);
+	for (unsigned i = 0; i < 10; i++) {
+		run();
+		fake_engine_end_all(&fake);
+	}
+	for (unsigned i = 0; i < 8; i++) {
+		assert_true(loop_get(&loop, &rsp));
+		assert_int_equal(rsp.status, rsp.id == 2 ? BLKIF_RSP_ERROR : BLKIF_RSP_OKAY);
+	}
+	queue_add_times(loop.queue, &times);
+	assert_int_equal(histogram_total(&times.answered[TIMES_READ]), 2);
+	assert_int_equal(histogram_total(&times.answered[TIMES_WRITE]), 1);
+	assert_int_equal(histogram_total(&times.answered[TIMES_FLUSH]), 2);
+	assert_int_equal(histogram_total(&times.answered[TIMES_BARRIER]), 1);
+	assert_int_equal(histogram_total(&times.answered[TIMES_DISCARD]), 1);
+	assert_int_equal(histogram_total(&times.stored[TIMES_STORED_READ]), 2);
+	assert_int_equal(histogram_total(&times.stored[TIMES_STORED_WRITE]), 3);
+	assert_int_equal(histogram_total(&times.stored[TIMES_STORED_DISCARD]), 1);
+	assert_int_equal(histogram_total(&times.stored[TIMES_STORED_SYNC]), fake.nr_syncs);
+}
+
+/* What the storage takes is in both times, and what comes before it, here a barrier's wait, in one only. */
+static void test_times_tell_where(void **state)
+{
+	struct queue_times times = {0};
+	struct frontring_response rsp;
+	const uint64_t ms = 1000000;
+
+	(void)state;
+	loop_put(&loop, 0, BLKIF_OP_WRITE_BARRIER, 0, 0, 0);
+	loop_put(&loop, 1, BLKIF_OP_WRITE, 0, 0, 1);
+	loop_push(&loop);
+	run();
+	(void)poll(NULL, 0, 40); /* the fdatasync takes so long; nothing depends on it taking no longer */
+	fake_engine_end(&fake, ENGINE_SYNC, 0);
+	run();
+	(void)poll(NULL, 0, 10);
+	fake_engine_end(&fake, ENGINE_WRITE, 0);
+	run();
+	assert_true(loop_get(&loop, &rsp) && loop_get(&loop, &rsp));
+	queue_add_times(loop.queue, &times);
+	assert_true(histogram_quantile(&times.stored[TIMES_STORED_SYNC], 500) >= 40 * ms);
+	assert_true(histogram_quantile(&times.answered[TIMES_BARRIER], 500) >= 40 * ms);
+	assert_true(histogram_quantile(&times.stored[TIMES_STORED_WRITE], 500) >= 10 * ms);
+	assert_true(histogram_quantile(&times.answered[TIMES_WRITE], 500) >= 50 * ms);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -400,6 +463,8 @@ int main(void)
 		PASS_TEST(test_pages_in_use_stay),
 		PASS_TEST(test_grows),
 		PASS_TEST(test_shrinks),
+		PASS_TEST(test_times),
+		PASS_TEST(test_times_tell_where),
 		cmocka_unit_test_setup_teardown(test_copy_maps_nothing, set_up_copy, tear_down),
 		cmocka_unit_test_setup_teardown(test_bad_grants_fail_alone, set_up_copy, tear_down),
 	};
