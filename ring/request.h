@@ -66,7 +66,7 @@ enum blk_reason {
 
 /*
  * Translate @slot's bytes. Copies 11 segments whatever nr_segments says, and none of an indirect request, whose
- * indirect_gref it copies instead. The rest of @ret_req stays as it is.
+ * indirect_gref it copies instead, or of a discard. The rest of @ret_req stays as it is.
  */
 void blk_request_decode(enum wire_abi abi, const struct wire_slot *slot,
 	struct blk_request *ret_req) __attribute__((nonnull));

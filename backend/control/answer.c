@@ -69,6 +69,7 @@ static struct json_object *features_json(
 	ok = ok && json_set(o, "ring_pages", json_object_new_uint64(keys->nr_ring_pages));
 	ok = ok && json_set(o, "flush", json_object_new_boolean(features->flush));
 	ok = ok && json_set(o, "barrier", json_object_new_boolean(features->barrier));
+	ok = ok && json_set(o, "discard", json_object_new_boolean(features->discard.possible));
 	ok = ok && json_set(o, "indirect", json_object_new_boolean(features->indirect));
 	return whole(o, ok);
 }

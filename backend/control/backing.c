@@ -113,7 +113,8 @@ static int open_path(const char *path, bool read_only, const struct backing_term
 	struct storage *ret_storage, struct problem *problem)
 {
 	unsigned flags = (read_only ? STORAGE_READ_ONLY : 0u) |
-			 (terms->write_through ? STORAGE_WRITE_THROUGH : 0u);
+			 (terms->write_through ? STORAGE_WRITE_THROUGH : 0u) |
+			 (terms->discard ? STORAGE_DISCARD : 0u);
 	int r = storage_open(path, flags, ret_storage, problem);
 
 	if (r || terms->expected == NULL ||

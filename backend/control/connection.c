@@ -30,7 +30,7 @@ int connection_init(struct connection *conn)
  * every answered write for durable (R22), and then each has to be.
  */
 static int choose_features(struct connection *conn, struct store *store, const char *backend,
-	bool *ret_write_through, bool *ret_discard, struct problem *problem)
+	struct backing_terms *terms, struct problem *problem)
 {
 	struct disk_options options;
 	int r = options_read(store, backend, &options, problem);
@@ -41,8 +41,8 @@ static int choose_features(struct connection *conn, struct store *store, const c
 	conn->features.flush = options.flush;
 	conn->features.barrier = options.barrier;
 	conn->features.indirect = options.indirect;
-	*ret_write_through = !options.flush && !options.barrier;
-	*ret_discard = options.discard;
+	terms->write_through = !options.flush && !options.barrier;
+	terms->discard = options.discard;
 	return 0;
 }
 
@@ -62,8 +62,7 @@ static int open_storage(
 {
 	struct backing_terms terms = {.expected = conn->has_identity ? &conn->identity : NULL};
 	struct storage storage;
-	bool discard;
-	int r = choose_features(conn, store, backend, &terms.write_through, &discard, problem);
+	int r = choose_features(conn, store, backend, &terms, problem);
 
 	if (r == 0)
 		r = backing_open(store, backend, &terms, &storage, &conn->features.info, problem);
@@ -81,7 +80,7 @@ static int open_storage(
 	conn->size_bytes = storage.nr_sectors * STORAGE_SECTOR_SIZE;
 	conn->features.nr_sectors = storage.nr_sectors;
 	conn->features.physical_sector_size = storage.physical_sector_size;
-	conn->features.discard = discard ? storage.discard : (struct discard){0};
+	conn->features.discard = storage.discard;
 	return 0;
 }
 

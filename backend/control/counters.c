@@ -57,6 +57,7 @@ static const struct counter counters[] = {
 	COUNTER(failed_syncs, MERGE_SUM),
 	COUNTER(last_read_error, MERGE_LAST),
 	COUNTER(last_write_error, MERGE_LAST),
+	COUNTER(last_discard_error, MERGE_LAST),
 	COUNTER(last_sync_error, MERGE_LAST),
 	COUNTER(syncs, MERGE_SUM),
 	COUNTER(grants_mapped, MERGE_SUM),

@@ -35,6 +35,8 @@ void report_trouble(struct report *report, const struct queue_stats *now, uint64
 		now->last_read_error, "a read from the storage");
 	tell_storage(report, REPORT_WRITES, now_ms, told->failed_writes, now->failed_writes,
 		now->last_write_error, "a write to the storage");
+	tell_storage(report, REPORT_DISCARDS, now_ms, told->failed_discards, now->failed_discards,
+		now->last_discard_error, "a discard");
 	tell_storage(report, REPORT_SYNCS, now_ms, told->failed_syncs, now->failed_syncs,
 		now->last_sync_error,
 		"data the guest wrote may be lost, and all further writes and flushes fail until the disk is detached and attached again: fdatasync");
@@ -48,10 +50,11 @@ void report_totals(const struct queue_stats *s)
 	for (unsigned i = 0; i < BLK_REASON_COUNT; i++)
 		refused += s->refused[i];
 	log_info("served reads=%" PRIu64 " writes=%" PRIu64 " flushes=%" PRIu64 " barriers=%" PRIu64
-		 " indirect=%" PRIu64 " read_sectors=%" PRIu64 " write_sectors=%" PRIu64
-		 " fdatasyncs=%" PRIu64 " refused=%" PRIu64 " failed=%" PRIu64,
-		s->reads, s->writes, s->flushes, s->barriers, s->indirect_taken, s->read_sectors,
-		s->write_sectors, s->syncs, refused, s->failed);
+		 " discards=%" PRIu64 " indirect=%" PRIu64 " read_sectors=%" PRIu64
+		 " write_sectors=%" PRIu64 " fdatasyncs=%" PRIu64 " refused=%" PRIu64
+		 " failed=%" PRIu64,
+		s->reads, s->writes, s->flushes, s->barriers, s->discards, s->indirect_taken,
+		s->read_sectors, s->write_sectors, s->syncs, refused, s->failed);
 	log_info("moved segments_mapped=%" PRIu64 " segments_copied=%" PRIu64
 		 " grants_mapped=%" PRIu64 " grants_unmapped=%" PRIu64 " events=%" PRIu64
 		 " notifications=%" PRIu64 " passes=%" PRIu64,

@@ -119,8 +119,9 @@ static int restore(struct vbd *vbd, const struct xenbus_input *in)
 
 	if (in->online && in->node != XENBUS_ABSENT && in->node != XENBUS_INITIALISING &&
 		(in->node == XENBUS_INITWAIT || vbd->self != XENBUS_CONNECTED))
-		r = vbd->conn.has_disk ? publish_again(vbd, in->node)
-				       : publish_state(&vbd->pub, in->node, vbd->self, NULL);
+		r = vbd->self == XENBUS_CONNECTED && vbd->conn.has_disk
+			    ? publish_again(vbd, in->node)
+			    : publish_state(&vbd->pub, in->node, vbd->self, NULL);
 	vbd->rival.has_spoiled = r != 0;
 	return r;
 }

@@ -84,12 +84,12 @@ static void log_connected(struct vbd *vbd)
 	if (!log_limit_pass(&vbd->limit_connected, vbd->now_ms, LIMIT_LOG_LIFE))
 		return;
 	log_info(
-		"connected: sectors=%llu access=%s protocol=%s persistent=%u flush=%u barrier=%u indirect=%u queues=%u ring-pages=%u",
+		"connected: sectors=%llu access=%s protocol=%s persistent=%u flush=%u barrier=%u indirect=%u discard=%u queues=%u ring-pages=%u",
 		(unsigned long long)features->nr_sectors,
 		vbd->conn.disk.storage.read_only ? "read-only" : "read-write",
 		handshake_protocol(&vbd->keys), vbd->keys.persistent && features->persistent,
-		features->flush, features->barrier, features->indirect, vbd->keys.nr_queues,
-		vbd->keys.nr_ring_pages);
+		features->flush, features->barrier, features->indirect, features->discard.possible,
+		vbd->keys.nr_queues, vbd->keys.nr_ring_pages);
 	if (vbd->conn.fault)
 		log_err("on an earlier connection %s (%s): all writes and flushes fail until the disk is detached and attached again",
 			connection_fault_cause(&vbd->conn), strerror(-vbd->conn.fault));

@@ -10,6 +10,7 @@
 #ifndef BACKEND_DATA_ENGINE_H
 #define BACKEND_DATA_ENGINE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -33,8 +34,10 @@ struct engine_io {
 		size_bytes; /* sum of the iovecs, anything shorter is an error; or what is to be discarded */
 	const struct discard
 		*discard; /* DISCARD: what the storage can do; must stay until it is reaped */
-	bool secure;      /* DISCARD */
-	uint32_t tag;     /* the caller's, given back */
+	const atomic_bool
+		*stop; /* DISCARD: give up when it is set, with -ECANCELED; must stay, too */
+	bool secure;   /* DISCARD */
+	uint32_t tag;  /* the caller's, given back */
 };
 
 struct engine_done {

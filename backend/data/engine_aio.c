@@ -48,13 +48,8 @@ static struct engine_aio *self(struct engine *e)
 static void aio_put(struct engine *e, const struct engine_io *io)
 {
 	struct engine_aio *a = self(e);
-	struct aio_slot *slot;
+	struct aio_slot *slot = a->free[a->nr_free - 1];
 
-	if (io->verb == ENGINE_DISCARD) {
-		helper_put(a->helper, io);
-		return;
-	}
-	slot = a->free[--a->nr_free];
 	slot->size_bytes = io->size_bytes;
 	slot->tag = io->tag;
 	switch (io->verb) {
@@ -70,8 +65,10 @@ static void aio_put(struct engine *e, const struct engine_io *io)
 		io_prep_fdsync(&slot->iocb, io->fd);
 		break;
 	case ENGINE_DISCARD:
-		break;
+		helper_put(a->helper, io);
+		return;
 	}
+	a->nr_free--;
 	io_set_eventfd(&slot->iocb, a->event_fd);
 	slot->iocb.data = slot;
 	a->queued[a->nr_queued++] = &slot->iocb;

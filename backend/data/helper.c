@@ -20,10 +20,12 @@ struct helper {
 	struct job *job;
 	uint64_t head; /* the queue thread's: reaped so far */
 
-	pthread_mutex_t lock; /* guards all below */
+	/* Guards what is below; never held over I/O, and not by a queue that has put nothing. */
+	pthread_mutex_t lock;
 	pthread_cond_t work;
 	uint64_t next; /* done so far */
-	uint64_t tail; /* put so far */
+	uint64_t
+		tail; /* put so far; only the queue thread writes it, so it may read it at any time */
 	bool stop;
 
 	pthread_t thread;
@@ -32,7 +34,8 @@ struct helper {
 
 static int perform(const struct engine_io *io)
 {
-	return discard_range(io->fd, io->discard, io->offset_bytes, io->size_bytes, io->secure);
+	return discard_range(
+		io->fd, io->discard, io->offset_bytes, io->size_bytes, io->secure, io->stop);
 }
 
 static void tell(const struct helper *helper)

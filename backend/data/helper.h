@@ -1,8 +1,8 @@
 /*
- * A thread that does, one after the other, what the kernel has no asynchronous operation for. Part of an engine.
+ * A thread that does discards, one after the other: the kernel has no asynchronous operation for them. Part of an engine.
  *
  * All functions are the queue thread's, but for create and destroy while it does not run. The thread is started when it is
- * first needed; a queue that never needs it has none. What has ended is told through an eventfd. Nothing is allocated later.
+ * first needed; a queue that never needs it has none. What has ended is told through an eventfd. Nothing else is allocated later.
  */
 #ifndef BACKEND_DATA_HELPER_H
 #define BACKEND_DATA_HELPER_H

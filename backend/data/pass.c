@@ -1,8 +1,8 @@
 /*
  * One pass of a queue: a request's way from the ring to its response, top to bottom. Queue thread
- * only. Nothing here allocates, logs, or waits for the storage, the guest or another queue, but for
- * the disk's lock where a request needs ordering. Letters name rules of backend/DESIGN.md (D) and
- * ring/PROTOCOL.md (R).
+ * only. Nothing here allocates (the first discard starts a thread), logs, or waits for the storage, the guest or
+ * another queue, but for the disk's lock where a request needs ordering. Letters name rules of
+ * backend/DESIGN.md (D) and ring/PROTOCOL.md (R).
  */
 #include <errno.h>
 #include <time.h>
@@ -204,6 +204,7 @@ static void start_discard(struct queue *q, unsigned s)
 		.offset_bytes = req->sector << WIRE_SECTOR_SHIFT,
 		.size_bytes = req->nr_sectors << WIRE_SECTOR_SHIFT,
 		.discard = &storage->discard,
+		.stop = &q->stop,
 		/* Where that was not offered the flag is ignored (R27). */
 		.secure = req->secure && storage->discard.secure,
 		.tag = s,
@@ -389,11 +390,11 @@ static int judge_write(struct queue *q, const struct engine_done *done)
 	return done->error;
 }
 
-/* A guest that is told so sends no more of them. */
+/* It loses nobody's data, whatever becomes of it. A Linux that is told EOPNOTSUPP sends no more of them. */
 static void reap_discard(struct queue *q, unsigned s, int error)
 {
-	if (error)
-		stat_add(&q->stats.failed_discards, 1);
+	if (error && error != -ECANCELED)
+		count_failure(q, &q->stats.failed_discards, &q->stats.last_discard_error, error);
 	slot_finish(q, s,
 		error == -EOPNOTSUPP ? BLKIF_RSP_EOPNOTSUPP
 		: error              ? BLKIF_RSP_ERROR

@@ -36,6 +36,7 @@ struct queue_stats {
 	uint64_t failed_syncs;
 	uint64_t last_read_error; /* the errno of the last of each, or 0 */
 	uint64_t last_write_error;
+	uint64_t last_discard_error;
 	uint64_t last_sync_error;
 	uint64_t syncs;           /* fdatasyncs that ended, failed ones too */
 	uint64_t grants_mapped;   /* ring page included */

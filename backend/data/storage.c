@@ -223,7 +223,7 @@ int storage_open(
 		storage_close(&s);
 		return r;
 	}
-	if (!s.read_only)
+	if (!s.read_only && flags & STORAGE_DISCARD)
 		discard_probe(s.fd, s.is_block_device, &s.discard);
 	*ret_storage = s;
 	return 0;

@@ -32,7 +32,7 @@ struct storage {
 	bool read_only;
 	bool write_through; /* O_DSYNC: a write is answered when it is on stable media */
 	bool is_block_device;
-	struct discard discard; /* nothing, if read_only */
+	struct discard discard; /* zeros, if nobody asked or it is read_only */
 	struct storage_identity identity;
 };
 
@@ -40,6 +40,8 @@ struct storage {
 enum storage_flags {
 	STORAGE_READ_ONLY = 1,
 	STORAGE_WRITE_THROUGH = 2,
+	STORAGE_DISCARD =
+		4, /* if it is to be written, find out whether it can be given back, too */
 };
 
 /*

@@ -45,10 +45,12 @@
 #define LIMIT_IDLE_MS   1000
 
 /*
- * Bytes of a discard that are given back in one go: a file system lets nobody else at the file meanwhile, and a device
- * may be busy with it. A guest may discard its whole disk with one request.
+ * Bytes of a discard that are given back in one go, of a file and of a device. A file system lets nobody else at the file
+ * meanwhile: 8 MiB in one piece take ext4 0.1 to 6 ms, in 1024 pieces up to 0.2 s (128 MiB: 60 ms, 1.5 s). A guest may discard
+ * its whole disk with one request.
  */
-#define LIMIT_DISCARD_STEP (128u << 20)
+#define LIMIT_DISCARD_STEP_FILE   (8u << 20)
+#define LIMIT_DISCARD_STEP_DEVICE (128u << 20)
 
 /*
  * Requests one pass takes, submits together and answers together before it looks for more. Few, so

@@ -37,7 +37,7 @@ static void open_image(struct loop *loop)
 		}
 		assert_int_equal(
 			ftruncate(loop->image_fd, (off_t)LOOP_DISK_SECTORS * WIRE_SECTOR_SIZE), 0);
-		r = storage_open(path, 0, &storage, &problem);
+		r = storage_open(path, STORAGE_DISCARD, &storage, &problem);
 		(void)unlink(path);
 		if (r == 0) {
 			assert_int_equal(disk_init(&loop->own_disk, &storage, 0), 0);

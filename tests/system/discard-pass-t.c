@@ -82,6 +82,7 @@ static void test_whole_disk(void **state)
 	assert_int_equal(io->offset_bytes, 0);
 	assert_int_equal(io->size_bytes, LOOP_DISK_SECTORS * 512ull);
 	assert_ptr_equal(io->discard, &loop.disk->storage.discard);
+	assert_ptr_equal(io->stop, &loop.queue->stop);
 	assert_false(io->secure);
 	expect_nothing();
 	end(ENGINE_DISCARD, 0);
@@ -227,6 +228,28 @@ static void test_nobody_waits(void **state)
 	expect(1, BLKIF_OP_DISCARD, BLKIF_RSP_OKAY);
 }
 
+/* A queue that is to stop takes none along: those that have not begun are errors, and not the storage's. */
+static void test_stop(void **state)
+{
+	(void)state;
+	loop.queue->engine = fake.real;
+	for (unsigned i = 0; i < 32; i++)
+		loop_put_discard(&loop, i, 0, LOOP_DISK_SECTORS);
+	loop_push(&loop);
+	/* All are taken, and the helper has them. */
+	for (unsigned i = 0; i < 32 / LIMIT_TAKE_PER_PASS; i++)
+		(void)queue_poll_once(loop.queue);
+	assert_int_equal(queue_start(loop.queue), 0);
+	queue_stop(loop.queue);
+	for (unsigned i = 0; i < 32; i++) {
+		struct frontring_response rsp;
+
+		assert_true(loop_get(&loop, &rsp));
+		assert_true(rsp.status == BLKIF_RSP_OKAY || rsp.status == BLKIF_RSP_ERROR);
+	}
+	assert_int_equal(queue_stats(loop.queue).failed_discards, 0);
+}
+
 /* A real engine, by the queue's thread: a ring full of them, and I/O between. */
 static void test_thread(void **state)
 {
@@ -262,6 +285,7 @@ int main(void)
 		PASS_TEST(test_barrier),
 		PASS_TEST(test_latched),
 		PASS_TEST(test_nobody_waits),
+		PASS_TEST(test_stop),
 		PASS_TEST(test_thread),
 	};
 

@@ -21,6 +21,8 @@
 
 #define SIZE (4u << 20)
 
+static const atomic_bool go_on;
+
 struct fixture {
 	int fd;
 	struct discard discard;
@@ -115,7 +117,8 @@ static void test_edges(void **state)
 				(uint64_t)((int64_t)(unit * (15 + 20 * (a * 3 + b))) + shifts[b]);
 			uint64_t first = (at + unit - 1) / unit * unit, last = end / unit * unit;
 
-			assert_int_equal(discard_range(f->fd, &f->discard, at, end - at, false), 0);
+			assert_int_equal(
+				discard_range(f->fd, &f->discard, at, end - at, false, &go_on), 0);
 			memset(f->expected + first, 0, last - first);
 			check_file(f);
 		}
@@ -127,10 +130,10 @@ static void test_too_small(void **state)
 	struct fixture *f = *state;
 	uint64_t unit = f->discard.unit_bytes;
 
-	assert_int_equal(discard_range(f->fd, &f->discard, 0, 0, false), 0);
-	assert_int_equal(discard_range(f->fd, &f->discard, unit, unit - 1, false), 0);
-	assert_int_equal(discard_range(f->fd, &f->discard, unit + 512, unit, false), 0);
-	assert_int_equal(discard_range(f->fd, &f->discard, SIZE, 0, false), 0);
+	assert_int_equal(discard_range(f->fd, &f->discard, 0, 0, false, &go_on), 0);
+	assert_int_equal(discard_range(f->fd, &f->discard, unit, unit - 1, false, &go_on), 0);
+	assert_int_equal(discard_range(f->fd, &f->discard, unit + 512, unit, false, &go_on), 0);
+	assert_int_equal(discard_range(f->fd, &f->discard, SIZE, 0, false, &go_on), 0);
 	check_file(f);
 }
 
@@ -138,17 +141,55 @@ static void test_room_is_given_back(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(discard_range(f->fd, &f->discard, 0, SIZE, false), 0);
+	assert_int_equal(discard_range(f->fd, &f->discard, 0, SIZE, false, &go_on), 0);
 	memset(f->expected, 0, SIZE);
 	check_file(f);
 	assert_true(allocated(f->fd) < SIZE / 16);
+}
+
+/* A step ends between two pieces, whatever their size and wherever they begin, and never far from where it should. */
+static void test_step_ends(void **state)
+{
+	static const uint32_t pieces[][2] = {/* granularity, alignment */
+		{512, 0}, {4096, 0}, {1u << 20, 0}, {15u << 20, 0}, {15u << 20, 7u << 20},
+		{1u << 30, 0}, {65536, 28672}, {65536, 512}};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+		struct discard d = {.granularity_bytes = pieces[i][0],
+			.alignment_bytes = pieces[i][1],
+			.unit_bytes = 512,
+			.step_bytes = LIMIT_DISCARD_STEP_DEVICE};
+		uint64_t step = d.step_bytes > pieces[i][0] ? d.step_bytes : pieces[i][0];
+		uint64_t end = 5ull << 30;
+
+		for (uint64_t start = 0; start < 300 * 512; start += 512 * 37)
+			for (uint64_t at = start, next; at < end; at = next) {
+				next = discard_step_end(&d, at, end);
+				assert_true(next > at && next <= end && next - at <= 2 * step);
+				if (next < end)
+					assert_int_equal(
+						(next + pieces[i][0] - pieces[i][1]) % pieces[i][0],
+						0);
+			}
+	}
+}
+
+/* Told to stop, it begins no step. */
+static void test_stop(void **state)
+{
+	struct fixture *f = *state;
+	atomic_bool stop = true;
+
+	assert_int_equal(discard_range(f->fd, &f->discard, 0, SIZE, false, &stop), -ECANCELED);
+	check_file(f);
 }
 
 /* Of a file of more than one step all is gone, and at the end of the file nothing more is. */
 static void test_steps(void **state)
 {
 	struct fixture *f = *state;
-	const uint64_t size = 3ull * LIMIT_DISCARD_STEP + 65536;
+	const uint64_t size = 40ull * LIMIT_DISCARD_STEP_FILE + 65536;
 	int fd = make_file();
 
 	assert_int_equal(ftruncate(fd, (off_t)size), 0);
@@ -156,7 +197,7 @@ static void test_steps(void **state)
 		assert_int_equal(pwrite(fd, f->expected, 4096, (off_t)at), 4096);
 	assert_int_equal(pwrite(fd, f->expected, 65536, (off_t)(size - 65536)), 65536);
 	assert_int_equal(fdatasync(fd), 0);
-	assert_int_equal(discard_range(fd, &f->discard, 0, size - 65536, false), 0);
+	assert_int_equal(discard_range(fd, &f->discard, 0, size - 65536, false, &go_on), 0);
 	assert_in_range(allocated(fd), 65536, 65536 * 4);
 	assert_int_equal(pread(fd, f->seen, 65536, (off_t)(size - 65536)), 65536);
 	assert_memory_equal(f->seen, f->expected, 65536);
@@ -183,7 +224,7 @@ static void test_cannot(void **state)
 	assert_true(fd >= 0);
 	discard_probe(fd, false, &discard);
 	assert_false(discard.possible);
-	assert_int_equal(discard_range(fd, &f->discard, 0, SIZE, false), -EBADF);
+	assert_int_equal(discard_range(fd, &f->discard, 0, SIZE, false, &go_on), -EBADF);
 	(void)close(fd);
 	check_file(f);
 }
@@ -198,6 +239,8 @@ int main(void)
 		DISCARD_TEST(test_too_small),
 		DISCARD_TEST(test_room_is_given_back),
 		DISCARD_TEST(test_steps),
+		DISCARD_TEST(test_step_ends),
+		DISCARD_TEST(test_stop),
 		DISCARD_TEST(test_cannot),
 	};
 
