@@ -124,15 +124,15 @@ static uint32_t block_of(int fd)
 static void probe_file(int fd, struct discard *d)
 {
 	struct stat st;
+	off_t hole;
 
 	if (fstat(fd, &st) < 0)
 		return;
 	d->step_bytes = LIMIT_DISCARD_STEP_FILE;
 	d->unit_bytes = block_of(fd);
 	d->granularity_bytes = d->unit_bytes;
-	d->possible =
-		fallocate(fd, PUNCH, (st.st_size / d->unit_bytes) * d->unit_bytes + FAR_BEHIND,
-			d->unit_bytes) == 0;
+	hole = st.st_size / d->unit_bytes * d->unit_bytes + FAR_BEHIND;
+	d->possible = fallocate(fd, PUNCH, hole, d->unit_bytes) == 0;
 }
 
 void discard_probe(int fd, bool is_block_device, struct discard *ret_discard)

@@ -310,7 +310,8 @@ hotplug() {
 }
 
 # trip VARIABLE: from now on, in workers started with `tripping`, that call of libtrip.so fails; untrip ends it.
-export TRIP_CONFLICT=$work/trip.conflict TRIP_FDATASYNC=$work/trip.fdatasync TRIP_INOTIFY=$work/trip.inotify
+export TRIP_CONFLICT=$work/trip.conflict TRIP_FDATASYNC=$work/trip.fdatasync TRIP_INOTIFY=$work/trip.inotify \
+    TRIP_FALLOCATE=$work/trip.fallocate TRIP_THREAD=$work/trip.thread
 
 tripping() {
     LD_PRELOAD=$LD_PRELOAD:$BLKBACK_BUILD/lib/libtrip.so "$@"

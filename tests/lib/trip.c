@@ -4,11 +4,14 @@
  *
  *   TRIP_CONFLICT    xenstored refuses every transaction, as when others write the same nodes
  *   TRIP_FDATASYNC   fdatasync fails with EIO (the function; direct I/O's own goes another way)
+ *   TRIP_FALLOCATE   fallocate fails with EOPNOTSUPP, as on a file system without holes
+ *   TRIP_THREAD      pthread_create fails with EAGAIN, as when the user has too many
  *   TRIP_INOTIFY     inotify_init1 fails with EMFILE, as when the user has too many instances
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/inotify.h>
@@ -50,6 +53,26 @@ int inotify_init1(int flags)
 		return -1;
 	}
 	return (int)syscall(SYS_inotify_init1, flags);
+}
+
+int fallocate(int fd, int mode, off_t offset, off_t length)
+{
+	if (tripped("TRIP_FALLOCATE")) {
+		errno = EOPNOTSUPP;
+		return -1;
+	}
+	return (int)syscall(SYS_fallocate, fd, mode, offset, length);
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
+	void *argument)
+{
+	int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+
+	if (tripped("TRIP_THREAD"))
+		return EAGAIN;
+	*(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+	return real(thread, attributes, start, argument);
 }
 
 int fdatasync(int fd)
