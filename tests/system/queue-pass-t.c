@@ -434,7 +434,8 @@ static void test_times_tell_where(void **state)
 	loop_put(&loop, 1, BLKIF_OP_WRITE, 0, 0, 1);
 	loop_push(&loop);
 	run();
-	(void)poll(NULL, 0, 40); /* the fdatasync takes so long; nothing depends on it taking no longer */
+	(void)poll(NULL, 0,
+		40); /* the fdatasync takes so long; nothing depends on it taking no longer */
 	fake_engine_end(&fake, ENGINE_SYNC, 0);
 	run();
 	(void)poll(NULL, 0, 10);
