@@ -100,7 +100,8 @@ unsigned blk_request_indirect_bytes(const struct blk_request *req, unsigned i)
 
 void blk_request_decode_indirect(struct blk_request *req, unsigned i, const void *copy)
 {
-	decode_segments(copy, indirect_segments(req, i), req->seg + i * WIRE_SEGMENTS_PER_PAGE);
+	decode_segments(
+		copy, indirect_segments(req, i), &req->seg[(size_t)i * WIRE_SEGMENTS_PER_PAGE]);
 }
 
 enum blk_reason blk_request_check_indirect(

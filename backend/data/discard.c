@@ -74,10 +74,16 @@ static bool takes_ioctl(int fd, unsigned long request)
 static bool kernel_knows_secure(void)
 {
 	struct utsname name;
-	unsigned release, version;
+	unsigned long release, version;
+	char *end;
 
-	return uname(&name) == 0 && sscanf(name.release, "%u.%u", &release, &version) == 2 &&
-	       (release > 5 || (release == 5 && version >= 19));
+	if (uname(&name) < 0)
+		return false;
+	release = strtoul(name.release, &end, 10);
+	if (release != 5 || *end != '.')
+		return release > 5;
+	version = strtoul(end + 1, NULL, 10);
+	return version >= 19;
 }
 
 static void probe_block_device(int fd, struct discard *d)
@@ -85,7 +91,7 @@ static void probe_block_device(int fd, struct discard *d)
 	struct stat st;
 	int logical;
 
-	if (fstat(fd, &st) < 0 || ioctl(fd, BLKSSZGET, &logical) < 0 ||
+	if (fstat(fd, &st) < 0 || ioctl(fd, BLKSSZGET, &logical) < 0 || logical <= 0 ||
 		!takes_ioctl(fd, BLKDISCARD))
 		return;
 	d->possible = true;

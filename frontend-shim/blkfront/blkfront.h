@@ -80,7 +80,8 @@ struct blkfront_request {
 };
 
 /* The largest request there can be: its pages, less what the first does not use. */
-#define BLKFRONT_MAX_SECTORS (BLK_SEGMENTS_MAX * WIRE_PAGE_SECTORS)
+#define BLKFRONT_MAX_SECTORS 2048u
+_Static_assert(BLKFRONT_MAX_SECTORS == BLK_SEGMENTS_MAX * WIRE_PAGE_SECTORS, "256 pages of 8");
 
 /*
  * Open the Xen libraries and find the backend of @options->frontend. -ENOENT without such a
