@@ -3,7 +3,6 @@
 #
 #   request                                 here   Linux blkback        QEMU
 #   operation 4, 7..255                       -2   -2                   -1
-#   DISCARD, not offered                      -2   as offered           -1
 #   INDIRECT of neither READ nor WRITE        -2   -1                   -1
 #   INDIRECT of no or more than 256 segments  -1   -1                   -1
 #   READ or WRITE without segments            -1   -1                   -1
@@ -25,7 +24,7 @@ before=$(sha256sum <"$image")
 requests() {
     local op
 
-    for op in 4 5 $(seq 7 255); do
+    for op in 4 $(seq 7 255); do
         echo "request op=$op segs=0-7 status=-2"
     done
     echo "request op=255 nr_segments=255 sector=-1 segs=7-0 status=-2"
@@ -71,6 +70,9 @@ requests() {
         done
     done
     echo "request indirect=1 op=0 nr_segments=256 status=0"
+    for range in "0 2049" "2048 1" "1 2048" "-1 1" "1 -1" "-8 8" "0x0080000000000000 8" "8 0x0080000000000000"; do
+        echo "discard $range status=-1"
+    done
     # Nothing of an empty flush or barrier is looked at but that it is empty.
     echo "request op=2 nr_segments=0 sector=-1 status=0"
     echo "request op=3 nr_segments=0 sector=-1 status=0"
@@ -100,7 +102,7 @@ check "the disk detaches" detach xvda
 exits 0 "the worker ends with 0" ended "$worker"
 
 check "the same image, read-only" serve "$image" --mode=r
-check "writes are refused" guest_io "write 0 8 status=-1" "barrier 0 8 status=-1" "flush 0 8 status=-1" \
+check "writes are refused" guest_io "write 0 8 status=-1" "barrier 0 8 status=-1" "flush 0 8 status=-1" "discard 0 8 status=-2" \
     "request op=1 segs=0-7 sector=-1 status=-1" "request indirect=1 op=1 nr_segments=20 status=-1" "read 16 8 expect=8"
 check "the disk detaches" detach xvda
 exits 0 "the worker ends with 0" ended "$worker"
