@@ -22,6 +22,7 @@
 #include <cmocka.h>
 #include <libaio.h>
 
+#include "backend/data/discard.h"
 #include "backend/data/engine.h"
 
 #define CAPACITY    8u
@@ -199,6 +200,29 @@ static void test_bad_ones_fail_alone(void **state)
 	}
 }
 
+/* Done by a thread: until it is reaped it is in flight, even if it has ended. */
+static void test_discard_is_in_flight(void **state)
+{
+	struct fixture *f = *state;
+	struct discard discard;
+	const atomic_bool stop = false;
+	int error[CAPACITY];
+
+	discard_probe(f->fd, false, &discard);
+	f->engine->ops->put(f->engine, &(struct engine_io){.verb = ENGINE_DISCARD,
+					       .fd = f->fd,
+					       .size_bytes = 8192,
+					       .discard = &discard,
+					       .stop = &stop,
+					       .tag = 100});
+	put(f, ENGINE_READ, f->fd, 0, 1);
+	f->engine->ops->commit(f->engine);
+	assert_int_equal(f->engine->ops->in_flight(f->engine), 2);
+	reap_all(f, 2, 1, error);
+	assert_int_equal(error[0], discard.possible ? 0 : -EOPNOTSUPP);
+	assert_int_equal(error[1], 0);
+}
+
 static void test_wrong_mode(void **state)
 {
 	struct fixture *f = *state;
@@ -305,6 +329,7 @@ int main(void)
 		ENGINE_TEST(test_one_batch),
 		ENGINE_TEST(test_short_is_an_error),
 		ENGINE_TEST(test_bad_ones_fail_alone),
+		ENGINE_TEST(test_discard_is_in_flight),
 		ENGINE_TEST(test_wrong_mode),
 		ENGINE_TEST(test_partial_acceptance),
 		ENGINE_TEST(test_full_kernel_is_tried_again),
