@@ -219,7 +219,7 @@ static int make_request(struct shell *sh, uint8_t op, bool async)
 	r = parse_request(sh, op, job);
 	if (r)
 		return r;
-	if (op != BLKIF_OP_READ)
+	if (op != BLKIF_OP_READ && job->data)
 		blkfront_pattern_fill(&job->pattern, job->req.sector, job->data,
 			(size_t)job->req.nr_sectors * WIRE_SECTOR_SIZE);
 	return finish(sh, job, blkfront_submit(sh->front, &job->req), async);
