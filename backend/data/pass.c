@@ -4,20 +4,9 @@
  * another queue, but for the disk's lock where a request needs ordering. Letters name rules of
  * backend/DESIGN.md (D) and ring/PROTOCOL.md (R).
  */
-#include <errno.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "backend/data/queue_impl.h"
-
-/* Once per stage and pass, for all its requests: the vDSO answers without a system call. */
-static uint64_t clock_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static void list_add(struct slot_list *list, unsigned slot)
 {
@@ -159,7 +148,7 @@ static void take_requests(struct queue *q)
 		n = LIMIT_TAKE_PER_PASS;
 	if (n == 0)
 		return;
-	now_ns = clock_ns();
+	now_ns = queue_clock_ns();
 	/*
 	 * Only now, behind the ring's index: who asks has perhaps just been told that the disk has grown. Of a size read
 	 * before the index he would be refused.
@@ -186,57 +175,6 @@ static enum order_kind kind_of(const struct blk_request *req)
 	}
 }
 
-/* The clock is asked once for all of them. */
-static uint64_t start_time(struct queue *q)
-{
-	if (q->start_ns == 0)
-		q->start_ns = clock_ns();
-	return q->start_ns;
-}
-
-static void start_discard(struct queue *q, unsigned s)
-{
-	const struct storage *storage = &q->disk->storage;
-	const struct blk_request *req = &q->slot[s].req;
-	struct engine_io io = {
-		.verb = ENGINE_DISCARD,
-		.fd = storage->fd,
-		.offset_bytes = req->sector << WIRE_SECTOR_SHIFT,
-		.size_bytes = req->nr_sectors << WIRE_SECTOR_SHIFT,
-		.discard = &storage->discard,
-		.stop = &q->stop,
-		/* Where that was not offered the flag is ignored (R27). */
-		.secure = req->secure && storage->discard.secure,
-		.tag = s,
-	};
-
-	q->slot[s].state = SLOT_IO;
-	q->slot[s].started_ns = start_time(q);
-	q->engine->ops->put(q->engine, &io);
-}
-
-static void start_io(struct queue *q, unsigned s)
-{
-	struct slot *slot = &q->slot[s];
-	struct engine_io io = {
-		.verb = slot->req.op == BLKIF_OP_READ ? ENGINE_READ : ENGINE_WRITE,
-		.fd = q->disk->storage.fd,
-		.offset_bytes = slot->req.sector << WIRE_SECTOR_SHIFT,
-		.iov = q->iov[s],
-		.nr_iov = slot->way == SLOT_DIRECT ? slot->req.nr_segments : slot->nr_chunks,
-		.size_bytes = slot->req.nr_sectors << WIRE_SECTOR_SHIFT,
-		.tag = s,
-	};
-
-	if (slot->req.op == BLKIF_OP_DISCARD) {
-		start_discard(q, s);
-		return;
-	}
-	slot->state = SLOT_IO;
-	slot->started_ns = start_time(q);
-	q->engine->ops->put(q->engine, &io);
-}
-
 static void obey(struct queue *q, unsigned s, enum order_verdict verdict)
 {
 	struct slot *slot = &q->slot[s];
@@ -244,7 +182,7 @@ static void obey(struct queue *q, unsigned s, enum order_verdict verdict)
 	slot->ordered = verdict != ORDER_REFUSE && verdict != ORDER_HELD;
 	switch (verdict) {
 	case ORDER_START:
-		start_io(q, s);
+		io_start(q, s);
 		break;
 	case ORDER_HELD:
 		slot->state = SLOT_HELD;
@@ -270,7 +208,7 @@ static void order_requests(struct queue *q)
 		if (slot->state == SLOT_DONE)
 			continue;
 		if (slot->req.op == BLKIF_OP_READ)
-			start_io(q, s);
+			io_start(q, s);
 		else
 			obey(q, s, order_port_take(&q->order, s, kind_of(&slot->req)));
 	}
@@ -314,8 +252,6 @@ static void look_at_gate(struct queue *q)
 static void follow_orders(struct queue *q)
 {
 	struct order_action action;
-	struct engine_io sync = {
-		.verb = ENGINE_SYNC, .fd = q->disk->storage.fd, .tag = QUEUE_SYNC_TAG};
 	struct order *order;
 
 	if (!q->look)
@@ -325,11 +261,10 @@ static void follow_orders(struct queue *q)
 	while (order_next(order, q->cfg.index, &action)) {
 		struct slot *slot = &q->slot[action.slot];
 
-		if (action.verb == ORDER_DO_SYNC) {
-			q->sync_ns = start_time(q);
-			q->engine->ops->put(q->engine, &sync);
-		} else if (action.verb == ORDER_DO_WRITE)
-			start_io(q, action.slot);
+		if (action.verb == ORDER_DO_SYNC)
+			io_start_sync(q);
+		else if (action.verb == ORDER_DO_WRITE)
+			io_start(q, action.slot);
 		else
 			slot_finish(q, action.slot,
 				action.error ? failure_status(slot) : BLKIF_RSP_OKAY);
@@ -342,120 +277,7 @@ static void follow_orders(struct queue *q)
 	disk_unlock(q->disk, q->cfg.index);
 }
 
-/* ---- 5. reap: what the storage has finished ---- */
-
-static void count_failure(struct queue *q, uint64_t *counter, uint64_t *last_error, int error)
-{
-	stat_add(counter, 1);
-	stat_set(last_error, (uint64_t)-error);
-	queue_report(q);
-}
-
-static void reap_sync(struct queue *q, int error, uint64_t now_ns)
-{
-	histogram_count(&q->times.stored[TIMES_STORED_SYNC], now_ns - q->sync_ns);
-	if (error)
-		count_failure(q, &q->stats.failed_syncs, &q->stats.last_sync_error, error);
-	stat_add(&q->stats.syncs, 1);
-	order_synced(disk_lock(q->disk), q->cfg.index, error);
-	disk_unlock(q->disk, q->cfg.index);
-	q->look = true;
-}
-
-/*
- * D5: where every answer promises that the write is durable, one that failed leaves the others in doubt, too: what the
- * device could not keep may have been theirs. One that the kernel did not take, or for which there was no room, has not
- * come that far.
- */
-static void heed_lost_write(struct queue *q, const struct engine_done *done)
-{
-	if (done->refused || done->error == -ENOSPC || done->error == -EDQUOT)
-		return;
-	order_write_lost(disk_lock(q->disk), done->error);
-	disk_unlock(q->disk, q->cfg.index);
-	q->look = true;
-}
-
-/* What a finished write is worth: on a write-through disk nothing any more when another was lost meanwhile. */
-static int judge_write(struct queue *q, const struct engine_done *done)
-{
-	if (done->error)
-		count_failure(q, &q->stats.failed_writes, &q->stats.last_write_error, done->error);
-	if (!q->disk->storage.write_through)
-		return done->error;
-	if (done->error)
-		heed_lost_write(q, done);
-	else if (disk_gate(q->disk) & ORDER_GATE_FAULT)
-		return -EIO;
-	return done->error;
-}
-
-/* It loses nobody's data, whatever becomes of it. A Linux that is told EOPNOTSUPP sends no more of them. */
-static void reap_discard(struct queue *q, unsigned s, int error)
-{
-	if (error && error != -ECANCELED)
-		count_failure(q, &q->stats.failed_discards, &q->stats.last_discard_error, error);
-	slot_finish(q, s,
-		error == -EOPNOTSUPP ? BLKIF_RSP_EOPNOTSUPP
-		: error              ? BLKIF_RSP_ERROR
-				     : BLKIF_RSP_OKAY);
-}
-
-static enum times_stored stored_kind(uint8_t op)
-{
-	switch (op) {
-	case BLKIF_OP_READ:
-		return TIMES_STORED_READ;
-	case BLKIF_OP_DISCARD:
-		return TIMES_STORED_DISCARD;
-	default:
-		return TIMES_STORED_WRITE;
-	}
-}
-
-static void reap_request(struct queue *q, const struct engine_done *done, uint64_t now_ns)
-{
-	unsigned s = done->tag;
-	struct slot *slot = &q->slot[s];
-	int error = done->error;
-
-	histogram_count(&q->times.stored[stored_kind(slot->req.op)], now_ns - slot->started_ns);
-
-	if (slot->req.op == BLKIF_OP_DISCARD) {
-		reap_discard(q, s, error);
-		return;
-	}
-	if (slot->req.op != BLKIF_OP_READ)
-		error = judge_write(q, done);
-	else if (error)
-		count_failure(q, &q->stats.failed_reads, &q->stats.last_read_error, error);
-	if (slot->req.op == BLKIF_OP_WRITE_BARRIER) {
-		/* Its data is written; the answer comes after the fdatasync (D2). */
-		slot->state = SLOT_ORDERED;
-		order_written(disk_lock(q->disk), q->cfg.index, s, error);
-		disk_unlock(q->disk, q->cfg.index);
-		q->look = true;
-		return;
-	}
-	slot_finish(q, s, error ? BLKIF_RSP_ERROR : BLKIF_RSP_OKAY);
-}
-
-static unsigned reap(struct queue *q)
-{
-	struct engine_done done[LIMIT_REAP_PER_PASS];
-	unsigned n = q->engine->ops->reap(q->engine, done, LIMIT_REAP_PER_PASS);
-	uint64_t now_ns = n > 0 ? clock_ns() : 0;
-
-	for (unsigned i = 0; i < n; i++) {
-		if (done[i].tag == QUEUE_SYNC_TAG)
-			reap_sync(q, done[i].error, now_ns);
-		else
-			reap_request(q, &done[i], now_ns);
-	}
-	return n;
-}
-
-/* ---- 6. give the pages back: move.c. 7. respond, push once, notify once ---- */
+/* ---- 5. submit and reap: io.c. 6. give the pages back: move.c. 7. respond, push once, notify once ---- */
 
 static void count_success(struct queue *q, const struct blk_request *req)
 {
@@ -519,7 +341,7 @@ static void count_answered(struct queue *q, const struct slot *slot, uint64_t no
 
 static void respond(struct queue *q)
 {
-	uint64_t now_ns = q->done.n > 0 ? clock_ns() : 0;
+	uint64_t now_ns = q->done.n > 0 ? queue_clock_ns() : 0;
 
 	for (unsigned i = 0; i < q->done.n; i++) {
 		unsigned s = q->done.slot[i];
@@ -566,8 +388,8 @@ bool queue_poll_once(struct queue *q)
 	move_in(q);
 	order_requests(q);
 	follow_orders(q);
-	q->engine->ops->commit(q->engine);
-	nr_reaped = reap(q);
+	io_commit(q);
+	nr_reaped = io_reap(q);
 	follow_orders(q);
 	move_out(q);
 	respond(q);

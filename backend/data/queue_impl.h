@@ -1,6 +1,6 @@
 /*
- * The inside of a queue, for queue.c (its life), pass.c (its work), indirect.c (its segments) and
- * move.c (its data).
+ * The inside of a queue, for queue.c (its life), pass.c (its work), indirect.c (its segments), move.c (its data) and
+ * io.c (its storage).
  *
  * Everything belongs to the queue thread while it runs, except the statistics, the times and the three words at the end.
  */
@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #include "backend/data/buffers.h"
 #include "backend/data/channel.h"
@@ -95,7 +96,30 @@ void move_in(struct queue *q) __attribute__((nonnull));
 /* Bring what was read into the guest's pages for all done slots, and let go of their pages. */
 void move_out(struct queue *q) __attribute__((nonnull));
 
+/* ---- io.c: what a request asks of the storage ---- */
+
+/* @slot reads, writes or discards, from the next io_commit() on. */
+void io_start(struct queue *q, unsigned slot) __attribute__((nonnull));
+
+/* The queue's one fdatasync. */
+void io_start_sync(struct queue *q) __attribute__((nonnull));
+
+/* All that was started goes to the storage. */
+void io_commit(struct queue *q) __attribute__((nonnull));
+
+/* Judge what has ended; so many I/Os. Requests are finished, or go on with what is next for them. */
+unsigned io_reap(struct queue *q) __attribute__((nonnull));
+
 /* ---- pass.c ---- */
+
+/* Once per stage and pass, for all its requests: the vDSO answers without a system call. */
+static inline uint64_t queue_clock_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
 
 /* The answer of @slot is known: it is written at the end of this pass. */
 void slot_finish(struct queue *q, unsigned slot, int16_t status) __attribute__((nonnull));
