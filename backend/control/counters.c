@@ -44,6 +44,8 @@ static const struct counter counters[] = {
 	COUNTER(writes_ns, MERGE_SUM),
 	COUNTER(writes_max_ns, MERGE_MAX),
 	COUNTER(indirect_taken, MERGE_SUM),
+	COUNTER(merged, MERGE_SUM),
+	COUNTER(in_flight, MERGE_SUM),
 	REFUSED(BLK_BAD_OP, "operation"),
 	REFUSED(BLK_BAD_SEGMENT_COUNT, "segment_count"),
 	REFUSED(BLK_BAD_SEGMENT_RANGE, "segment_range"),

@@ -7,7 +7,7 @@
 
 _Static_assert(LIMIT_TAKE_PER_PASS *BLK_INDIRECT_PAGES <= GUEST_COPY_MAX, "one call copies all");
 
-/* The private copy of page @page of the @i-th request taken. */
+/* The private copy of page @page of the @i-th indirect request taken. */
 static uint8_t *copy_of(struct queue *q, unsigned i, unsigned page)
 {
 	return (uint8_t *)q->descriptors[i] + (size_t)page * WIRE_PAGE_SIZE;
@@ -25,9 +25,8 @@ static bool copy_mapped(struct queue *q, uint32_t gref, unsigned n, uint8_t *ret
 	return true;
 }
 
-static void fetch_one(struct queue *q, unsigned i)
+static void fetch_one(struct queue *q, unsigned s, unsigned i)
 {
-	unsigned s = q->taken.slot[i];
 	const struct blk_request *req = &q->slot[s].req;
 
 	for (unsigned page = 0; page < blk_request_indirect_pages(req); page++) {
@@ -47,29 +46,38 @@ static void fetch_one(struct queue *q, unsigned i)
 
 static void fetch_all(struct queue *q)
 {
+	unsigned nr_indirect = 0;
+
 	q->nr_parts = 0;
 	for (unsigned i = 0; i < q->taken.n; i++)
 		if (q->slot[q->taken.slot[i]].state == SLOT_INDIRECT)
-			fetch_one(q, i);
+			fetch_one(q, q->taken.slot[i], nr_indirect++);
 	guest_copy_all(&q->guest, GUEST_COPY_IN, q->parts, q->nr_parts);
 	for (unsigned i = 0; i < q->nr_parts; i++)
 		if (q->parts[i].failed && q->slot[q->parts[i].tag].state != SLOT_DONE)
 			slot_fail_guest(q, q->parts[i].tag);
 }
 
+static void decode(struct queue *q, struct blk_request *req, unsigned i)
+{
+	for (unsigned page = 0; page < blk_request_indirect_pages(req); page++)
+		blk_request_decode_indirect(req, page, copy_of(q, i, page));
+}
+
 void indirect_fetch(struct queue *q)
 {
-	unsigned n = 0;
+	unsigned n = 0, nr_indirect = 0;
 
 	fetch_all(q);
 	for (unsigned i = 0; i < q->taken.n; i++) {
 		unsigned s = q->taken.slot[i];
 		struct slot *slot = &q->slot[s];
 
+		/* Those that are not are, or have been a moment ago. */
+		if (slot->state != SLOT_TAKEN)
+			nr_indirect++;
 		if (slot->state == SLOT_INDIRECT) {
-			for (unsigned page = 0; page < blk_request_indirect_pages(&slot->req);
-				page++)
-				blk_request_decode_indirect(&slot->req, page, copy_of(q, i, page));
+			decode(q, &slot->req, nr_indirect - 1);
 			slot_judge(q, s);
 		}
 		/* What was refused is on its way back. */

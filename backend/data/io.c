@@ -1,11 +1,13 @@
 /*
  * What a request asks of the storage: it is put into the engine, and judged when it has ended. Queue thread only.
+ *
+ * Requests that follow each other, in the ring and on the disk, share an I/O: a *run*. Its first request lends tag and
+ * iovecs, the others are behind it in a list. If the I/O fails, whose fault it was is found out by doing each alone.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "backend/data/queue_impl.h"
-
-/* ---- submit ---- */
 
 /* The clock is asked once for all of a pass. */
 static uint64_t start_time(struct queue *q)
@@ -34,27 +36,93 @@ static void start_discard(struct queue *q, unsigned s)
 	q->engine->ops->put(q->engine, &io);
 }
 
-static void start_move(struct queue *q, unsigned s)
+/* ---- a run ---- */
+
+static unsigned nr_iovecs(const struct slot *slot)
 {
-	const struct slot *slot = &q->slot[s];
+	return slot->way == SLOT_DIRECT ? slot->req.nr_segments : slot->nr_chunks;
+}
+
+static void put_run(struct queue *q)
+{
+	struct io_run *run = &q->run;
+	const struct blk_request *first = &q->slot[run->first].req;
 	struct engine_io io = {
-		.verb = slot->req.op == BLKIF_OP_READ ? ENGINE_READ : ENGINE_WRITE,
+		.verb = first->op == BLKIF_OP_READ ? ENGINE_READ : ENGINE_WRITE,
 		.fd = q->disk->storage.fd,
-		.offset_bytes = slot->req.sector << WIRE_SECTOR_SHIFT,
-		.iov = q->iov[s],
-		.nr_iov = slot->way == SLOT_DIRECT ? slot->req.nr_segments : slot->nr_chunks,
-		.size_bytes = slot->req.nr_sectors << WIRE_SECTOR_SHIFT,
-		.tag = s,
+		.offset_bytes = first->sector << WIRE_SECTOR_SHIFT,
+		.iov = q->iov[run->first],
+		.nr_iov = run->nr_iovecs,
+		.size_bytes = run->nr_sectors << WIRE_SECTOR_SHIFT,
+		.tag = run->first,
 	};
 
-	q->engine->ops->put(q->engine, &io);
+	if (run->n > 0)
+		q->engine->ops->put(q->engine, &io);
+	run->n = 0;
 }
+
+static void begin_run(struct queue *q, unsigned s)
+{
+	const struct slot *slot = &q->slot[s];
+
+	put_run(q);
+	q->run = (struct io_run){.n = 1,
+		.first = (uint16_t)s,
+		.last = (uint16_t)s,
+		.nr_iovecs = nr_iovecs(slot),
+		.nr_sectors = slot->req.nr_sectors};
+}
+
+static bool fits_run(const struct queue *q, const struct slot *slot)
+{
+	const struct io_run *run = &q->run;
+
+	return run->n > 0 && slot_continues(&q->slot[run->last], slot) &&
+	       run->nr_iovecs + nr_iovecs(slot) <= LIMIT_SEGMENTS;
+}
+
+/* Behind the iovecs of the first is room for those of the others. */
+static void join_run(struct queue *q, unsigned s)
+{
+	const struct slot *slot = &q->slot[s];
+	struct io_run *run = &q->run;
+
+	memcpy(&q->iov[run->first][run->nr_iovecs], q->iov[s],
+		nr_iovecs(slot) * sizeof(q->iov[s][0]));
+	run->nr_iovecs += nr_iovecs(slot);
+	run->nr_sectors += slot->req.nr_sectors;
+	q->slot[run->last].next = (uint16_t)s;
+	run->last = (uint16_t)s;
+	run->n++;
+	stat_add(&q->stats.merged, 1);
+}
+
+static void start_move(struct queue *q, unsigned s)
+{
+	if (fits_run(q, &q->slot[s]))
+		join_run(q, s);
+	else
+		begin_run(q, s);
+}
+
+/* Once more and without the others, whose I/O has failed. */
+static void start_alone(struct queue *q, unsigned s)
+{
+	q->slot[s].next = SLOT_NONE;
+	q->slot[s].started_ns = start_time(q);
+	begin_run(q, s);
+	put_run(q);
+}
+
+/* ---- submit ---- */
 
 void io_start(struct queue *q, unsigned s)
 {
 	struct slot *slot = &q->slot[s];
 
 	slot->state = SLOT_IO;
+	slot->next = SLOT_NONE;
 	slot->started_ns = start_time(q);
 	if (slot->req.op == BLKIF_OP_DISCARD)
 		start_discard(q, s);
@@ -73,6 +141,7 @@ void io_start_sync(struct queue *q)
 
 void io_commit(struct queue *q)
 {
+	put_run(q);
 	q->engine->ops->commit(q->engine);
 }
 
@@ -101,10 +170,14 @@ static void reap_sync(struct queue *q, int error, uint64_t now_ns)
  * device could not keep may have been theirs. One that the kernel did not take, or for which there was no room, has not
  * come that far.
  */
+static bool loses_writes(const struct queue *q, const struct engine_done *done)
+{
+	return q->disk->storage.write_through && done->error && !done->refused &&
+	       done->error != -ENOSPC && done->error != -EDQUOT;
+}
+
 static void heed_lost_write(struct queue *q, const struct engine_done *done)
 {
-	if (done->refused || done->error == -ENOSPC || done->error == -EDQUOT)
-		return;
 	order_write_lost(disk_lock(q->disk), done->error);
 	disk_unlock(q->disk, q->cfg.index);
 	q->look = true;
@@ -117,9 +190,9 @@ static int judge_write(struct queue *q, const struct engine_done *done)
 		count_failure(q, &q->stats.failed_writes, &q->stats.last_write_error, done->error);
 	if (!q->disk->storage.write_through)
 		return done->error;
-	if (done->error)
+	if (loses_writes(q, done))
 		heed_lost_write(q, done);
-	else if (disk_gate(q->disk) & ORDER_GATE_FAULT)
+	else if (!done->error && disk_gate(q->disk) & ORDER_GATE_FAULT)
 		return -EIO;
 	return done->error;
 }
@@ -147,9 +220,9 @@ static enum times_stored stored_kind(uint8_t op)
 	}
 }
 
-static void reap_request(struct queue *q, const struct engine_done *done, uint64_t now_ns)
+static void reap_request(
+	struct queue *q, unsigned s, const struct engine_done *done, uint64_t now_ns)
 {
-	unsigned s = done->tag;
 	struct slot *slot = &q->slot[s];
 	int error = done->error;
 
@@ -174,6 +247,32 @@ static void reap_request(struct queue *q, const struct engine_done *done, uint64
 	slot_finish(q, s, error ? BLKIF_RSP_ERROR : BLKIF_RSP_OKAY);
 }
 
+/*
+ * It says nothing about each of them that they failed together. On a write-through disk it does: a write was lost, and it
+ * is too late to find out whose (D5).
+ */
+static bool may_be_done_again(const struct queue *q, const struct engine_done *done)
+{
+	const struct slot *first = &q->slot[done->tag];
+
+	return done->error && first->next != SLOT_NONE &&
+	       (first->req.op == BLKIF_OP_READ || !loses_writes(q, done));
+}
+
+static void reap_run(struct queue *q, const struct engine_done *done, uint64_t now_ns)
+{
+	bool again = may_be_done_again(q, done);
+	unsigned s = done->tag, next;
+
+	for (; s != SLOT_NONE; s = next) {
+		next = q->slot[s].next;
+		if (again)
+			start_alone(q, s);
+		else
+			reap_request(q, s, done, now_ns);
+	}
+}
+
 unsigned io_reap(struct queue *q)
 {
 	struct engine_done done[LIMIT_REAP_PER_PASS];
@@ -184,7 +283,7 @@ unsigned io_reap(struct queue *q)
 		if (done[i].tag == QUEUE_SYNC_TAG)
 			reap_sync(q, done[i].error, now_ns);
 		else
-			reap_request(q, &done[i], now_ns);
+			reap_run(q, &done[i], now_ns);
 	}
 	return n;
 }

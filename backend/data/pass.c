@@ -97,7 +97,7 @@ static void judge_indirect(struct queue *q, unsigned s)
 		slot->state = SLOT_INDIRECT;
 }
 
-static void take_one(struct queue *q, uint64_t now_ns)
+static unsigned take_one(struct queue *q, uint64_t now_ns)
 {
 	struct wire_slot wire;
 	unsigned s = q->free.slot[--q->free.n];
@@ -117,6 +117,7 @@ static void take_one(struct queue *q, uint64_t now_ns)
 		slot_judge(q, s);
 	if (slot->state != SLOT_DONE)
 		list_add(&q->taken, s);
+	return s;
 }
 
 /* Those that waited for buffers come first, and alone: the order of requests stays. */
@@ -131,9 +132,32 @@ static bool take_waiting(struct queue *q)
 	return true;
 }
 
+/*
+ * So many, but those that are going to share an I/O with the one before them count as one with it. What lies in pages of
+ * its own is not known yet: indirect requests are large enough by themselves.
+ */
+static void take_some(struct queue *q, unsigned n)
+{
+	uint64_t now_ns = queue_clock_ns();
+	const struct slot *last = NULL;
+	unsigned nr_runs = 0, nr_segments = 0;
+
+	/* A ring's worth of slots: a frontend within its bounds never finds them used up. */
+	while (n-- > 0 && q->free.n > 0 && nr_runs < LIMIT_TAKE_PER_PASS) {
+		const struct slot *slot = &q->slot[take_one(q, now_ns)];
+
+		nr_segments += slot->req.nr_segments;
+		if (last == NULL || slot->state != SLOT_TAKEN || last->state != SLOT_TAKEN ||
+			!slot_continues(last, slot) || nr_segments > LIMIT_SEGMENTS) {
+			nr_runs++;
+			nr_segments = slot->req.nr_segments;
+		}
+		last = slot;
+	}
+}
+
 static void take_requests(struct queue *q)
 {
-	uint64_t now_ns;
 	unsigned n;
 
 	q->taken.n = 0;
@@ -144,19 +168,14 @@ static void take_requests(struct queue *q)
 		atomic_store(&q->status, QUEUE_BROKEN);
 		queue_report(q);
 	}
-	if (n > LIMIT_TAKE_PER_PASS)
-		n = LIMIT_TAKE_PER_PASS;
 	if (n == 0)
 		return;
-	now_ns = queue_clock_ns();
 	/*
 	 * Only now, behind the ring's index: who asks has perhaps just been told that the disk has grown. Of a size read
 	 * before the index he would be refused.
 	 */
 	q->limits.nr_sectors = disk_nr_sectors(q->disk);
-	/* A ring's worth of slots: a frontend within its bounds never finds them used up. */
-	while (n-- > 0 && q->free.n > 0)
-		take_one(q, now_ns);
+	take_some(q, n);
 }
 
 /* ---- 2. bring in segments that lie elsewhere: indirect.c. 3. get at the guest's pages: move.c ---- */
@@ -357,6 +376,7 @@ static void respond(struct queue *q)
 		slot->state = SLOT_FREE;
 		list_add(&q->free, s);
 	}
+	stat_set(&q->stats.in_flight, q->nr_slots - q->free.n);
 	/* Before the guest sees its answers: who asks afterwards finds them counted. */
 	if (q->cfg.record && (q->taken.n > 0 || q->done.n > 0))
 		record_add(q->cfg.record, &q->told, &q->stats);

@@ -34,6 +34,15 @@ struct slot_list {
 	uint16_t *slot;
 };
 
+/* Requests that become one I/O: io.c. */
+struct io_run {
+	unsigned n;     /* 0: there is none */
+	uint16_t first; /* slots */
+	uint16_t last;
+	unsigned nr_iovecs;
+	uint64_t nr_sectors;
+};
+
 struct queue {
 	struct queue_config cfg;
 	struct disk *disk;
@@ -57,6 +66,7 @@ struct queue {
 	struct slot_list done;    /* of this pass */
 	struct slot_list waiting; /* taken before, and then there were no buffers */
 	struct iovec (*iov)[LIMIT_SEGMENTS];
+	struct io_run run; /* not yet put into the engine */
 
 	uint64_t descriptors[LIMIT_TAKE_PER_PASS][BLK_INDIRECT_PAGES * WIRE_PAGE_SIZE / 8];
 	struct guest_copy parts[GUEST_COPY_MAX];

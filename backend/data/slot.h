@@ -40,12 +40,23 @@ struct slot {
 	uint8_t refused;    /* a bad request, counted by its reason */
 	int16_t status;     /* BLKIF_RSP_*, valid when DONE */
 	uint16_t nr_chunks; /* COPY */
+	uint16_t next;      /* IO: behind it in the same I/O, or SLOT_NONE */
 	uint16_t chunk[BUFFERS_REQUEST_MAX];
 	uint16_t page[LIMIT_SEGMENTS]; /* DIRECT: indexes in the persistent cache */
 	uint64_t taken_ns;             /* CLOCK_MONOTONIC */
 	uint64_t started_ns;           /* ... when the storage got it */
 	struct blk_request req;
 };
+
+#define SLOT_NONE UINT16_MAX
+
+/* @next reads or writes what lies right behind what @slot does: one I/O may do both. */
+static inline bool slot_continues(const struct slot *slot, const struct slot *next)
+{
+	return (next->req.op == BLKIF_OP_READ || next->req.op == BLKIF_OP_WRITE) &&
+	       next->req.op == slot->req.op &&
+	       next->req.sector == slot->req.sector + slot->req.nr_sectors;
+}
 
 _Static_assert(LIMIT_SEGMENTS == BLK_SEGMENTS_MAX, "a slot holds every segment of a request");
 

@@ -26,7 +26,9 @@ struct queue_stats {
 	uint64_t writes_answered;
 	uint64_t writes_ns;
 	uint64_t writes_max_ns;
-	uint64_t indirect_taken;            /* good requests of either kind that were indirect */
+	uint64_t indirect_taken; /* good requests of either kind that were indirect */
+	uint64_t merged;         /* requests that shared the I/O of the one before them */
+	uint64_t in_flight;      /* taken and not yet answered, now */
 	uint64_t refused[BLK_REASON_COUNT]; /* bad requests, by reason */
 	uint64_t failed;       /* answered with an error, the bad ones above not counted */
 	uint64_t failed_guest; /* guest pages could not be reached */

@@ -1,5 +1,6 @@
 #include "tests/lib/fake_engine.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,10 +10,23 @@
 
 #include "backend/data/queue_impl.h"
 
+/* The test and the queue's thread meet here. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void end_at(struct fake_engine *fake, unsigned i, int error)
+{
+	fake->done[fake->nr_done++] =
+		(struct engine_done){.tag = fake->flying[i].tag, .error = error};
+	fake->nr_flying--;
+	memmove(&fake->flying[i], &fake->flying[i + 1],
+		(fake->nr_flying - i) * sizeof(fake->flying[0]));
+}
+
 static void fake_put(struct engine *e, const struct engine_io *io)
 {
 	struct fake_engine *fake = (struct fake_engine *)e;
 
+	(void)pthread_mutex_lock(&lock);
 	assert_in_range(fake->nr_flying, 0, LIMIT_SLOTS);
 	fake->flying[fake->nr_flying++] = *io;
 	fake->nr_puts++;
@@ -20,8 +34,9 @@ static void fake_put(struct engine *e, const struct engine_io *io)
 	fake->nr_reads += io->verb == ENGINE_READ;
 	fake->nr_syncs += io->verb == ENGINE_SYNC;
 	fake->nr_discards += io->verb == ENGINE_DISCARD;
-	if (fake->at_once)
-		fake_engine_end_all(fake);
+	while (fake->at_once && fake->nr_flying > 0)
+		end_at(fake, 0, 0);
+	(void)pthread_mutex_unlock(&lock);
 }
 
 static void fake_commit(struct engine *e)
@@ -32,11 +47,14 @@ static void fake_commit(struct engine *e)
 static unsigned fake_reap(struct engine *e, struct engine_done *done, unsigned max)
 {
 	struct fake_engine *fake = (struct fake_engine *)e;
-	unsigned n = fake->nr_done < max ? fake->nr_done : max;
+	unsigned n;
 
+	(void)pthread_mutex_lock(&lock);
+	n = fake->nr_done < max ? fake->nr_done : max;
 	memcpy(done, fake->done, n * sizeof(*done));
 	fake->nr_done -= n;
 	memmove(fake->done, &fake->done[n], fake->nr_done * sizeof(*done));
+	(void)pthread_mutex_unlock(&lock);
 	return n;
 }
 
@@ -50,8 +68,12 @@ static int fake_fd(const struct engine *e)
 static unsigned fake_in_flight(const struct engine *e)
 {
 	const struct fake_engine *fake = (const struct fake_engine *)e;
+	unsigned n;
 
-	return fake->nr_flying + fake->nr_done;
+	(void)pthread_mutex_lock(&lock);
+	n = fake->nr_flying + fake->nr_done;
+	(void)pthread_mutex_unlock(&lock);
+	return n;
 }
 
 static void fake_destroy(struct engine *e)
@@ -72,21 +94,24 @@ void fake_engine_install(struct fake_engine *fake, struct queue *queue)
 
 void fake_engine_end(struct fake_engine *fake, enum engine_verb verb, int error)
 {
-	for (unsigned i = 0; i < fake->nr_flying; i++) {
-		if (fake->flying[i].verb != verb)
-			continue;
-		fake->done[fake->nr_done++] =
-			(struct engine_done){.tag = fake->flying[i].tag, .error = error};
-		fake->nr_flying--;
-		memmove(&fake->flying[i], &fake->flying[i + 1],
-			(fake->nr_flying - i) * sizeof(fake->flying[0]));
-		return;
-	}
-	fail_msg("nothing of verb %d is in flight", verb);
+	unsigned i = 0;
+	bool found;
+
+	(void)pthread_mutex_lock(&lock);
+	while (i < fake->nr_flying && fake->flying[i].verb != verb)
+		i++;
+	found = i < fake->nr_flying;
+	if (found)
+		end_at(fake, i, error);
+	(void)pthread_mutex_unlock(&lock);
+	if (!found)
+		fail_msg("nothing of verb %d is in flight", verb);
 }
 
 void fake_engine_end_all(struct fake_engine *fake)
 {
+	(void)pthread_mutex_lock(&lock);
 	while (fake->nr_flying > 0)
-		fake_engine_end(fake, fake->flying[0].verb, 0);
+		end_at(fake, 0, 0);
+	(void)pthread_mutex_unlock(&lock);
 }

@@ -14,7 +14,7 @@ struct fake_engine {
 	struct engine base;
 	struct engine *real; /* the queue's own, idle */
 	unsigned nr_puts, nr_commits, nr_writes, nr_reads, nr_syncs, nr_discards;
-	bool at_once; /* what is put from now on has ended */
+	atomic_bool at_once; /* what is put from now on has ended */
 	unsigned nr_flying;
 	struct engine_io flying[LIMIT_SLOTS + 1]; /* oldest first */
 	unsigned nr_done;

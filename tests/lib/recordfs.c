@@ -16,7 +16,8 @@
  *   log                    the record, ended by a line "."
  *
  * The record: begin write|read NUMBER OFFSET LENGTH FIRST, begin sync NUMBER, end KIND NUMBER ERRNO, mark ...
- * FIRST is the first eight bytes as a number: who wrote. One thread takes requests from the kernel
+ * FIRST is the first eight bytes as a number: who wrote. Several requests may share a write: each block of 4096 bytes is
+ * recorded, counted and numbered by itself, and all of them are held and done together. One thread takes requests from the kernel
  * and commands from standard input, the kernel first: the record is one order of all events, and
  * what the kernel had when a command was sent is in it. Ends, unmounting, with standard input.
  *
@@ -42,6 +43,7 @@
 #include <fuse3/fuse_lowlevel.h>
 #include <linux/fuse.h>
 
+#define BLOCK       4096u
 #define IMAGE_INODE 2
 #define MAX_WAITING 256
 #define MAX_RECORD  (16u << 20)
@@ -63,7 +65,8 @@ static const char *const kind_names[KIND_COUNT] = {"read", "write", "sync"};
 struct operation {
 	fuse_req_t req;
 	enum kind kind;
-	unsigned number;
+	unsigned number;    /* of its first block */
+	unsigned nr_blocks; /* 1 for a sync */
 	uint64_t offset;
 	size_t length;
 	uint8_t *data; /* of a write */
@@ -138,7 +141,8 @@ static void finish(struct operation *op)
 {
 	int error = due_error(op->kind);
 
-	note("end %s %u %d\n", kind_names[op->kind], op->number, error);
+	for (unsigned i = 0; i < op->nr_blocks; i++)
+		note("end %s %u %d\n", kind_names[op->kind], op->number + i, error);
 	if (error) {
 		(void)fuse_reply_err(op->req, error);
 	} else if (op->kind == KIND_READ) {
@@ -152,20 +156,30 @@ static void finish(struct operation *op)
 	free(op->data);
 }
 
+static void note_block(const struct operation *op, unsigned i)
+{
+	size_t at = (size_t)i * BLOCK, length = op->length - at < BLOCK ? op->length - at : BLOCK;
+	uint64_t first = 0;
+
+	if (op->data && length >= sizeof(first))
+		memcpy(&first, op->data + at, sizeof(first));
+	note("begin %s %u %" PRIu64 " %zu %" PRIu64 "\n", kind_names[op->kind], op->number + i,
+		op->offset + at, length, first);
+}
+
 /* Takes over @op->data. */
 static void arrive(struct operation *op)
 {
 	struct rule *rule = &fs.rule[op->kind];
-	uint64_t first = 0;
 
-	op->number = ++rule->nr_begun;
-	if (op->data && op->length >= sizeof(first))
-		memcpy(&first, op->data, sizeof(first));
+	op->nr_blocks = op->length > BLOCK ? (unsigned)((op->length - 1) / BLOCK) + 1 : 1;
+	op->number = rule->nr_begun + 1;
+	rule->nr_begun += op->nr_blocks;
 	if (op->kind == KIND_SYNC)
 		note("begin sync %u\n", op->number);
 	else
-		note("begin %s %u %" PRIu64 " %zu %" PRIu64 "\n", kind_names[op->kind], op->number,
-			op->offset, op->length, first);
+		for (unsigned i = 0; i < op->nr_blocks; i++)
+			note_block(op, i);
 	if (!rule->hold) {
 		finish(op);
 		return;

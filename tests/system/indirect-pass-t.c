@@ -207,7 +207,7 @@ static void test_several_in_a_pass(void **state)
 	(void)state;
 	for (unsigned i = 0; i < LIMIT_TAKE_PER_PASS; i++) {
 		memset(loop.pages + (size_t)i * 20 * 4096, (int)i + 1, 20ul * 4096);
-		loop_put_indirect(&loop, i, BLKIF_OP_WRITE, i * 160, i * 20, 20, DESCRIPTOR - i);
+		loop_put_indirect(&loop, i, BLKIF_OP_WRITE, i * 168, i * 20, 20, DESCRIPTOR - i);
 	}
 	push_and_run();
 	assert_int_equal(fake.nr_flying, LIMIT_TAKE_PER_PASS);

@@ -72,7 +72,7 @@ static void test_batches(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < LIMIT_TAKE_PER_PASS; i++)
-		loop_put(&loop, i, BLKIF_OP_WRITE, i * 8, i, 1);
+		loop_put(&loop, i, BLKIF_OP_WRITE, i * 16, i, 1);
 	loop_push(&loop);
 	assert_true(queue_poll_once(loop.queue));
 	assert_int_equal(fake.nr_puts, LIMIT_TAKE_PER_PASS);
@@ -94,7 +94,7 @@ static void test_notifies_who_asked(void **state)
 	(void)state;
 	loop.ring.shared->rsp_event = 3; /* wake me with the third */
 	for (unsigned i = 0; i < 4; i++)
-		loop_put(&loop, i, BLKIF_OP_WRITE, i * 8, i, 1);
+		loop_put(&loop, i, BLKIF_OP_WRITE, i * 16, i, 1);
 	loop_push(&loop);
 	run();
 	for (unsigned i = 1; i <= 4; i++) {
