@@ -26,7 +26,7 @@
 #define LOG_ENV       "BLKBACK_LOG"
 
 static const char usage[] =
-	"Usage: " PROGRAM " [-f] [-d] [-s] [--max-queues=N] BACKEND_PATH\n"
+	"Usage: " PROGRAM " [-f] [-d] [-s] [--max-queues=N] [--max-grants=N] BACKEND_PATH\n"
 	"       " PROGRAM " --check PATH [--read-only]\n"
 	"Serve one virtual disk of a Xen guest. BACKEND_PATH is its directory in xenstore, for\n"
 	"example backend/vbd/5/51712. Goes into the background when the disk is in InitWait.\n"
@@ -35,6 +35,8 @@ static const char usage[] =
 	"  -d, --debug        log more\n"
 	"  -s, --syslog       in the foreground, too, log to syslog\n"
 	"      --max-queues=N up to so many rings, 1 to 8 (default: one per online CPU)\n"
+	"      --max-grants=N pages of guests that all workers of this host may have mapped\n"
+	"                     together (default: 131072); more is copied\n"
 	"      --check PATH   only say whether the file or block device can be served\n"
 	"      --read-only    with --check: without write access\n"
 	"  -h, --help         show this text\n"
@@ -52,6 +54,7 @@ struct options {
 	bool syslog;
 	bool read_only;
 	unsigned max_queues;
+	unsigned max_grants;
 	const char *check;
 	const char *backend;
 };
@@ -69,20 +72,23 @@ static int parse(int argc, char **argv, struct options *ret_options)
 	enum {
 		OPT_CHECK = 256,
 		OPT_READ_ONLY,
-		OPT_MAX_QUEUES
+		OPT_MAX_QUEUES,
+		OPT_MAX_GRANTS
 	};
 	static const struct option longs[] = {
 		{"foreground", no_argument, NULL, 'f'},
 		{"debug", no_argument, NULL, 'd'},
 		{"syslog", no_argument, NULL, 's'},
 		{"max-queues", required_argument, NULL, OPT_MAX_QUEUES},
+		{"max-grants", required_argument, NULL, OPT_MAX_GRANTS},
 		{"check", required_argument, NULL, OPT_CHECK},
 		{"read-only", no_argument, NULL, OPT_READ_ONLY},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
 	};
-	struct options o = {.max_queues = worker_default_queues()};
+	struct options o = {
+		.max_queues = worker_default_queues(), .max_grants = worker_default_grants()};
 	int c;
 
 	opterr = 0;
@@ -103,6 +109,10 @@ static int parse(int argc, char **argv, struct options *ret_options)
 		case OPT_MAX_QUEUES:
 			if (!worker_parse_queues(optarg, &o.max_queues))
 				return misuse("--max-queues is 1 to 8, not ", optarg);
+			break;
+		case OPT_MAX_GRANTS:
+			if (!worker_parse_grants(optarg, &o.max_grants))
+				return misuse("--max-grants is 0 to 16777216, not ", optarg);
 			break;
 		case OPT_READ_ONLY:
 			o.read_only = true;
@@ -155,6 +165,7 @@ static enum worker_exit serve(const struct options *o, int *ready_fd)
 	struct worker_config cfg = {.backend = o->backend,
 		.stats_dir = STATS_DIR,
 		.max_queues = o->max_queues,
+		.max_grants = o->max_grants,
 		.ready = tell_parent,
 		.ctx = ready_fd};
 	char name[WORKER_NAME_MAX];

@@ -47,6 +47,9 @@ judge-t_SRCS := tests/unit/judge-t.c tests/lib/judge.c
 
 # The data path's parts.
 TESTS += engine-aio-t discard-t histogram-t storage-open-t log-limit-t pidfile-t record-t
+TESTS += budget-t
+budget-t_SRCS       := tests/unit/budget-t.c backend/data/budget.c backend/util/problem.c
+TSAN_TESTS += budget-t
 engine-aio-t_SRCS   := tests/unit/engine-aio-t.c backend/data/engine_aio.c backend/data/helper.c backend/data/discard.c
 engine-aio-t_LIBS   := aio dl
 histogram-t_SRCS    := tests/unit/histogram-t.c backend/data/histogram.c
@@ -57,19 +60,19 @@ record-t_SRCS       := tests/unit/record-t.c backend/data/record.c
 pidfile-t_SRCS      := tests/unit/pidfile-t.c backend/util/pidfile.c backend/util/problem.c
 
 # A queue and the frontend's end of its ring in one process.
-LOOP_TESTS := queue-pass-t queue-thread-t two-queues-t double-fetch-t big-ring-t queue-threads-t indirect-pass-t discard-pass-t merge-pass-t
+LOOP_TESTS := queue-pass-t queue-thread-t two-queues-t double-fetch-t big-ring-t queue-threads-t indirect-pass-t discard-pass-t merge-pass-t map-pass-t idle-grants-t
 TESTS += $(LOOP_TESTS) pcache-t
 $(foreach t,$(LOOP_TESTS),$(eval $(t)_SRCS := $(wildcard tests/*/$(t).c) tests/lib/loop.c \
 	tests/lib/fake_engine.c $(DATA_SRCS) backend/util/problem.c $(RING_SRCS) $(FRONTRING_SRCS))$(eval \
 	$(t)_LIBS := xengnttab xenevtchn xentoollog aio))
-pcache-t_SRCS := tests/system/pcache-t.c backend/data/pcache.c backend/data/guest.c
+pcache-t_SRCS := tests/system/pcache-t.c backend/data/pcache.c backend/data/guest.c backend/data/budget.c backend/util/problem.c
 pcache-t_LIBS := xengnttab xentoollog
 
 # What the frontend wrote for us to connect.
 TESTS += handshake-t
 handshake-t_SRCS := tests/system/handshake-t.c backend/control/handshake.c backend/util/problem.c $(XENSTORE_SRCS)
 handshake-t_LIBS := xenstore
-TSAN_TESTS += merge-pass-t queue-pass-t queue-thread-t queue-threads-t big-ring-t indirect-pass-t discard-pass-t $(RIG_TESTS)
+TSAN_TESTS += map-pass-t idle-grants-t merge-pass-t queue-pass-t queue-thread-t queue-threads-t big-ring-t indirect-pass-t discard-pass-t $(RIG_TESTS)
 # ---- end of: what the storage sees -------------------------------------------------------------
 
 # ---- Whole programs driven by real clients, and what a hostile guest may try ---------------------
@@ -83,7 +86,7 @@ libtrip.so_SRCS := tests/lib/trip.c
 libtrip.so_LIBS := dl
 
 SCRIPT_TESTS += $(patsubst %,tests/system/%-t.sh,connect integrity-qemu-io integrity-nbdcopy integrity-fio \
-	fua read-only protocol-abi ring-orders ring-memory multi-queue indirect discards reconnect same-keys detach-reattach guest-killed worker-killed sigterm \
+	fua read-only transfer protocol-abi ring-orders ring-memory multi-queue indirect discards reconnect same-keys detach-reattach guest-killed worker-killed sigterm \
 	xenstored-lost backend-vanishes hotplug-verbs hotplug-sharing storage-errors disk-full usage \
 	second-worker blockdev store-busy sync-fails features-off \
 	resize resize-asked resize-told resize-odd resize-reconnect resize-load resize-blockdev \

@@ -343,7 +343,7 @@ account() {
     fact 'requests' "$(total reads) reads, $(total writes) writes, $(total flushes) flushes, $(total barriers) barriers"
     fact '' "$(total refused) refused, $(total failed) failed; $(total fdatasyncs) fdatasyncs"
     fact 'data' "$(($(total read_sectors) / 2048)) MiB read, $(($(total write_sectors) / 2048)) MiB written"
-    fact 'segments' "$(total segments_mapped) in mapped grants, $(total segments_copied) by grant copy"
+    fact 'segments' "$(total segments_persistent) in persistent grants, $(total segments_copied) by grant copy"
     fact 'grants' "$(total grants_mapped) mapped, $(total grants_unmapped) unmapped again"
     fact 'events' "$(total events) received, $(total notifications) sent"
     fact 'writes of 4k, 32 in flight' "$(fio_iops 47) IOPS; $(fio_latency 59-78)"

@@ -37,7 +37,9 @@ static int choose_features(struct connection *conn, struct store *store, const c
 
 	if (r)
 		return r;
-	conn->features.persistent = options.persistent;
+	/* Without word of how many pages there are in all, there are none of ours. */
+	conn->features.persistent = options.persistent && conn->budget;
+	conn->map_each = options.transfer == TRANSFER_MAP && conn->budget;
 	conn->features.flush = options.flush;
 	conn->features.barrier = options.barrier;
 	conn->features.indirect = options.indirect;
@@ -84,6 +86,12 @@ static int open_storage(
 	return 0;
 }
 
+/* The rings of a disk share what it may have mapped. */
+static unsigned max_grants(const struct connection *conn, const struct handshake *keys)
+{
+	return conn->budget ? LIMIT_GRANTS_DISK / keys->nr_queues : 0;
+}
+
 static int make_queue(struct connection *conn, unsigned index, uint32_t domid,
 	const struct handshake *keys, struct problem *problem)
 {
@@ -95,6 +103,9 @@ static int make_queue(struct connection *conn, unsigned index, uint32_t domid,
 		.event_channel = ring->event_channel,
 		.abi = keys->abi,
 		.persistent = keys->persistent && conn->features.persistent,
+		.map_each = conn->map_each,
+		.max_grants = max_grants(conn, keys),
+		.budget = conn->budget,
 		.flush = conn->features.flush,
 		.barrier = conn->features.barrier,
 		.indirect = conn->features.indirect,

@@ -14,6 +14,7 @@
 #include "backend/control/publish.h"
 #include "backend/control/report.h"
 #include "backend/control/size_watch.h"
+#include "backend/data/budget.h"
 #include "backend/data/disk.h"
 #include "backend/data/queue.h"
 
@@ -27,11 +28,14 @@ struct connection {
 	struct disk_features features;    /* as published; of a new size the disk knows first */
 	struct storage_identity identity; /* of the first connection: no other is taken later */
 	bool has_identity;
+	bool map_each;   /* of the disk's options: pages are mapped for each request */
 	int fault;       /* 0, or the -errno that latched the disk in this process's life */
 	bool lost_write; /* ... which a write failed with, not an fdatasync */
 
 	struct size_watch size_watch;
 	uint64_t size_bytes; /* of the storage, at the last look; 0 if it could not be read */
+
+	struct budget *budget; /* borrowed: of the host; NULL: nothing may be mapped */
 
 	int report_fd;           /* eventfd the queues write */
 	struct record *record;   /* borrowed: what xentop reads, or NULL */

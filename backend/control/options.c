@@ -80,6 +80,23 @@ static int read_features_off(
 	return r;
 }
 
+/* Where all is copied it is no use to offer that pages may stay mapped. */
+static int read_transfer(
+	struct node_dir *dir, struct disk_options *options, struct problem *problem)
+{
+	static const char *const ways[] = {
+		[TRANSFER_AUTO] = "auto", [TRANSFER_MAP] = "map", [TRANSFER_COPY] = "copy"};
+	unsigned way = TRANSFER_AUTO;
+	enum node_result result = node_enum(dir, "transfer", ways, 3, &way);
+
+	if (result != NODE_VALUE && result != NODE_ABSENT)
+		return wrong(dir, "transfer", result, "it is auto, map or copy", problem);
+	options->transfer = (enum disk_transfer)way;
+	if (options->transfer == TRANSFER_COPY)
+		options->persistent = false;
+	return 0;
+}
+
 /* libxl's, from no-discard in the disk's configuration (blkif.h). */
 static int read_discard_enable(
 	struct node_dir *dir, struct disk_options *options, struct problem *problem)
@@ -107,6 +124,8 @@ int options_read(struct store *store, const char *backend, struct disk_options *
 
 	if (r == 0)
 		r = read_features_off(&dir, &options, ret_problem);
+	if (r == 0)
+		r = read_transfer(&dir, &options, ret_problem);
 	if (r == 0)
 		r = read_discard_enable(&dir, &options, ret_problem);
 	if (r == 0)

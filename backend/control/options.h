@@ -1,6 +1,6 @@
 /*
- * What the administrator chose for a disk: the nodes `cache-mode` and `features-off` of its backend directory, which
- * the hotplug script writes from the options behind the image's name, and libxl's `discard-enable`.
+ * What the administrator chose for a disk: the nodes `cache-mode`, `features-off` and `transfer` of its backend
+ * directory, which the hotplug script writes from the options behind the image's name, and libxl's `discard-enable`.
  *
  * Control thread only. The toolstack's side wrote the nodes, so they are trusted but still parsed strictly. Never logs.
  */
@@ -13,6 +13,13 @@
 
 struct store;
 
+/* How data gets between guest and storage where it may be chosen. */
+enum disk_transfer {
+	TRANSFER_AUTO, /* through pages that stay mapped, if the frontend can do that; else it is copied */
+	TRANSFER_MAP,  /* ... else through pages mapped for each request */
+	TRANSFER_COPY, /* it is copied, and nothing stays mapped */
+};
+
 /* What may be offered to the guest, if the disk can do it at all (D4). */
 struct disk_options {
 	bool persistent;
@@ -21,11 +28,12 @@ struct disk_options {
 	bool multi_queue;
 	bool indirect;
 	bool discard;
+	enum disk_transfer transfer;
 };
 
 /*
- * Read the nodes below @backend; absent ones mean cache mode none and nothing off, as does an empty
- * list. To be read when the hotplug script has reported success, not before. -EINVAL with a sentence
+ * Read the nodes below @backend; absent ones mean cache mode none, nothing off, as does an empty
+ * list, and transfer auto. To be read when the hotplug script has reported success, not before. -EINVAL with a sentence
  * when they are malformed, another -errno of the store.
  */
 int options_read(struct store *store, const char *backend, struct disk_options *ret_options,

@@ -56,11 +56,11 @@ void report_totals(const struct queue_stats *s)
 		s->reads, s->writes, s->flushes, s->barriers, s->discards, s->indirect_taken,
 		s->merged, s->read_sectors, s->write_sectors, s->syncs, refused, s->failed,
 		s->in_flight);
-	log_info("moved segments_mapped=%" PRIu64 " segments_copied=%" PRIu64
-		 " grants_mapped=%" PRIu64 " grants_unmapped=%" PRIu64 " events=%" PRIu64
-		 " notifications=%" PRIu64 " passes=%" PRIu64,
-		s->segments_mapped, s->segments_copied, s->grants_mapped, s->grants_unmapped,
-		s->events, s->notifications, s->passes);
+	log_info("moved segments_persistent=%" PRIu64 " segments_mapped=%" PRIu64
+		 " segments_copied=%" PRIu64 " grants_mapped=%" PRIu64 " grants_unmapped=%" PRIu64
+		 " events=%" PRIu64 " notifications=%" PRIu64 " passes=%" PRIu64,
+		s->segments_persistent, s->segments_mapped, s->segments_copied, s->grants_mapped,
+		s->grants_unmapped, s->events, s->notifications, s->passes);
 }
 
 void report_leak(const struct queue_stats *s)

@@ -1,6 +1,7 @@
 #include "backend/control/worker.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -29,6 +30,7 @@ struct worker {
 	struct store *store;
 	struct control_socket socket;
 	struct xentop xentop;
+	struct budget budget;
 	struct vbd vbd;
 	int epoll_fd;
 	int signal_fd;
@@ -148,6 +150,22 @@ static void open_views(struct worker *w)
 		log_warn("%s", problem.text);
 }
 
+/* Pages of guests are counted with those of the other workers. Where that cannot be done the disk is served without any. */
+static void open_budget(struct worker *w)
+{
+	const struct worker_config *cfg = w->cfg;
+	struct problem problem;
+	char path[PATH_MAX];
+	int n = snprintf(path, sizeof(path), "%s/grants", cfg->run_dir);
+
+	if (n < 0 || (size_t)n >= sizeof(path))
+		log_warn("the run directory's name is too long: all data is copied");
+	else if (budget_open(&w->budget, path, cfg->max_grants, &problem))
+		log_warn("%s", problem.text);
+	else
+		w->vbd.conn.budget = &w->budget;
+}
+
 static enum worker_exit start(struct worker *w)
 {
 	struct problem problem;
@@ -177,6 +195,7 @@ static enum worker_exit start(struct worker *w)
 		return WORKER_FAILED;
 	}
 	open_views(w);
+	open_budget(w);
 	return WORKER_OK;
 }
 
@@ -330,6 +349,7 @@ static void stop(struct worker *w)
 	if (w->has_vbd)
 		vbd_fini(&w->vbd);
 	xentop_fini(&w->xentop);
+	budget_close(&w->budget);
 	socket_fini(&w->socket);
 	store_close(w->store);
 	close_fd(w->timer_fd);
@@ -366,6 +386,21 @@ bool worker_parse_queues(const char *text, unsigned *ret_max_queues)
 	return true;
 }
 
+bool worker_parse_grants(const char *text, unsigned *ret_max_grants)
+{
+	uint32_t n;
+
+	if (!node_parse_u32(text, 0, LIMIT_GRANTS_HOST_MAX, &n))
+		return false;
+	*ret_max_grants = n;
+	return true;
+}
+
+unsigned worker_default_grants(void)
+{
+	return LIMIT_GRANTS_HOST;
+}
+
 /* A queue is a thread: more of them than processors gain nothing. */
 unsigned worker_default_queues(void)
 {
@@ -378,6 +413,7 @@ enum worker_exit worker_run(const struct worker_config *cfg)
 {
 	struct worker w = {.cfg = cfg,
 		.xentop = {.dir_fd = -1},
+		.budget = {.fd = -1},
 		.epoll_fd = -1,
 		.signal_fd = -1,
 		.timer_fd = -1};

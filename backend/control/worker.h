@@ -39,12 +39,18 @@ bool worker_parse_queues(const char *text, unsigned *ret_max_queues)
 	__attribute__((nonnull, warn_unused_result));
 unsigned worker_default_queues(void);
 
+/* Pages that workers may have mapped: from text, 0 .. LIMIT_GRANTS_HOST_MAX; and by default. */
+bool worker_parse_grants(const char *text, unsigned *ret_max_grants)
+	__attribute__((nonnull, warn_unused_result));
+unsigned worker_default_grants(void);
+
 struct worker_config {
 	const char *backend; /* the disk's directory in the store */
 	const char
 		*run_dir; /* where its control socket goes; the caller holds its pid file there */
 	const char *stats_dir; /* where xentop looks, /dev/shm */
 	unsigned max_queues;   /* rings the disk may have, 1 .. LIMIT_QUEUES */
+	unsigned max_grants;   /* pages of guests that all workers of this host may have mapped */
 	void (*ready)(void *ctx);
 	void *ctx;
 };

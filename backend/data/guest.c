@@ -8,11 +8,18 @@
 #include <xengnttab.h>
 #include <xentoollog.h>
 
+#include "backend/data/budget.h"
 #include "backend/data/stats.h"
+#include "backend/util/limits.h"
 
-int guest_open(struct guest *guest, uint32_t domid, unsigned max_pages, struct queue_stats *stats)
+/* Ring pages do not count among those of data. */
+#define RING_PAGES (1u << LIMIT_RING_ORDER)
+
+int guest_open(struct guest *guest, uint32_t domid, unsigned max_pages, struct budget *budget,
+	struct queue_stats *stats)
 {
-	*guest = (struct guest){.stats = stats, .domid = domid};
+	*guest = (struct guest){
+		.stats = stats, .budget = budget, .max_pages = max_pages, .domid = domid};
 	guest->quiet = (xentoollog_logger *)xtl_createlogger_stdiostream(stderr, XTL_CRITICAL, 0);
 	if (guest->quiet == NULL)
 		return -ENOMEM;
@@ -24,7 +31,7 @@ int guest_open(struct guest *guest, uint32_t domid, unsigned max_pages, struct q
 		return r ? r : -ENODEV;
 	}
 	/* A wish: most kernels have no limit per handle, and do without the request. */
-	(void)xengnttab_set_max_grants(guest->handle, max_pages);
+	(void)xengnttab_set_max_grants(guest->handle, RING_PAGES + max_pages);
 	return 0;
 }
 
@@ -38,20 +45,65 @@ void guest_close(struct guest *guest)
 	guest->quiet = NULL;
 }
 
-void *guest_map(struct guest *guest, uint32_t *refs, unsigned n)
+static void *map(struct guest *guest, int protection, uint32_t *refs, unsigned n)
 {
-	void *pages = xengnttab_map_domain_grant_refs(
-		guest->handle, n, guest->domid, refs, PROT_READ | PROT_WRITE);
+	void *pages =
+		xengnttab_map_domain_grant_refs(guest->handle, n, guest->domid, refs, protection);
 
 	if (pages)
 		stat_add(&guest->stats->grants_mapped, n);
 	return pages;
 }
 
-void guest_unmap(struct guest *guest, void *pages, unsigned n)
+void *guest_map_ring(struct guest *guest, uint32_t *refs, unsigned n)
+{
+	return map(guest, PROT_READ | PROT_WRITE, refs, n);
+}
+
+void guest_unmap_ring(struct guest *guest, void *pages, unsigned n)
 {
 	if (xengnttab_unmap(guest->handle, pages, n) == 0)
 		stat_add(&guest->stats->grants_unmapped, n);
+}
+
+static bool take_budget(struct guest *guest, unsigned n)
+{
+	if (guest->nr_pages + n > guest->max_pages)
+		return false;
+	return guest->budget == NULL || budget_take(guest->budget, n);
+}
+
+static void give_budget(struct guest *guest, unsigned n)
+{
+	if (guest->budget)
+		budget_give(guest->budget, n);
+}
+
+void *guest_map(struct guest *guest, enum guest_access access, uint32_t *refs, unsigned n)
+{
+	void *pages;
+
+	if (!take_budget(guest, n)) {
+		stat_add(&guest->stats->grants_over_limit, n);
+		errno = EDQUOT;
+		return NULL;
+	}
+	pages = map(guest, access == GUEST_READ ? PROT_READ : PROT_READ | PROT_WRITE, refs, n);
+	if (pages)
+		guest->nr_pages += n;
+	else
+		give_budget(guest, n);
+	return pages;
+}
+
+void guest_unmap(struct guest *guest, void *pages, unsigned n)
+{
+	/* What stays mapped stays counted. */
+	if (xengnttab_unmap(guest->handle, pages, n))
+		return;
+	stat_add(&guest->stats->grants_unmapped, n);
+	guest->nr_pages -= n;
+	give_budget(guest, n);
 }
 
 static xengnttab_grant_copy_segment_t segment_of(const struct guest *guest,

@@ -15,6 +15,7 @@
 
 #include "ring/wire.h"
 
+struct budget;
 struct queue_stats;
 struct xengntdev_handle;
 struct xentoollog_logger;
@@ -23,21 +24,40 @@ struct guest {
 	struct xengntdev_handle *handle;
 	struct xentoollog_logger *quiet;
 	struct queue_stats *stats;
+	struct budget *budget;
+	unsigned max_pages;
+	unsigned nr_pages; /* of data, mapped now */
 	uint32_t domid;
 };
 
-/* -errno when /dev/xen/gntdev cannot be used. @max_pages is what will be mapped at most: a wish. */
-int guest_open(struct guest *guest, uint32_t domid, unsigned max_pages, struct queue_stats *stats)
-	__attribute__((nonnull, warn_unused_result));
+/*
+ * -errno when /dev/xen/gntdev cannot be used. Of data, @max_pages are mapped at a time, and as many as @budget, which
+ * stays the caller's, lets this host's workers have together; NULL: any.
+ */
+int guest_open(struct guest *guest, uint32_t domid, unsigned max_pages, struct budget *budget,
+	struct queue_stats *stats) __attribute__((nonnull(1, 5), warn_unused_result));
 
 /* NULL handle and twice are fine. Whatever is still mapped goes with it. */
 void guest_close(struct guest *guest) __attribute__((nonnull));
 
 /*
- * Map @n pages contiguously, readable and writable. NULL with errno set when the guest did not
+ * Map the @n pages of a ring contiguously, readable and writable. NULL with errno set when the guest did not
  * grant them so, or the host's limits are reached; then nothing is mapped. @refs is not changed.
  */
-void *guest_map(struct guest *guest, uint32_t *refs, unsigned n)
+void *guest_map_ring(struct guest *guest, uint32_t *refs, unsigned n)
+	__attribute__((nonnull, warn_unused_result));
+void guest_unmap_ring(struct guest *guest, void *pages, unsigned n) __attribute__((nonnull));
+
+enum guest_access {
+	GUEST_READ, /* a page that was granted read-only will do */
+	GUEST_READ_WRITE,
+};
+
+/*
+ * The same for pages of data. They count: EDQUOT when there would be too many, of ours or of the host's, which a
+ * guest_unmap() of ours may change.
+ */
+void *guest_map(struct guest *guest, enum guest_access access, uint32_t *refs, unsigned n)
 	__attribute__((nonnull, warn_unused_result));
 
 /* Undo one guest_map() exactly. */

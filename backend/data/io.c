@@ -40,7 +40,7 @@ static void start_discard(struct queue *q, unsigned s)
 
 static unsigned nr_iovecs(const struct slot *slot)
 {
-	return slot->way == SLOT_DIRECT ? slot->req.nr_segments : slot->nr_chunks;
+	return slot->way == SLOT_COPY ? slot->nr_chunks : slot->req.nr_segments;
 }
 
 static void put_run(struct queue *q)

@@ -1,7 +1,8 @@
 /*
  * A request's data between the guest's pages and memory direct I/O can use. Queue thread only.
  *
- * DIRECT: the pages are mapped persistently and the I/O is done on them, nothing is copied.
+ * DIRECT: the pages stay mapped and the I/O is done on them, nothing is copied.
+ * MAPPED: the same on pages that are mapped for the request, and unmapped before it is answered (XSA-396).
  * COPY: buffers of ours are filled from, or emptied into, the guest by grant copy; all copies of
  * one pass and direction are one call, as long as they fit.
  */
@@ -64,8 +65,46 @@ static bool try_direct(struct queue *q, unsigned s)
 		};
 	}
 	slot->way = SLOT_DIRECT;
+	stat_add(&q->stats.segments_persistent, req->nr_segments);
+	return true;
+}
+
+/* ---- mapped for the request ---- */
+
+static bool try_map(struct queue *q, unsigned s)
+{
+	struct slot *slot = &q->slot[s];
+	const struct blk_request *req = &slot->req;
+	uint32_t refs[LIMIT_SEGMENTS];
+	uint8_t *pages;
+
+	if (!q->cfg.map_each || !is_aligned(q, req))
+		return false;
+	for (unsigned i = 0; i < req->nr_segments; i++)
+		refs[i] = req->seg[i].gref;
+	/* What the guest writes it need not let us write. */
+	pages = guest_map(&q->guest, blk_op_writes(req->op) ? GUEST_READ : GUEST_READ_WRITE, refs,
+		req->nr_segments);
+	if (pages == NULL)
+		return false;
+	for (unsigned i = 0; i < req->nr_segments; i++)
+		q->iov[s][i] = (struct iovec){
+			.iov_base =
+				pages + (size_t)i * WIRE_PAGE_SIZE + segment_offset(&req->seg[i]),
+			.iov_len = segment_bytes(&req->seg[i]),
+		};
+	slot->way = SLOT_MAPPED;
 	stat_add(&q->stats.segments_mapped, req->nr_segments);
 	return true;
+}
+
+/* Its first iovec lies in the first page. */
+static void unmap(struct queue *q, unsigned s)
+{
+	const struct blk_request *req = &q->slot[s].req;
+	uint8_t *first = q->iov[s][0].iov_base;
+
+	guest_unmap(&q->guest, first - segment_offset(&req->seg[0]), req->nr_segments);
 }
 
 /* ---- copy ---- */
@@ -156,7 +195,7 @@ void move_in(struct queue *q)
 	for (unsigned i = 0; i < q->taken.n; i++) {
 		unsigned s = q->taken.slot[i];
 
-		if (q->slot[s].req.nr_segments == 0 || try_direct(q, s))
+		if (q->slot[s].req.nr_segments == 0 || try_direct(q, s) || try_map(q, s))
 			continue;
 		if (!try_copy(q, s)) {
 			wait_for_buffers(q, i);
@@ -206,10 +245,13 @@ void move_out(struct queue *q)
 	}
 	copy_out(q);
 	for (unsigned i = 0; i < q->done.n; i++) {
-		struct slot *slot = &q->slot[q->done.slot[i]];
+		unsigned s = q->done.slot[i];
+		struct slot *slot = &q->slot[s];
 
 		if (slot->way == SLOT_DIRECT)
 			let_go(q, slot, slot->req.nr_segments);
+		else if (slot->way == SLOT_MAPPED)
+			unmap(q, s);
 		else if (slot->way == SLOT_COPY)
 			buffers_put(&q->buffers, slot->chunk, slot->nr_chunks);
 	}

@@ -142,6 +142,7 @@ static void take_some(struct queue *q, unsigned n)
 	const struct slot *last = NULL;
 	unsigned nr_runs = 0, nr_segments = 0;
 
+	q->pcache.now_s = queue_seconds(now_ns);
 	/* A ring's worth of slots: a frontend within its bounds never finds them used up. */
 	while (n-- > 0 && q->free.n > 0 && nr_runs < LIMIT_TAKE_PER_PASS) {
 		const struct slot *slot = &q->slot[take_one(q, now_ns)];
@@ -413,6 +414,7 @@ bool queue_poll_once(struct queue *q)
 	follow_orders(q);
 	move_out(q);
 	respond(q);
+	stat_add(&q->stats.grants_released, pcache_release_idle(&q->pcache));
 	/* Whatever was finished may have opened the way for more. */
 	return q->taken.n > 0 || nr_reaped > 0 || q->done.n > 0 || q->look || has_gate_work(q);
 }

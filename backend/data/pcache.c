@@ -26,7 +26,7 @@ int pcache_init(struct pcache *cache, struct guest *guest, unsigned max_pages)
 		.oldest = PCACHE_NONE,
 		.bucket_shift = 32 - bits,
 		.bucket = malloc(sizeof(*cache->bucket) << bits),
-		.page = malloc(sizeof(*cache->page) * max_pages)};
+		.page = malloc(sizeof(*cache->page) * (max_pages + 1))};
 	if (cache->bucket == NULL || cache->page == NULL)
 		return -ENOMEM;
 	for (unsigned i = 0; i < 1u << bits; i++)
@@ -81,6 +81,14 @@ static void forget(struct pcache *cache, uint16_t index)
 	cache->nr_pages--;
 }
 
+static bool forget_oldest(struct pcache *cache)
+{
+	if (cache->oldest == PCACHE_NONE)
+		return false;
+	forget(cache, cache->oldest);
+	return true;
+}
+
 /* A place for one more page: never used, or free again, or the oldest page's. False: all are pinned. */
 static bool make_room(struct pcache *cache)
 {
@@ -91,10 +99,17 @@ static bool make_room(struct pcache *cache)
 		cache->free = cache->nr_used++;
 		return true;
 	}
-	if (cache->oldest == PCACHE_NONE)
-		return false;
-	forget(cache, cache->oldest);
-	return true;
+	return forget_oldest(cache);
+}
+
+/* Where no more may be mapped at all, for another one of ours. */
+static void *map_page(struct pcache *cache, uint32_t ref)
+{
+	void *address = guest_map(cache->guest, GUEST_READ_WRITE, &ref, 1);
+
+	if (address == NULL && errno == EDQUOT && forget_oldest(cache))
+		address = guest_map(cache->guest, GUEST_READ_WRITE, &ref, 1);
+	return address;
 }
 
 static uint16_t map_new(struct pcache *cache, uint32_t ref)
@@ -106,7 +121,7 @@ static uint16_t map_new(struct pcache *cache, uint32_t ref)
 
 	if (!make_room(cache))
 		return PCACHE_NONE;
-	address = guest_map(cache->guest, &ref, 1);
+	address = map_page(cache, ref);
 	if (address == NULL)
 		return PCACHE_NONE;
 	index = cache->free;
@@ -139,14 +154,34 @@ void pcache_put(struct pcache *cache, uint16_t index)
 	assert(cache->page[index].pins > 0);
 	if (--cache->page[index].pins > 0)
 		return;
+	cache->page[index].used_s = cache->now_s;
 	lru_add_newest(cache, index);
 	cache->nr_pinned--;
 }
 
+int pcache_idle_in(const struct pcache *cache)
+{
+	uint32_t idle_s;
+
+	if (cache->oldest == PCACHE_NONE)
+		return -1;
+	idle_s = cache->now_s - cache->page[cache->oldest].used_s;
+	return idle_s >= LIMIT_GRANT_IDLE_S ? 0 : (int)(LIMIT_GRANT_IDLE_S - idle_s);
+}
+
+unsigned pcache_release_idle(struct pcache *cache)
+{
+	unsigned n = 0;
+
+	for (; n < LIMIT_GRANT_RELEASE && pcache_idle_in(cache) == 0; n++)
+		forget(cache, cache->oldest);
+	return n;
+}
+
 void pcache_fini(struct pcache *cache)
 {
-	while (cache->oldest != PCACHE_NONE)
-		forget(cache, cache->oldest);
+	while (forget_oldest(cache))
+		;
 	assert(cache->nr_pages == 0);
 	free(cache->bucket);
 	free(cache->page);

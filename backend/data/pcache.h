@@ -2,13 +2,15 @@
  * Persistent grants: pages the frontend promised to use again, kept mapped.
  *
  * Thread: as struct guest, one cache per queue. A page is found by its grant reference; while a
- * request uses it, it is pinned. The cache has room for so many pages: when it is full, the page unused for
- * the longest time is unmapped; when all are pinned, or the guest's grant does not allow it, the
- * caller copies instead. Source: blkif.h, feature-persistent.
+ * request uses it, it is pinned. The cache has room for so many pages: when it is full, or no more pages may be mapped at
+ * all, the page unused for the longest time is unmapped; when all are pinned, or the guest's grant does not allow it, the
+ * caller copies instead. Pages unused for LIMIT_GRANT_IDLE_S are let go in any case, so that the guest gets them back.
+ * Source: blkif.h, feature-persistent.
  */
 #ifndef BACKEND_DATA_PCACHE_H
 #define BACKEND_DATA_PCACHE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "backend/util/limits.h"
@@ -26,11 +28,13 @@ struct pcache_page {
 	uint16_t chain; /* next in the bucket, or next free */
 	uint16_t newer; /* LRU list of unpinned pages */
 	uint16_t older;
+	uint32_t used_s; /* when it was unpinned */
 	void *address;
 };
 
 struct pcache {
 	struct guest *guest;
+	uint32_t now_s; /* the owner says so: CLOCK_MONOTONIC, as of the last time it looked */
 	unsigned max_pages;
 	uint16_t nr_pages;
 	uint16_t nr_pinned;
@@ -43,7 +47,7 @@ struct pcache {
 	struct pcache_page *page;
 };
 
-/* Empty, for @max_pages pages, up to LIMIT_PERSISTENT_GRANTS. @guest stays open until pcache_fini(). -ENOMEM. */
+/* Empty, for @max_pages pages, 0 up to LIMIT_PERSISTENT_GRANTS. @guest stays open until pcache_fini(). -ENOMEM. */
 int pcache_init(struct pcache *cache, struct guest *guest, unsigned max_pages)
 	__attribute__((nonnull, warn_unused_result));
 
@@ -59,6 +63,13 @@ uint16_t pcache_get(struct pcache *cache, uint32_t ref)
 
 /* Undo one pcache_get(). */
 void pcache_put(struct pcache *cache, uint16_t index) __attribute__((nonnull));
+
+/*
+ * Let go of pages that have not been used for long, of a few at a time: how many. And in how many seconds there will be one;
+ * 0: there is, -1: never, if none is used meanwhile.
+ */
+unsigned pcache_release_idle(struct pcache *cache) __attribute__((nonnull));
+int pcache_idle_in(const struct pcache *cache) __attribute__((nonnull));
 
 /* So many pages could surely be pinned beside those that are: a request of more would map and unmap for nothing. */
 static inline unsigned pcache_room(const struct pcache *cache)

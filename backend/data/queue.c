@@ -22,14 +22,16 @@ static unsigned nr_persistent(const struct queue *q)
 {
 	unsigned n = q->nr_slots * LIMIT_PERSISTENT_GRANTS_SLOT;
 
-	return n < LIMIT_PERSISTENT_GRANTS ? n : LIMIT_PERSISTENT_GRANTS;
+	if (n > LIMIT_PERSISTENT_GRANTS)
+		n = LIMIT_PERSISTENT_GRANTS;
+	return n < q->cfg.max_grants ? n : q->cfg.max_grants;
 }
 
 static int attach_ring(struct queue *q, struct problem *ret_problem)
 {
 	const struct queue_config *cfg = &q->cfg;
 	unsigned nr_grants = nr_persistent(q);
-	int r = guest_open(&q->guest, cfg->domid, cfg->nr_ring_refs + nr_grants, &q->stats);
+	int r = guest_open(&q->guest, cfg->domid, cfg->max_grants, cfg->budget, &q->stats);
 
 	if (r)
 		return problem_set(ret_problem, r,
@@ -37,7 +39,7 @@ static int attach_ring(struct queue *q, struct problem *ret_problem)
 			strerror(-r));
 	if (pcache_init(&q->pcache, &q->guest, nr_grants))
 		return problem_set(ret_problem, -ENOMEM, "no memory for %u grants", nr_grants);
-	q->ring_pages = guest_map(&q->guest, q->cfg.ring_ref, cfg->nr_ring_refs);
+	q->ring_pages = guest_map_ring(&q->guest, q->cfg.ring_ref, cfg->nr_ring_refs);
 	if (q->ring_pages == NULL)
 		return problem_set(ret_problem, errno ? -errno : -EINVAL,
 			"ring-ref %u of domain %u%s cannot be mapped: %s: did the frontend grant it read-write to this domain?",
@@ -216,14 +218,32 @@ static void trim(struct queue *q)
 	buffers_trim(&q->buffers);
 }
 
+/* Milliseconds until there is something to be given back that was not used for long; -1: never. */
+static int idle_timeout(const struct queue *q)
+{
+	int seconds = pcache_idle_in(&q->pcache);
+
+	if (may_trim(q))
+		return LIMIT_IDLE_MS;
+	/* The clock of the pages has no fractions. */
+	return seconds > 0 ? (seconds + 1) * 1000 : seconds;
+}
+
+static void give_back_idle(struct queue *q)
+{
+	if (may_trim(q))
+		trim(q);
+	q->pcache.now_s = queue_seconds(queue_clock_ns());
+}
+
 static void sleep_until_event(struct queue *q)
 {
 	struct epoll_event event[3];
 	uint64_t count;
-	int n = epoll_wait(q->epoll_fd, event, 3, may_trim(q) ? LIMIT_IDLE_MS : -1);
+	int n = epoll_wait(q->epoll_fd, event, 3, idle_timeout(q));
 
 	if (n == 0)
-		trim(q);
+		give_back_idle(q);
 	for (int i = 0; i < n; i++) {
 		if (event[i].data.fd == channel_fd(&q->channel)) {
 			if (channel_take(&q->channel))
@@ -297,7 +317,7 @@ static void release(struct queue *q)
 	if (q->guest.handle) {
 		pcache_fini(&q->pcache);
 		if (q->ring_pages)
-			guest_unmap(&q->guest, q->ring_pages, q->cfg.nr_ring_refs);
+			guest_unmap_ring(&q->guest, q->ring_pages, q->cfg.nr_ring_refs);
 	}
 	channel_close(&q->channel);
 	guest_close(&q->guest);

@@ -19,6 +19,7 @@
 #include "backend/util/problem.h"
 #include "ring/request.h"
 
+struct budget;
 struct disk;
 struct queue;
 struct record;
@@ -34,6 +35,9 @@ struct queue_config {
 	uint32_t event_channel; /* the frontend's port */
 	enum wire_abi abi;
 	bool persistent;       /* both sides offered feature-persistent */
+	bool map_each;         /* pages that do not stay mapped are mapped for each request */
+	unsigned max_grants;   /* pages of data mapped at a time; more is copied */
+	struct budget *budget; /* borrowed: what all disks of the host may have mapped; or NULL */
 	bool flush;            /* FLUSH_DISKCACHE was offered */
 	bool barrier;          /* WRITE_BARRIER was offered */
 	bool discard;          /* DISCARD was offered */

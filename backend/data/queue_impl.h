@@ -131,6 +131,11 @@ static inline uint64_t queue_clock_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+static inline uint32_t queue_seconds(uint64_t ns)
+{
+	return (uint32_t)(ns / 1000000000u);
+}
+
 /* The answer of @slot is known: it is written at the end of this pass. */
 void slot_finish(struct queue *q, unsigned slot, int16_t status) __attribute__((nonnull));
 

@@ -29,7 +29,8 @@ enum slot_state {
 /* How the data gets between guest and storage. */
 enum slot_way {
 	SLOT_NO_DATA,
-	SLOT_DIRECT, /* I/O on the guest's own pages, mapped persistently */
+	SLOT_DIRECT, /* I/O on the guest's own pages, which stay mapped */
+	SLOT_MAPPED, /* the same, mapped for this request */
 	SLOT_COPY,   /* grant copy to and from buffers of ours */
 };
 

@@ -40,13 +40,16 @@ struct queue_stats {
 	uint64_t last_write_error;
 	uint64_t last_discard_error;
 	uint64_t last_sync_error;
-	uint64_t syncs;           /* fdatasyncs that ended, failed ones too */
-	uint64_t grants_mapped;   /* ring page included */
-	uint64_t grants_unmapped; /* ... equal when the queue is destroyed */
-	uint64_t segments_mapped; /* moved through mapped pages */
-	uint64_t segments_copied; /* moved by grant copy */
-	uint64_t events;          /* wake-ups by the frontend */
-	uint64_t notifications;   /* events sent to the frontend */
+	uint64_t syncs;               /* fdatasyncs that ended, failed ones too */
+	uint64_t grants_mapped;       /* ring page included */
+	uint64_t grants_unmapped;     /* ... equal when the queue is destroyed */
+	uint64_t grants_over_limit;   /* not mapped, but copied: there would have been too many */
+	uint64_t grants_released;     /* unmapped because they were not used for long */
+	uint64_t segments_persistent; /* moved through pages that stay mapped */
+	uint64_t segments_mapped;     /* ... that were mapped for the request */
+	uint64_t segments_copied;     /* moved by grant copy */
+	uint64_t events;              /* wake-ups by the frontend */
+	uint64_t notifications;       /* events sent to the frontend */
 	uint64_t passes;
 };
 

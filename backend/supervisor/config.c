@@ -28,6 +28,7 @@ void config_default(struct config *ret_config)
 		.kinds = {2, {"vbd3", "vbd"}},
 		.scripts = {1, {"block-blkback"}},
 		.worker = "blkback-vbd",
+		.max_grants = LIMIT_GRANTS_HOST,
 		.restarts = {.delay_min_ms = 100,
 			.delay_max_ms = 10000,
 			.limit = 5,
@@ -155,12 +156,18 @@ static bool parse_max_queues(const char *text, struct config *config)
 	return node_parse_u32(text, 1, LIMIT_QUEUES, &config->max_queues);
 }
 
+static bool parse_max_grants(const char *text, struct config *config)
+{
+	return node_parse_u32(text, 0, LIMIT_GRANTS_HOST_MAX, &config->max_grants);
+}
+
 enum key_id {
 	KEY_KINDS,
 	KEY_SCRIPTS,
 	KEY_WORKER,
 	KEY_LOG_LEVEL,
 	KEY_MAX_QUEUES,
+	KEY_MAX_GRANTS,
 	KEY_DELAY_MIN,
 	KEY_DELAY_MAX,
 	KEY_LIMIT,
@@ -180,6 +187,7 @@ static const struct key {
 	[KEY_WORKER] = {"worker", parse_worker, "a program's name or absolute path"},
 	[KEY_LOG_LEVEL] = {"log-level", parse_level, "info or debug"},
 	[KEY_MAX_QUEUES] = {"max-queues", parse_max_queues, "auto or a number from 1 to 8"},
+	[KEY_MAX_GRANTS] = {"max-grants", parse_max_grants, "a number from 0 to 16777216"},
 	[KEY_DELAY_MIN] = {"restart-delay-min", parse_delay_min, "a time from 10ms to 600s"},
 	[KEY_DELAY_MAX] = {"restart-delay-max", parse_delay_max, "a time from 10ms to 600s"},
 	[KEY_LIMIT] = {"restart-limit", parse_limit, "a number from 0 to 100"},

@@ -29,6 +29,7 @@ struct config {
 	char worker[CONFIG_PATH_MAX + 1];
 	bool debug;
 	uint32_t max_queues; /* of a disk; 0: the worker's default */
+	uint32_t max_grants; /* pages of guests that all workers may have mapped */
 	struct restarts_rules restarts;
 };
 

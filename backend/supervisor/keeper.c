@@ -13,6 +13,7 @@
 #include "backend/supervisor/ending.h"
 #include "backend/supervisor/scan.h"
 #include "backend/supervisor/status.h"
+#include "backend/util/limits.h"
 #include "backend/util/log.h"
 #include "xenstore/node.h"
 #include "xenstore/state.h"
@@ -82,8 +83,8 @@ static enum disk_event note_failure(struct keeper *k, struct disks_entry *e)
 /* False with the cause if there is no worker. */
 static bool start(struct keeper *k, struct disks_entry *e, struct cause *cause)
 {
-	const char *argv[] = {k->config->worker, "-f", NULL, NULL, NULL, NULL, NULL};
-	char max_queues[24];
+	const char *argv[] = {k->config->worker, "-f", NULL, NULL, NULL, NULL, NULL, NULL};
+	char max_queues[24], max_grants[32];
 	struct problem problem;
 	unsigned n = 2;
 
@@ -95,6 +96,11 @@ static bool start(struct keeper *k, struct disks_entry *e, struct cause *cause)
 		(void)snprintf(max_queues, sizeof(max_queues), "--max-queues=%" PRIu32,
 			k->config->max_queues);
 		argv[n++] = max_queues;
+	}
+	if (k->config->max_grants != LIMIT_GRANTS_HOST) {
+		(void)snprintf(max_grants, sizeof(max_grants), "--max-grants=%" PRIu32,
+			k->config->max_grants);
+		argv[n++] = max_grants;
 	}
 	argv[n] = e->backend;
 	if (child_adopt(k->run_dir, e->name, &e->child) == 0 ||

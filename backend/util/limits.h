@@ -34,6 +34,22 @@
 #define LIMIT_PERSISTENT_GRANTS      (LIMIT_SLOTS * 11)
 #define LIMIT_PERSISTENT_GRANTS_SLOT 33
 
+/*
+ * Pages of a guest mapped at a time, by one disk: its queues share them evenly. Four of the largest rings get what blkif.h
+ * asks for. And by all disks of this host: half of what Xen gives one domain room for by default (max_maptrack_frames=1024:
+ * 262144 pages), because others map, too. blkback-vbd --max-grants says otherwise. Beyond either, data is copied.
+ */
+#define LIMIT_GRANTS_DISK     (4 * LIMIT_PERSISTENT_GRANTS)
+#define LIMIT_GRANTS_HOST     131072
+#define LIMIT_GRANTS_HOST_MAX 16777216 /* what may be said: 64 GiB */
+
+/*
+ * Pages that a guest has not used for so long are given back to it, as by the kernel's backend, so many at a time: unmapping costs
+ * a hypercall each, and requests may come.
+ */
+#define LIMIT_GRANT_IDLE_S  60u
+#define LIMIT_GRANT_RELEASE 32u
+
 /* Chunks of copy buffers per queue, each for 11 pages: 22.5 MB. A request that finds too few free waits in its turn. */
 #define LIMIT_COPY_CHUNKS 512
 

@@ -72,8 +72,10 @@ void loop_init(struct loop *loop, bool persistent)
 
 void loop_init_ring(struct loop *loop, bool persistent, unsigned nr_ring_pages)
 {
-	*loop = (struct loop){
-		.persistent = persistent, .nr_ring_pages = nr_ring_pages, .report_fd = -1};
+	*loop = (struct loop){.persistent = persistent,
+		.max_grants = LIMIT_GRANTS_DISK,
+		.nr_ring_pages = nr_ring_pages,
+		.report_fd = -1};
 	open_image(loop);
 	loop->disk = &loop->own_disk;
 	share_memory(loop);
@@ -82,6 +84,9 @@ void loop_init_ring(struct loop *loop, bool persistent, unsigned nr_ring_pages)
 void loop_init_beside(struct loop *loop, struct loop *first)
 {
 	*loop = (struct loop){.persistent = first->persistent,
+		.map_each = first->map_each,
+		.max_grants = first->max_grants,
+		.budget = first->budget,
 		.nr_ring_pages = first->nr_ring_pages,
 		.report_fd = -1,
 		.image_fd = -1,
@@ -114,6 +119,9 @@ void loop_connect(struct loop *loop)
 		.nr_ring_refs = loop->nr_ring_pages,
 		.abi = WIRE_ABI_64,
 		.persistent = loop->persistent,
+		.map_each = loop->map_each,
+		.max_grants = loop->max_grants,
+		.budget = loop->budget,
 		.flush = true,
 		.barrier = true,
 		.indirect = true,

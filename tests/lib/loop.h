@@ -39,7 +39,11 @@ struct loop {
 	struct queue *queue;
 	int report_fd;
 	int image_fd; /* buffered, for looking */
+	/* May be changed before loop_connect(). */
 	bool persistent;
+	bool map_each;
+	unsigned max_grants;
+	struct budget *budget;
 };
 
 /* Grants, a sparse image, a disk; no queue yet. */

@@ -270,7 +270,7 @@ static void test_lost_write_spoils_others(void **state)
 
 	rig_tell(rig, "hold write");
 	rig_write(rig, &lost, 1);
-	rig_write(rig, &other, 2);
+	rig_write(rig, &other, 3);
 	rig_arrived(rig, "write", 2);
 	rig_tell(rig, "fail write %d 1", EIO);
 	rig_tell(rig, "pass write");

@@ -40,7 +40,7 @@ while read -r list persistent flush barrier flushed barred through; do
     flags=$(image_flags)
     is "$(((flags & 010000) != 0))" "$through" "... O_DSYNC is $through"
     exits 0 "... nothing else was wrong" guest_close
-    is "$(($(moved segments_mapped) > 0)) $(($(moved segments_copied) > 0))" "$persistent $((1 - persistent))" \
+    is "$(($(moved segments_persistent) > 0)) $(($(moved segments_copied) > 0))" "$persistent $((1 - persistent))" \
         "... pages stay mapped, or data is copied"
     is "$(grep -c " persistent=$persistent flush=$flush barrier=$barrier" "$log")" 1 "... the log says what was agreed on"
     check "... a guest that comes back finds the same" guest_io "info" "flush status=$flushed" "read 0 8 expect=3"

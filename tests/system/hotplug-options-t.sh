@@ -8,6 +8,16 @@ node() {
     xenstore-read "$be/$1" 2>/dev/null
 }
 
+# The nodes of the options.
+given() {
+    local name all=
+
+    for name in cache-mode features-off transfer; do
+        all="$all $(node "$name" || echo -)"
+    done
+    echo "${all# }"
+}
+
 offer() {
     xensim vbd-attach --no-script --script="$script" "${@:2}" "$domid" xvda "$1"
 }
@@ -17,27 +27,30 @@ for name in a,b a,,b ',c,' d,cache=none; do
     new_image "$name" 1M >&2
 done
 
-# params, the image, cache-mode, features-off ("-": there is no such node)
-while read -r params path cache features; do
+# params, the image, cache-mode, features-off, transfer ("-": there is no such node)
+while read -r params path cache features transfer; do
     offer "${params//IMAGES/$images}"
     check "params '$params' is served" hotplug add
     is "$(node physical-device-path)" "${path//IMAGES/$images}" "... the image is right"
-    is "$(node cache-mode || echo -) $(node features-off || echo -)" "$cache $features" "... and so are the options"
+    is "$(given)" "$cache $features $transfer" "... and so are the options"
     check "add once more" hotplug add
-    is "$(node cache-mode || echo -) $(node features-off || echo -)" "$cache $features" "... changes nothing"
+    is "$(given)" "$cache $features $transfer" "... changes nothing"
     check "remove" hotplug remove
-    is "$(node cache-mode)$(node features-off)$(node hotplug-status)" "" "... takes them back"
+    is "$(node cache-mode)$(node features-off)$(node transfer)$(node hotplug-status)" "" "... takes them back"
     withdraw
 done <<'TABLE'
-IMAGES/disk,cache=none IMAGES/disk none -
-IMAGES/disk,features-off=persistent IMAGES/disk - persistent
-IMAGES/disk,cache=none,features-off=flush-cache+barrier IMAGES/disk none flush-cache+barrier
-raw:IMAGES/disk,features-off=barrier,cache=none IMAGES/disk none barrier
-aio:IMAGES/disk,cache=none IMAGES/disk none -
-IMAGES/,,c,, IMAGES/,c, - -
-IMAGES/,,c,,,cache=none IMAGES/,c, none -
-IMAGES/a,,,,b IMAGES/a,,b - -
-raw:IMAGES/d,,cache=none IMAGES/d,cache=none - -
+IMAGES/disk,cache=none IMAGES/disk none - -
+IMAGES/disk,features-off=persistent IMAGES/disk - persistent -
+IMAGES/disk,cache=none,features-off=flush-cache+barrier IMAGES/disk none flush-cache+barrier -
+raw:IMAGES/disk,features-off=barrier,cache=none IMAGES/disk none barrier -
+aio:IMAGES/disk,cache=none IMAGES/disk none - -
+IMAGES/,,c,, IMAGES/,c, - - -
+IMAGES/,,c,,,cache=none IMAGES/,c, none - -
+IMAGES/a,,,,b IMAGES/a,,b - - -
+raw:IMAGES/d,,cache=none IMAGES/d,cache=none - - -
+IMAGES/disk,transfer=map IMAGES/disk - - map
+IMAGES/disk,transfer=copy,features-off=discard IMAGES/disk - discard copy
+IMAGES/disk,transfer=auto,cache=none IMAGES/disk none - auto
 TABLE
 
 # A node that the toolstack wrote itself is not the script's.
@@ -55,11 +68,11 @@ while read -r params pattern; do
     # shellcheck disable=SC2254 # a pattern is meant
     like "$(node hotplug-error)" "$pattern" "... hotplug-error says why"
     is "$(node hotplug-error | wc -l)" 1 "... in one line"
-    is "$(node cache-mode)$(node features-off)$(node physical-device-path)" "" "... and no node is left"
+    is "$(node cache-mode)$(node features-off)$(node transfer)$(node physical-device-path)" "" "... and no node is left"
     is "$(find "$BLKBACK_RUNDIR" -name '*.pid' 2>/dev/null)" "" "... nor a worker"
     withdraw
 done <<'TABLE'
-IMAGES/disk,cash=none option 'cash=none' is not known: *cache= and features-off=*comma of the name*twice*
+IMAGES/disk,cash=none option 'cash=none' is not known: *cache=, features-off= and transfer=*comma of the name*twice*
 IMAGES/disk,1.img option '1.img' is not known: *comma of the name*twice*
 IMAGES/disk, option '' is not known: *
 IMAGES/disk,cache=none, option '' is not known: *
@@ -77,6 +90,9 @@ IMAGES/disk,features-off=barrier,features-off=persistent option 'features-off' i
 IMAGES/disk,features-off=flush *the feature 'flush': *persistent, flush-cache, barrier, multi-queue, indirect or discard*
 IMAGES/disk,features-off=barrier+ *the feature '': *
 IMAGES/disk,features-off=barrier:persistent *the feature 'barrier:persistent': *
+IMAGES/disk,transfer option 'transfer' has no value: *auto, map or copy*
+IMAGES/disk,transfer=direct option 'transfer=direct' is not known: *auto, map or copy*
+IMAGES/disk,transfer=map,transfer=copy option 'transfer' is given twice*
 IMAGES/a,b there is a file '*/a,b'*'*/a,,b'*
 IMAGES/a,,b there is a file '*/a,,b'*'*/a,,,,b'*
 raw:IMAGES/d,cache=none there is a file '*/d,cache=none'*'*/d,,cache=none'*

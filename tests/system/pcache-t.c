@@ -38,7 +38,7 @@ static int set_up(void **state)
 	assert_non_null(f->gntshr);
 	f->pages = xengntshr_share_pages(f->gntshr, 0, NR_PAGES, f->ref, 1);
 	assert_non_null(f->pages);
-	assert_int_equal(guest_open(&f->guest, 0, CAP, &f->stats), 0);
+	assert_int_equal(guest_open(&f->guest, 0, CAP, NULL, &f->stats), 0);
 	assert_int_equal(pcache_init(&f->cache, &f->guest, CAP), 0);
 	*state = f;
 	return 0;

@@ -19,7 +19,7 @@ in_dom0() {
     guest_run
     await_workers_end
     expect_total flushes -gt 30
-    expect_total segments_mapped -gt 10000
+    expect_total segments_persistent -gt 10000
     expect_total segments_copied -eq 0
     expect_total indirect -gt 100
     expect_total refused -eq 0

@@ -20,6 +20,7 @@ in_dom0() {
     expect_total indirect -gt 10
     expect_total segments_copied -gt 5000
     expect_total segments_mapped -eq 0
+    expect_total segments_persistent -eq 0
     expect_total failed -eq 0
     e2fsck -fn "$(image xvda)"
 }

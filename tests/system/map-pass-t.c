@@ -1,0 +1,325 @@
+/*
+ * Pages mapped for one request each (transfer=map), in a queue driven by hand: I/O on the guest's own pages; unmapped before the
+ * answer (XSA-396); a page the guest lets us only read will do for a write; what cannot be mapped, or would be too much, is
+ * copied. And persistent grants beyond what may be mapped.
+ */
+#include "tests/lib/loop.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <xengnttab.h>
+
+#include "backend/data/budget.h"
+#include "backend/data/queue_impl.h"
+#include "tests/lib/fake_engine.h"
+
+static struct loop loop;
+static struct fake_engine fake;
+
+static void begin(bool persistent, bool map_each, unsigned max_grants, struct budget *budget)
+{
+	loop_init(&loop, persistent);
+	loop.map_each = map_each;
+	loop.max_grants = max_grants;
+	loop.budget = budget;
+	loop_connect(&loop);
+	fake_engine_install(&fake, loop.queue);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	begin(false, true, LIMIT_GRANTS_DISK, NULL);
+	return 0;
+}
+
+static int set_up_few(void **state)
+{
+	(void)state;
+	begin(false, true, 20, NULL);
+	return 0;
+}
+
+static int set_up_persistent_few(void **state)
+{
+	(void)state;
+	begin(true, false, 20, NULL);
+	return 0;
+}
+
+static int set_up_none(void **state)
+{
+	(void)state;
+	begin(true, true, 0, NULL);
+	return 0;
+}
+
+static struct queue_stats stats(void)
+{
+	return queue_stats(loop.queue);
+}
+
+/* Pages of data mapped now; the ring has one. */
+static uint64_t nr_mapped(void)
+{
+	return stats().grants_mapped - stats().grants_unmapped - 1;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	assert_true(queue_is_idle(loop.queue));
+	assert_int_equal(loop.queue->buffers.nr_free, LIMIT_COPY_CHUNKS);
+	loop_disconnect(&loop);
+	loop_fini(&loop);
+	return 0;
+}
+
+static void run(void)
+{
+	for (unsigned i = 0; i < 100; i++)
+		if (!queue_poll_once(loop.queue))
+			return;
+	fail_msg("the queue never comes to rest");
+}
+
+static void push_and_run(void)
+{
+	loop_push(&loop);
+	run();
+}
+
+static void end_all_and_run(void)
+{
+	fake_engine_end_all(&fake);
+	run();
+}
+
+static unsigned nr_answers(int16_t status)
+{
+	struct frontring_response rsp;
+	unsigned n = 0;
+
+	while (loop_get(&loop, &rsp)) {
+		assert_int_equal(rsp.status, status);
+		n++;
+	}
+	return n;
+}
+
+/* On the guest's own pages, whatever order they have; and unmapped when the guest sees the answer, not later. */
+static void test_read_and_write(void **state)
+{
+	(void)state;
+	memset(loop.pages, 0x11, 4096);
+	loop_put(&loop, 0, BLKIF_OP_WRITE, 0, 0, 3);
+	loop_put(&loop, 1, BLKIF_OP_READ, 64, 7, 2);
+	push_and_run();
+	assert_int_equal(nr_mapped(), 5);
+	assert_int_equal(fake.flying[0].nr_iov, 3);
+	assert_int_equal(*(uint8_t *)fake.flying[0].iov[0].iov_base, 0x11);
+	/* Nothing was copied: what the guest changes now the storage would still see. */
+	loop.pages[4096 + 5] = 0x22;
+	assert_int_equal(((uint8_t *)fake.flying[0].iov[1].iov_base)[5], 0x22);
+	memset(fake.flying[1].iov[1].iov_base, 0x33, 4096);
+	assert_int_equal(loop.pages[8 * 4096], 0x33);
+
+	fake_engine_end(&fake, ENGINE_READ, 0);
+	run();
+	assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 1);
+	assert_int_equal(nr_mapped(), 3);
+	end_all_and_run();
+	assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 1);
+	assert_int_equal(nr_mapped(), 0);
+	assert_int_equal(stats().segments_mapped, 5);
+	assert_int_equal(stats().segments_copied + stats().segments_persistent, 0);
+}
+
+/* The largest, and one page as often as there are segments: each is a mapping of its own. */
+static void test_indirect(void **state)
+{
+	(void)state;
+	loop_put_indirect(&loop, 0, BLKIF_OP_READ, 0, 0, 256, LOOP_PAGES - 1);
+	for (unsigned i = 1; i < 20; i++)
+		loop.ref[300 + i] = loop.ref[300];
+	loop_put_indirect(&loop, 1, BLKIF_OP_WRITE, 3000, 300, 20, LOOP_PAGES - 2);
+	push_and_run();
+	assert_int_equal(nr_mapped(), 276);
+	end_all_and_run();
+	assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 2);
+	assert_int_equal(nr_mapped(), 0);
+}
+
+/* Requests that share an I/O share its end, and each gives its own pages back. */
+static void test_merged(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 8; i++)
+		loop_put(&loop, i, BLKIF_OP_WRITE, i * 16, i * 3, 2);
+	push_and_run();
+	assert_int_equal(fake.nr_flying, 1);
+	assert_int_equal(nr_mapped(), 16);
+	fake_engine_end(&fake, ENGINE_WRITE, -EIO);
+	run();
+	assert_int_equal(nr_mapped(), 16);
+	end_all_and_run();
+	assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 8);
+	assert_int_equal(nr_mapped(), 0);
+}
+
+/* Linux grants what it writes read-only. */
+static void test_read_only_grants(void **state)
+{
+	uint32_t ref[4];
+	uint8_t *pages = xengntshr_share_pages(loop.gntshr, 0, 4, ref, 0);
+
+	(void)state;
+	assert_non_null(pages);
+	memcpy(&loop.ref[0], ref, sizeof(ref));
+	pages[100] = 0x44;
+	loop_put(&loop, 0, BLKIF_OP_WRITE, 0, 0, 2);
+	push_and_run();
+	assert_int_equal(nr_mapped(), 2);
+	assert_int_equal(((uint8_t *)fake.flying[0].iov[0].iov_base)[100], 0x44);
+	end_all_and_run();
+	assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 1);
+	/* To read into them it may not be used. */
+	loop_put(&loop, 1, BLKIF_OP_READ, 0, 2, 2);
+	push_and_run();
+	end_all_and_run();
+	assert_int_equal(nr_answers(BLKIF_RSP_ERROR), 1);
+	assert_int_equal(nr_mapped(), 0);
+	assert_int_equal(xengntshr_unshare(loop.gntshr, pages, 4), 0);
+}
+
+/* One that is no grant: the request fails, and none of its pages stays. */
+static void test_bad_grant(void **state)
+{
+	(void)state;
+	loop.ref[5] = 0x7fffff00;
+	loop_put(&loop, 0, BLKIF_OP_WRITE, 0, 3, 4);
+	loop_put(&loop, 1, BLKIF_OP_WRITE, 100, 9, 1);
+	push_and_run();
+	assert_int_equal(fake.nr_flying, 1);
+	assert_int_equal(nr_mapped(), 1);
+	end_all_and_run();
+	assert_int_equal(nr_mapped(), 0);
+	assert_int_equal(stats().failed_guest, 1);
+	assert_int_equal(stats().writes, 1);
+}
+
+/* Beyond what this queue may have mapped: copied, until others have gone. */
+static void test_too_many(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		loop_put(&loop, i, BLKIF_OP_WRITE, i * 200, i * 11, 11);
+	push_and_run();
+	assert_int_equal(nr_mapped(), 11);
+	assert_int_equal(stats().segments_copied, 22);
+	assert_int_equal(stats().grants_over_limit, 22);
+	end_all_and_run();
+	loop_put(&loop, 0, BLKIF_OP_READ, 0, 11, 11);
+	push_and_run();
+	assert_int_equal(nr_mapped(), 11);
+	end_all_and_run();
+	assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 4);
+}
+
+/* The cache keeps to it as well, and its oldest page goes for another. */
+static void test_too_many_persistent(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 100; i++) {
+		loop_put(&loop, i, BLKIF_OP_READ, 0, i, 2);
+		push_and_run();
+		end_all_and_run();
+		assert_in_range(nr_mapped(), 2, 20);
+		assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 1);
+	}
+	assert_int_equal(nr_mapped(), 20);
+	assert_int_equal(stats().segments_persistent, 200);
+	loop_put_indirect(&loop, 0, BLKIF_OP_READ, 0, 0, 21, LOOP_PAGES - 1);
+	push_and_run();
+	end_all_and_run();
+	assert_int_equal(stats().segments_copied, 21);
+	assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 1);
+}
+
+static void test_nothing_may_be_mapped(void **state)
+{
+	(void)state;
+	loop_put(&loop, 0, BLKIF_OP_WRITE, 0, 0, 11);
+	loop_put_indirect(&loop, 1, BLKIF_OP_READ, 200, 100, 256, LOOP_PAGES - 1);
+	push_and_run();
+	end_all_and_run();
+	assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 2);
+	assert_int_equal(nr_mapped(), 0);
+	assert_int_equal(stats().segments_copied, 267);
+}
+
+/* What the host's workers may have is used up by another: ours change places, one for one, and then copy. */
+static void test_host_is_full(void **state)
+{
+	struct budget ours, other;
+	struct problem problem;
+	char path[64];
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "/tmp/map-pass-t.%d", (int)getpid());
+	assert_int_equal(budget_open(&ours, path, 300, &problem), 0);
+	assert_int_equal(budget_open(&other, path, 300, &problem), 0);
+	begin(true, false, LIMIT_GRANTS_DISK, &ours);
+	for (unsigned i = 0; i < 10; i++)
+		loop_put(&loop, i, BLKIF_OP_READ, 0, i, 1);
+	push_and_run();
+	end_all_and_run();
+	assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 10);
+	assert_true(budget_take(&other, 300 - budget_sum(&ours)));
+	for (unsigned i = 0; i < 100; i++) {
+		loop_put(&loop, i, BLKIF_OP_READ, 0, 20 + i, 1);
+		push_and_run();
+		end_all_and_run();
+		assert_in_range(budget_sum(&ours), 0, 300);
+		assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 1);
+	}
+	assert_int_equal(stats().segments_copied, 0);
+	loop_put(&loop, 0, BLKIF_OP_READ, 0, 200, 11);
+	for (unsigned i = 0; i < 8; i++)
+		loop_put(&loop, i, BLKIF_OP_READ, 500 + i * 100, 220 + i * 11, 11);
+	push_and_run();
+	assert_true(stats().grants_over_limit > 0);
+	end_all_and_run();
+	assert_true(stats().segments_copied > 0);
+	assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 9);
+	assert_int_equal(tear_down(state), 0);
+	/* All is given back. */
+	budget_close(&other);
+	assert_int_equal(budget_sum(&ours), 0);
+	assert_int_equal(atomic_load(&ours.nr_used), 0);
+	budget_close(&ours);
+	assert_int_equal(unlink(path), 0);
+}
+
+#define MAP_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		MAP_TEST(test_read_and_write),
+		MAP_TEST(test_indirect),
+		MAP_TEST(test_merged),
+		MAP_TEST(test_read_only_grants),
+		MAP_TEST(test_bad_grant),
+		cmocka_unit_test_setup_teardown(test_too_many, set_up_few, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_too_many_persistent, set_up_persistent_few, tear_down),
+		cmocka_unit_test_setup_teardown(test_nothing_may_be_mapped, set_up_none, tear_down),
+		cmocka_unit_test(test_host_is_full),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
