@@ -47,7 +47,8 @@ judge-t_SRCS := tests/unit/judge-t.c tests/lib/judge.c
 
 # The data path's parts.
 TESTS += engine-aio-t discard-t histogram-t storage-open-t log-limit-t pidfile-t record-t
-TESTS += budget-t
+TESTS += budget-t ranges-t
+ranges-t_SRCS       := tests/unit/ranges-t.c backend/data/ranges.c
 budget-t_SRCS       := tests/unit/budget-t.c backend/data/budget.c backend/util/problem.c
 TSAN_TESTS += budget-t
 engine-aio-t_SRCS   := tests/unit/engine-aio-t.c backend/data/engine_aio.c backend/data/helper.c backend/data/discard.c
@@ -60,7 +61,7 @@ record-t_SRCS       := tests/unit/record-t.c backend/data/record.c
 pidfile-t_SRCS      := tests/unit/pidfile-t.c backend/util/pidfile.c backend/util/problem.c
 
 # A queue and the frontend's end of its ring in one process.
-LOOP_TESTS := queue-pass-t queue-thread-t two-queues-t double-fetch-t big-ring-t queue-threads-t indirect-pass-t discard-pass-t merge-pass-t map-pass-t idle-grants-t
+LOOP_TESTS := queue-pass-t queue-thread-t two-queues-t double-fetch-t big-ring-t queue-threads-t indirect-pass-t discard-pass-t merge-pass-t map-pass-t idle-grants-t rmw-pass-t
 TESTS += $(LOOP_TESTS) pcache-t
 $(foreach t,$(LOOP_TESTS),$(eval $(t)_SRCS := $(wildcard tests/*/$(t).c) tests/lib/loop.c \
 	tests/lib/fake_engine.c $(DATA_SRCS) backend/util/problem.c $(RING_SRCS) $(FRONTRING_SRCS))$(eval \
@@ -89,7 +90,7 @@ SCRIPT_TESTS += $(patsubst %,tests/system/%-t.sh,connect integrity-qemu-io integ
 	fua read-only transfer protocol-abi ring-orders ring-memory multi-queue indirect discards reconnect same-keys detach-reattach guest-killed worker-killed sigterm \
 	xenstored-lost backend-vanishes hotplug-verbs hotplug-sharing storage-errors disk-full usage \
 	second-worker blockdev store-busy sync-fails features-off \
-	resize resize-asked resize-told resize-odd resize-reconnect resize-load resize-blockdev \
+	large-sectors resize resize-asked resize-told resize-odd resize-reconnect resize-load resize-blockdev \
 	hotplug-claims hotplug-options hotplug-troubles demo-fails)
 # The drivers a disk meets in its life, each as it is.
 SCRIPT_TESTS += $(patsubst %,tests/system/persona-%-t.sh,linux windows ovmf grub minios sequences)

@@ -180,13 +180,13 @@ int connection_start(struct connection *conn, struct problem *ret_problem)
 /* ---- a new size ---- */
 
 /* Of @size_bytes as the storage has them now, or an error. */
-static int judge_size(int error, uint64_t size_bytes, struct problem *ret_problem)
+static int judge_size(int error, unsigned unit, uint64_t size_bytes, struct problem *ret_problem)
 {
 	if (error)
 		return problem_set(ret_problem, error,
 			"the image's size cannot be read: %s: the guest's disk keeps the old one",
 			strerror(-error));
-	if (size_bytes < STORAGE_SECTOR_SIZE)
+	if (size_bytes < unit)
 		return problem_set(ret_problem, -EINVAL,
 			"the image is empty now: the guest's disk keeps its size, and what it reads and writes fails or is lost: make the image as large as it was");
 	return 0;
@@ -195,23 +195,24 @@ static int judge_size(int error, uint64_t size_bytes, struct problem *ret_proble
 static void take_size(struct connection *conn, uint64_t size_bytes, bool may_log)
 {
 	uint64_t old = disk_nr_sectors(&conn->disk);
-	uint64_t new = size_bytes / STORAGE_SECTOR_SIZE;
+	unsigned unit = conn->disk.storage.unit;
+	uint64_t new = size_bytes / unit *(unit / STORAGE_SECTOR_SIZE);
 
 	disk_resize(&conn->disk, new);
 	if (new != old && may_log)
 		log_info("resized: sectors=%" PRIu64 " -> %" PRIu64, old, new);
-	if (size_bytes % STORAGE_SECTOR_SIZE && may_log)
+	if (size_bytes % unit && may_log)
 		log_warn(
 			"the image's size of %" PRIu64
-			" bytes is not a multiple of 512: the rest is not served, and the guest's driver will not be let in again: extend it with truncate -s %%512",
-			size_bytes);
+			" bytes is not a multiple of %u: the rest is not served, and the guest's driver will not be let in again: extend it with truncate -s %%%u",
+			size_bytes, unit, unit);
 }
 
 int connection_look_at_size(struct connection *conn, uint64_t now_ms, struct problem *ret_problem)
 {
 	uint64_t size_bytes = 0;
 	int error = storage_size(&conn->disk.storage, &size_bytes);
-	int r = judge_size(error, size_bytes, ret_problem);
+	int r = judge_size(error, conn->disk.storage.unit, size_bytes, ret_problem);
 	bool may_log;
 
 	if (size_bytes == conn->size_bytes)

@@ -52,10 +52,10 @@ void report_totals(const struct queue_stats *s)
 	log_info("served reads=%" PRIu64 " writes=%" PRIu64 " flushes=%" PRIu64 " barriers=%" PRIu64
 		 " discards=%" PRIu64 " indirect=%" PRIu64 " merged=%" PRIu64
 		 " read_sectors=%" PRIu64 " write_sectors=%" PRIu64 " fdatasyncs=%" PRIu64
-		 " refused=%" PRIu64 " failed=%" PRIu64 " in_flight=%" PRIu64,
+		 " in_flight=%" PRIu64 " refused=%" PRIu64 " failed=%" PRIu64,
 		s->reads, s->writes, s->flushes, s->barriers, s->discards, s->indirect_taken,
-		s->merged, s->read_sectors, s->write_sectors, s->syncs, refused, s->failed,
-		s->in_flight);
+		s->merged, s->read_sectors, s->write_sectors, s->syncs, s->in_flight, refused,
+		s->failed);
 	log_info("moved segments_persistent=%" PRIu64 " segments_mapped=%" PRIu64
 		 " segments_copied=%" PRIu64 " grants_mapped=%" PRIu64 " grants_unmapped=%" PRIu64
 		 " events=%" PRIu64 " notifications=%" PRIu64 " passes=%" PRIu64,

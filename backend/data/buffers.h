@@ -15,8 +15,8 @@
 
 #define BUFFERS_CHUNK (WIRE_SEGMENTS_MAX * WIRE_PAGE_SIZE)
 
-/* What the largest request takes. */
-#define BUFFERS_REQUEST_MAX ((LIMIT_SEGMENTS * WIRE_PAGE_SIZE - 1) / BUFFERS_CHUNK + 1)
+/* What the largest request takes: its data, to whole blocks of the storage; and as a write two of these once more (D1). */
+#define BUFFERS_REQUEST_MAX (((LIMIT_SEGMENTS + 1) * WIRE_PAGE_SIZE - 1) / BUFFERS_CHUNK + 1 + 1)
 
 _Static_assert(BUFFERS_REQUEST_MAX <= LIMIT_COPY_CHUNKS, "the largest request can be served");
 

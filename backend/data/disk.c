@@ -8,10 +8,19 @@ int disk_init(struct disk *disk, struct storage *storage, int fault)
 {
 	/* Only as much of it is touched as the rings have slots. */
 	struct order *order = malloc(sizeof(*order));
+	struct ranges *ranges = NULL;
 
-	if (order == NULL)
+	if (storage->unit > STORAGE_SECTOR_SIZE)
+		ranges = malloc(sizeof(*ranges));
+	if (order == NULL || (storage->unit > STORAGE_SECTOR_SIZE && ranges == NULL)) {
+		free(order);
+		free(ranges);
 		return -ENOMEM;
-	*disk = (struct disk){.storage = *storage, .order = order};
+	}
+	*disk = (struct disk){.storage = *storage, .order = order, .ranges = ranges};
+	(void)pthread_mutex_init(&disk->range_lock, NULL);
+	if (ranges)
+		ranges_init(ranges);
 	storage->fd = -1;
 	(void)pthread_mutex_init(&disk->lock, NULL);
 	order_init(order);
@@ -36,8 +45,11 @@ void disk_fini(struct disk *disk)
 		return;
 	storage_close(&disk->storage);
 	(void)pthread_mutex_destroy(&disk->lock);
+	(void)pthread_mutex_destroy(&disk->range_lock);
 	free(disk->order);
+	free(disk->ranges);
 	disk->order = NULL;
+	disk->ranges = NULL;
 }
 
 struct order *disk_lock(struct disk *disk)
@@ -98,4 +110,42 @@ bool disk_leave(struct disk *disk, unsigned queue)
 		disk->wake_fd[queue] = -1;
 	disk_unlock(disk, queue);
 	return left;
+}
+
+/* ---- blocks ---- */
+
+bool disk_take_range(struct disk *disk, unsigned queue, unsigned slot, uint64_t first,
+	uint64_t last, bool partial)
+{
+	bool granted;
+
+	(void)pthread_mutex_lock(&disk->range_lock);
+	granted = ranges_take(disk->ranges, queue, slot, first, last, partial);
+	(void)pthread_mutex_unlock(&disk->range_lock);
+	return granted;
+}
+
+/*
+ * They are woken under the lock: a queue that has a write waiting does not leave before it has come here for it, so its
+ * eventfd is open.
+ */
+bool disk_release_range(struct disk *disk, unsigned queue, unsigned slot)
+{
+	unsigned queues;
+
+	(void)pthread_mutex_lock(&disk->range_lock);
+	queues = ranges_release(disk->ranges, queue, slot);
+	wake_queues(disk, queues & ~(1u << queue));
+	(void)pthread_mutex_unlock(&disk->range_lock);
+	return queues & (1u << queue);
+}
+
+bool disk_next_range(struct disk *disk, unsigned queue, unsigned *ret_slot)
+{
+	bool found;
+
+	(void)pthread_mutex_lock(&disk->range_lock);
+	found = ranges_next(disk->ranges, queue, ret_slot);
+	(void)pthread_mutex_unlock(&disk->range_lock);
+	return found;
 }

@@ -3,8 +3,8 @@
  *
  * Made and destroyed by the control thread while no queue runs; it also joins and leaves for a queue
  * that does not run, may ask for the fault, and says what the size is. In between, queue threads call everything below.
- * The lock guards .order and .wake_fd; it is the only lock of the data path and is
- * taken only by requests that need ordering. It is held for a few list operations, never over I/O.
+ * The lock guards .order and .wake_fd; it is taken only by requests that need ordering, and the only lock of the data
+ * path where blocks are sectors. It is held for a few list operations, never over I/O.
  * The gate word is the order's gate and wake bits, published: queues read it relaxed, once per pass. So they do with
  * the size, which only control writes.
  */
@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "backend/data/order.h"
+#include "backend/data/ranges.h"
 #include "backend/data/storage.h"
 
 struct disk {
@@ -25,6 +26,8 @@ struct disk {
 	int wake_fd[LIMIT_QUEUES]; /* borrowed from the queues, -1 for none */
 	atomic_uint gate;
 	_Atomic uint64_t nr_sectors; /* size, 512-byte units */
+	pthread_mutex_t range_lock;  /* the same for .ranges; taken alone, or while .lock is held */
+	struct ranges *ranges;       /* owned; NULL where a block is a sector (D1) */
 };
 
 /*
@@ -58,6 +61,17 @@ struct order *disk_lock(struct disk *disk) __attribute__((nonnull));
 
 /* Publishes the gate and wakes the other queues the order wants to see. */
 void disk_unlock(struct disk *disk, unsigned self) __attribute__((nonnull));
+
+/*
+ * ranges.h for the queues of a disk that has them. Who has waited is woken by its eventfd, but for the caller: then
+ * disk_release_range() is true.
+ */
+bool disk_take_range(struct disk *disk, unsigned queue, unsigned slot, uint64_t first,
+	uint64_t last, bool partial) __attribute__((nonnull, warn_unused_result));
+bool disk_release_range(struct disk *disk, unsigned queue, unsigned slot)
+	__attribute__((nonnull, warn_unused_result));
+bool disk_next_range(struct disk *disk, unsigned queue, unsigned *ret_slot)
+	__attribute__((nonnull, warn_unused_result));
 
 static inline uint32_t disk_gate(struct disk *disk)
 {

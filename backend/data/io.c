@@ -40,20 +40,26 @@ static void start_discard(struct queue *q, unsigned s)
 
 static unsigned nr_iovecs(const struct slot *slot)
 {
-	return slot->way == SLOT_COPY ? slot->nr_chunks : slot->req.nr_segments;
+	if (slot->way != SLOT_COPY)
+		return slot->req.nr_segments;
+	/* The last is a write's edges'. */
+	return slot->nr_chunks - slot_needs_edges(slot);
 }
 
 static void put_run(struct queue *q)
 {
 	struct io_run *run = &q->run;
-	const struct blk_request *first = &q->slot[run->first].req;
+	const struct slot *slot = &q->slot[run->first];
+	const struct blk_request *first = &slot->req;
 	struct engine_io io = {
 		.verb = first->op == BLKIF_OP_READ ? ENGINE_READ : ENGINE_WRITE,
 		.fd = q->disk->storage.fd,
-		.offset_bytes = first->sector << WIRE_SECTOR_SHIFT,
+		.offset_bytes = (first->sector << WIRE_SECTOR_SHIFT) - slot->edges.head_bytes,
 		.iov = q->iov[run->first],
 		.nr_iov = run->nr_iovecs,
-		.size_bytes = run->nr_sectors << WIRE_SECTOR_SHIFT,
+		/* Who has edges is alone. */
+		.size_bytes = (run->nr_sectors << WIRE_SECTOR_SHIFT) + slot->edges.head_bytes +
+			      slot->edges.tail_bytes,
 		.tag = run->first,
 	};
 
@@ -98,7 +104,7 @@ static void join_run(struct queue *q, unsigned s)
 	stat_add(&q->stats.merged, 1);
 }
 
-static void start_move(struct queue *q, unsigned s)
+void io_move(struct queue *q, unsigned s)
 {
 	if (fits_run(q, &q->slot[s]))
 		join_run(q, s);
@@ -126,8 +132,10 @@ void io_start(struct queue *q, unsigned s)
 	slot->started_ns = start_time(q);
 	if (slot->req.op == BLKIF_OP_DISCARD)
 		start_discard(q, s);
+	else if (slot->req.op == BLKIF_OP_READ)
+		io_move(q, s);
 	else
-		start_move(q, s);
+		rmw_start(q, s);
 }
 
 void io_start_sync(struct queue *q)
@@ -232,6 +240,7 @@ static void reap_request(
 		reap_discard(q, s, error);
 		return;
 	}
+	rmw_end(q, s);
 	if (slot->req.op != BLKIF_OP_READ)
 		error = judge_write(q, done);
 	else if (error)
@@ -259,11 +268,14 @@ static bool may_be_done_again(const struct queue *q, const struct engine_done *d
 	       (first->req.op == BLKIF_OP_READ || !loses_writes(q, done));
 }
 
-static void reap_run(struct queue *q, const struct engine_done *done, uint64_t now_ns)
+static void reap_run(struct queue *q, struct engine_done *done, uint64_t now_ns)
 {
-	bool again = may_be_done_again(q, done);
 	unsigned s = done->tag, next;
+	bool again;
 
+	if (rmw_reap(q, s, done))
+		return;
+	again = may_be_done_again(q, done);
 	for (; s != SLOT_NONE; s = next) {
 		next = q->slot[s].next;
 		if (again)

@@ -22,13 +22,20 @@ static unsigned segment_offset(const struct blk_segment *seg)
 
 /* ---- direct ---- */
 
-/* Direct I/O takes memory only from certain addresses on; pages themselves are always fine. */
-static bool is_aligned(const struct queue *q, const struct blk_request *req)
+/*
+ * Direct I/O takes memory only from certain addresses on, and whole blocks of the storage in one piece; pages themselves are
+ * always fine.
+ */
+static bool is_aligned(const struct queue *q, const struct slot *slot)
 {
-	unsigned mask = q->disk->storage.memory_align - 1;
+	const struct storage *storage = &q->disk->storage;
+	const struct blk_request *req = &slot->req;
 
+	if (edges_any(slot->edges))
+		return false;
 	for (unsigned i = 0; i < req->nr_segments; i++)
-		if (segment_offset(&req->seg[i]) & mask)
+		if (segment_offset(&req->seg[i]) & (storage->memory_align - 1) ||
+			segment_bytes(&req->seg[i]) & (storage->unit - 1))
 			return false;
 	return true;
 }
@@ -45,7 +52,7 @@ static bool try_direct(struct queue *q, unsigned s)
 	struct slot *slot = &q->slot[s];
 	const struct blk_request *req = &slot->req;
 
-	if (!q->cfg.persistent || !is_aligned(q, req))
+	if (!q->cfg.persistent || !is_aligned(q, slot))
 		return false;
 	if (pcache_room(&q->pcache) < req->nr_segments)
 		return false;
@@ -78,7 +85,7 @@ static bool try_map(struct queue *q, unsigned s)
 	uint32_t refs[LIMIT_SEGMENTS];
 	uint8_t *pages;
 
-	if (!q->cfg.map_each || !is_aligned(q, req))
+	if (!q->cfg.map_each || !is_aligned(q, slot))
 		return false;
 	for (unsigned i = 0; i < req->nr_segments; i++)
 		refs[i] = req->seg[i].gref;
@@ -123,7 +130,7 @@ static bool has_room_for(const struct queue *q, const struct slot *slot)
 static void add_parts(struct queue *q, unsigned s)
 {
 	const struct slot *slot = &q->slot[s];
-	unsigned placed = 0;
+	unsigned placed = slot->edges.head_bytes;
 
 	stat_add(&q->stats.segments_copied, slot->req.nr_segments);
 	for (unsigned i = 0; i < slot->req.nr_segments; i++) {
@@ -153,14 +160,16 @@ static void add_parts(struct queue *q, unsigned s)
 static bool try_copy(struct queue *q, unsigned s)
 {
 	struct slot *slot = &q->slot[s];
-	size_t left = slot->req.nr_sectors * WIRE_SECTOR_SIZE;
-	unsigned n = (unsigned)((left - 1) / BUFFERS_CHUNK) + 1;
+	size_t left = slot->req.nr_sectors * WIRE_SECTOR_SIZE + slot->edges.head_bytes +
+		      slot->edges.tail_bytes;
+	unsigned nr_iovecs = (unsigned)((left - 1) / BUFFERS_CHUNK) + 1;
+	unsigned n = nr_iovecs + slot_needs_edges(slot);
 
 	if (!buffers_get(&q->buffers, n, slot->chunk))
 		return false;
 	slot->way = SLOT_COPY;
 	slot->nr_chunks = (uint16_t)n;
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = 0; i < nr_iovecs; i++) {
 		q->iov[s][i] = (struct iovec){
 			.iov_base = buffers_chunk(&q->buffers, slot->chunk[i]),
 			.iov_len = left < BUFFERS_CHUNK ? left : BUFFERS_CHUNK,

@@ -73,6 +73,9 @@ void slot_judge(struct queue *q, unsigned s)
 		return;
 	}
 	slot->state = SLOT_TAKEN;
+	if (slot->req.nr_segments > 0)
+		slot->edges =
+			edges_of(slot->req.sector, slot->req.nr_sectors, q->disk->storage.unit);
 	count_taken(q, &slot->req);
 }
 
@@ -109,6 +112,8 @@ static unsigned take_one(struct queue *q, uint64_t now_ns)
 	slot->way = SLOT_NO_DATA;
 	slot->ordered = false;
 	slot->refused = false;
+	slot->edge = EDGE_NONE;
+	slot->edges = (struct edges){0};
 	slot->taken_ns = now_ns;
 	blk_request_decode(q->cfg.abi, &wire, &slot->req);
 	if (slot->req.indirect)
@@ -295,6 +300,7 @@ static void follow_orders(struct queue *q)
 	 */
 	order_port_see(&q->order, order->gate);
 	disk_unlock(q->disk, q->cfg.index);
+	rmw_follow(q);
 }
 
 /* ---- 5. submit and reap: io.c. 6. give the pages back: move.c. 7. respond, push once, notify once ---- */

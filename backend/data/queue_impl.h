@@ -111,6 +111,9 @@ void move_out(struct queue *q) __attribute__((nonnull));
 /* @slot reads, writes or discards, from the next io_commit() on. */
 void io_start(struct queue *q, unsigned slot) __attribute__((nonnull));
 
+/* @slot's data, now that nothing is in the way: for rmw.c. */
+void io_move(struct queue *q, unsigned slot) __attribute__((nonnull));
+
 /* The queue's one fdatasync. */
 void io_start_sync(struct queue *q) __attribute__((nonnull));
 
@@ -119,6 +122,24 @@ void io_commit(struct queue *q) __attribute__((nonnull));
 
 /* Judge what has ended; so many I/Os. Requests are finished, or go on with what is next for them. */
 unsigned io_reap(struct queue *q) __attribute__((nonnull));
+
+/* ---- rmw.c: writes on storage with larger blocks ---- */
+
+/* Write @slot, as soon as its blocks are its own and complete. */
+void rmw_start(struct queue *q, unsigned slot) __attribute__((nonnull));
+
+/* Those that have waited for their blocks and have them now. */
+void rmw_follow(struct queue *q) __attribute__((nonnull));
+
+/*
+ * What was read for @slot is here: it goes on. False: this was not that; or it has failed, and then @done says that nothing was
+ * written.
+ */
+bool rmw_reap(struct queue *q, unsigned slot, struct engine_done *done)
+	__attribute__((nonnull, warn_unused_result));
+
+/* @slot is done with its blocks. */
+void rmw_end(struct queue *q, unsigned slot) __attribute__((nonnull));
 
 /* ---- pass.c ---- */
 

@@ -17,6 +17,9 @@
 /* Alignment in memory when the kernel does not say: no Linux driver asks for more. */
 #define SAFE_MEMORY_ALIGN 4096u
 
+/* What a block of the storage may have: it fits a page. */
+#define UNIT_MAX 4096u
+
 static int no_direct_io(const char *path, struct problem *ret_problem)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -177,10 +180,15 @@ static int probe_alignment(
 		unit = dio_unit;
 	if (unit > s->physical_sector_size)
 		s->physical_sector_size = unit;
-	if (unit > STORAGE_SECTOR_SIZE)
+	if (unit > UNIT_MAX)
 		return problem_set(ret_problem, -ENOTSUP,
-			"'%s': direct I/O only in units of %u bytes, and guests write in 512: such storage is not supported yet",
-			path, unit);
+			"'%s': direct I/O only in units of %u bytes: up to %u are supported", path,
+			unit, UNIT_MAX);
+	if (s->nr_sectors % (unit / STORAGE_SECTOR_SIZE))
+		return problem_set(ret_problem, -EINVAL,
+			"'%s': its size is not a multiple of %u bytes, which its storage takes at least: extend it with truncate -s %%%u",
+			path, unit, unit);
+	s->unit = unit;
 	if (s->memory_align < STORAGE_SECTOR_SIZE)
 		s->memory_align = STORAGE_SECTOR_SIZE;
 	return 0;

@@ -28,6 +28,7 @@ struct storage {
 	uint64_t nr_sectors; /* 512-byte units, when it was opened; struct disk has those of now */
 	unsigned
 		physical_sector_size; /* bytes; what the guest should align to: a file system's block */
+	unsigned unit;                /* bytes, 512 to 4096: what direct I/O moves at least */
 	unsigned memory_align;        /* bytes: where a buffer for direct I/O may begin */
 	bool read_only;
 	bool write_through; /* O_DSYNC: a write is answered when it is on stable media */
@@ -46,8 +47,8 @@ enum storage_flags {
 
 /*
  * Open @path as @flags (STORAGE_*) say and find out size and alignment. Refuses what cannot be served: neither file nor
- * block device, empty or not a multiple of 512 bytes, no direct I/O, or direct I/O only in units
- * above 512 bytes. Returns -errno with a sentence in @ret_problem and @ret_storage closed. Blocks.
+ * block device, empty or not a multiple of that unit, no direct I/O, or direct I/O only in units
+ * above 4096 bytes. Returns -errno with a sentence in @ret_problem and @ret_storage closed. Blocks.
  */
 int storage_open(const char *path, unsigned flags, struct storage *ret_storage,
 	struct problem *ret_problem) __attribute__((nonnull, warn_unused_result));

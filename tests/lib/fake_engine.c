@@ -108,6 +108,14 @@ void fake_engine_end(struct fake_engine *fake, enum engine_verb verb, int error)
 		fail_msg("nothing of verb %d is in flight", verb);
 }
 
+void fake_engine_end_at(struct fake_engine *fake, unsigned i, int error)
+{
+	(void)pthread_mutex_lock(&lock);
+	assert_true(i < fake->nr_flying);
+	end_at(fake, i, error);
+	(void)pthread_mutex_unlock(&lock);
+}
+
 void fake_engine_end_all(struct fake_engine *fake)
 {
 	(void)pthread_mutex_lock(&lock);

@@ -26,6 +26,8 @@ void fake_engine_install(struct fake_engine *fake, struct queue *queue);
 
 /* The oldest in flight of that verb ends, with 0 or -errno. Fails the test when there is none. */
 void fake_engine_end(struct fake_engine *fake, enum engine_verb verb, int error);
+/* The @i-th of those in flight. */
+void fake_engine_end_at(struct fake_engine *fake, unsigned i, int error);
 void fake_engine_end_all(struct fake_engine *fake);
 
 #endif

@@ -40,6 +40,7 @@ static void open_image(struct loop *loop)
 		r = storage_open(path, STORAGE_DISCARD, &storage, &problem);
 		(void)unlink(path);
 		if (r == 0) {
+			storage.unit = loop->unit;
 			assert_int_equal(disk_init(&loop->own_disk, &storage, 0), 0);
 			return;
 		}
@@ -65,6 +66,18 @@ static void share_memory(struct loop *loop)
 	assert_non_null(loop->pages);
 }
 
+static void init(struct loop *loop, bool persistent, unsigned nr_ring_pages, unsigned unit)
+{
+	*loop = (struct loop){.persistent = persistent,
+		.max_grants = LIMIT_GRANTS_DISK,
+		.nr_ring_pages = nr_ring_pages,
+		.unit = unit,
+		.report_fd = -1};
+	open_image(loop);
+	loop->disk = &loop->own_disk;
+	share_memory(loop);
+}
+
 void loop_init(struct loop *loop, bool persistent)
 {
 	loop_init_ring(loop, persistent, 1);
@@ -72,13 +85,12 @@ void loop_init(struct loop *loop, bool persistent)
 
 void loop_init_ring(struct loop *loop, bool persistent, unsigned nr_ring_pages)
 {
-	*loop = (struct loop){.persistent = persistent,
-		.max_grants = LIMIT_GRANTS_DISK,
-		.nr_ring_pages = nr_ring_pages,
-		.report_fd = -1};
-	open_image(loop);
-	loop->disk = &loop->own_disk;
-	share_memory(loop);
+	init(loop, persistent, nr_ring_pages, STORAGE_SECTOR_SIZE);
+}
+
+void loop_init_unit(struct loop *loop, bool persistent, unsigned unit)
+{
+	init(loop, persistent, 1, unit);
 }
 
 void loop_init_beside(struct loop *loop, struct loop *first)
@@ -191,6 +203,16 @@ void loop_put_indirect(struct loop *loop, uint64_t id, uint8_t op, uint64_t sect
 	req.indirect_gref[0] = loop->ref[descriptor];
 	frontring_encode_page(req.seg, nr_pages, loop->pages + (size_t)descriptor * WIRE_PAGE_SIZE);
 	put(loop, &req);
+}
+
+void loop_put_request(struct loop *loop, const struct blk_request *req, unsigned page)
+{
+	struct blk_request copy = *req;
+
+	assert_true(page + req->nr_segments <= LOOP_PAGES);
+	for (unsigned i = 0; i < req->nr_segments; i++)
+		copy.seg[i].gref = loop->ref[page + i];
+	put(loop, &copy);
 }
 
 void loop_put_discard(struct loop *loop, uint64_t id, uint64_t sector, uint64_t nr_sectors)

@@ -34,6 +34,7 @@ struct loop {
 	uint32_t ref[LOOP_PAGES];
 	struct frontring ring;
 	struct disk own_disk;
+	unsigned unit;
 	struct disk *disk; /* own_disk, or another loop's */
 	unsigned index;    /* of the queue on that disk */
 	struct queue *queue;
@@ -50,6 +51,8 @@ struct loop {
 void loop_init(struct loop *loop, bool persistent);
 /* The same with a ring of that many pages instead of one. */
 void loop_init_ring(struct loop *loop, bool persistent, unsigned nr_ring_pages);
+/* On storage that takes direct I/O in units of so many bytes only. The file below takes less, who looks at it has to check. */
+void loop_init_unit(struct loop *loop, bool persistent, unsigned unit);
 /* The same for a second queue of @first's disk. To be ended before @first. */
 void loop_init_beside(struct loop *loop, struct loop *first);
 void loop_fini(struct loop *loop);
@@ -64,6 +67,8 @@ void loop_put(struct loop *loop, uint64_t id, uint8_t op, uint64_t sector, unsig
 /* The same for an indirect request; its segments are written to the page @descriptor. */
 void loop_put_indirect(struct loop *loop, uint64_t id, uint8_t op, uint64_t sector, unsigned page,
 	unsigned nr_pages, unsigned descriptor);
+/* Any request: segments as @req has them, but their grants are those of @page and the pages after it. */
+void loop_put_request(struct loop *loop, const struct blk_request *req, unsigned page);
 /* A discard. */
 void loop_put_discard(struct loop *loop, uint64_t id, uint64_t sector, uint64_t nr_sectors);
 /* Publish, and send an event if the backend asked for one. */

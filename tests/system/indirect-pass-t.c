@@ -16,7 +16,7 @@
 #define DESCRIPTOR (LOOP_PAGES - 1)
 
 /* As many of the largest requests as there are buffers for, when they are copied. */
-#define NR_FIT (LIMIT_COPY_CHUNKS / BUFFERS_REQUEST_MAX)
+#define NR_FIT (LIMIT_COPY_CHUNKS / (LIMIT_SEGMENTS * WIRE_PAGE_SIZE / BUFFERS_CHUNK + 1))
 
 static struct loop loop;
 static struct fake_engine fake;

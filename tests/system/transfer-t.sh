@@ -4,9 +4,9 @@
 # shellcheck source=tests/lib/guest.sh disable=SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
 
-# total NAME [DOMID/DISK]
+# total NAME
 total() {
-    blkbackctl --json show "${2:-$domid/xvda}" 2>/dev/null | grep -o "\"$1\":[0-9]*" | head -n 1 | cut -d: -f2
+    blkbackctl --json show "$domid/xvda" 2>/dev/null | grep -o "\"$1\":[0-9]*" | head -n 1 | cut -d: -f2
 }
 
 # How the data got to the guest: persistent, mapped, copied (0 or 1 each)
@@ -14,7 +14,7 @@ ways() {
     local name all=
 
     for name in persistent mapped copied; do
-        all="$all $(($(total "segments_$name" "$@") > 0))"
+        all="$all $(($(total "segments_$name") > 0))"
     done
     echo "${all# }"
 }
