@@ -120,3 +120,6 @@ granted-io_LIBS := xengnttab aio uring
 grant-cost_SRCS := tests/xen/programs/grant-cost.c
 grant-cost_LIBS := xengnttab aio
 # ---- end of: on real Xen ----------------------------------------------------------------------------
+
+# ---- Made-up input ----------------------------------------------------------------------------------
+include tests/fuzz/sources.mk
