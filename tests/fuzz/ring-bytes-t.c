@@ -280,8 +280,8 @@ static void step(struct guest_end *g, struct fuzz_input *in)
 		g->header->req_prod = g->prod;
 		break;
 	case PRODUCER:
-		/* Not far off, as a sly one would have it. */
-		g->prod += fuzz_u16(in);
+		/* Not far off, as a sly one would have it; backwards, too. */
+		g->prod += (uint32_t)(int16_t)fuzz_u16(in);
 		g->header->req_prod = g->prod;
 		break;
 	case THRESHOLD:

@@ -37,6 +37,7 @@ struct entry {
 	int error;
 	unsigned legal; /* STATUS() of each answer that may come */
 	unsigned taken_pass, ended_pass;
+	uint32_t index; /* in the ring, for before and after */
 	unsigned nr_segs;
 	struct segment seg[SEGMENTS_OFFERED];
 };
@@ -48,7 +49,8 @@ static struct {
 	uint32_t nr_slots, slot_size;
 	uint32_t cons, answered;
 	bool broken, stopping, moved;
-	bool blind; /* too many ids twice: only answers are counted */
+	bool waited; /* some had to wait for buffers before this pass */
+	bool blind;  /* too many ids twice: only answers are counted */
 	unsigned pass;
 	bool syncing;
 	unsigned sync_pass;      /* in which the last fdatasync began */
@@ -188,6 +190,7 @@ static void take(uint32_t index)
 	e->ambiguous = e->answered = e->put = e->ended = false;
 	e->error = 0;
 	e->taken_pass = model.pass;
+	e->index = index;
 	e->nr_segs = 0;
 	e->legal = judge(e, slot, wide);
 	model.entry[model.n++] = e;
@@ -292,6 +295,36 @@ static void check_written(const struct entry *e, const struct engine_io *io)
 	}
 }
 
+static bool is_before(const struct entry *a, const struct entry *b)
+{
+	return (int32_t)(a->index - b->index) < 0;
+}
+
+/*
+ * D2, R23: what writes waits for the barrier before it, and a barrier's own data for the writes before it and an
+ * fdatasync. A barrier of this pass may have failed already, for its pages' sake, and be no barrier any more; and on a
+ * broken ring nobody is told what has ended.
+ */
+static void check_barriers(const struct entry *e)
+{
+	if (e->op == BLKIF_OP_READ || e->ambiguous || model.blind || model.broken)
+		return;
+	for (unsigned i = 0; i < model.n; i++) {
+		const struct entry *other = model.entry[i];
+
+		if (other->answered || other->ambiguous || !is_before(other, e))
+			continue;
+		FUZZ_CHECK(other->op != BLKIF_OP_WRITE_BARRIER || other->taken_pass == model.pass ||
+				   model.waited,
+			"operation %u passes a barrier", e->op);
+		FUZZ_CHECK(e->op != BLKIF_OP_WRITE_BARRIER || other->op == BLKIF_OP_READ ||
+				   !other->put || other->ended,
+			"a barrier passes operation %u", other->op);
+	}
+	FUZZ_CHECK(e->op != BLKIF_OP_WRITE_BARRIER || model.good_sync_pass >= e->taken_pass,
+		"a barrier's data before an fdatasync");
+}
+
 static void on_put(const struct engine_io *io)
 {
 	static const enum engine_verb verbs[] = {[BLKIF_OP_READ] = ENGINE_READ,
@@ -315,6 +348,7 @@ static void on_put(const struct engine_io *io)
 		(unsigned long long)io->size_bytes, (unsigned long long)io->offset_bytes);
 	FUZZ_CHECK(e->legal & OKAY, "I/O for a request that is refused");
 	FUZZ_CHECK(io->verb == verbs[e->op], "verb %u for operation %u", io->verb, e->op);
+	check_barriers(e);
 	e->put = true;
 	model.by_tag[io->tag] = e;
 	if (io->verb == ENGINE_DISCARD)
@@ -589,6 +623,7 @@ bool ring_model_pass(void)
 
 	model.pass++;
 	model.moved = false;
+	model.waited = model.queue->waiting.n > 0;
 	memcpy(before, fake_xen.guest,
 		(FAKE_DATA_PAGES + model.cfg.nr_ring_refs) * (size_t)WIRE_PAGE_SIZE);
 	nr_taken = take_all();
