@@ -69,6 +69,11 @@ $(foreach t,$(LOOP_TESTS),$(eval $(t)_SRCS := $(wildcard tests/*/$(t).c) tests/l
 pcache-t_SRCS := tests/system/pcache-t.c backend/data/pcache.c backend/data/guest.c backend/data/budget.c backend/util/problem.c
 pcache-t_LIBS := xengnttab xentoollog
 
+# Every call that making a queue takes fails once.
+TESTS += queue-create-t
+queue-create-t_SRCS := tests/unit/queue-create-t.c tests/fuzz/fake_xen.c $(DATA_SRCS) backend/util/problem.c $(RING_SRCS)
+queue-create-t_LIBS := aio
+
 # What the frontend wrote for us to connect.
 TESTS += handshake-t
 handshake-t_SRCS := tests/system/handshake-t.c backend/control/handshake.c backend/util/problem.c $(XENSTORE_SRCS)

@@ -134,11 +134,19 @@ const struct fake_grant *fake_xen_readable(uint32_t ref)
 	return grant && (grant->mapped || grant->access != FAKE_NONE) ? grant : NULL;
 }
 
+static bool fails(int error)
+{
+	if (!fake_xen.fails || !fake_xen.fails())
+		return false;
+	errno = error;
+	return true;
+}
+
 /* ---- libxengnttab ---- */
 
 xengnttab_handle *xengnttab_open(struct xentoollog_logger *logger, unsigned open_flags)
 {
-	xengnttab_handle *handle = calloc(1, sizeof(*handle));
+	xengnttab_handle *handle = fails(ENOENT) ? NULL : calloc(1, sizeof(*handle));
 
 	(void)logger;
 	(void)open_flags;
@@ -163,6 +171,8 @@ int xengnttab_set_max_grants(xengnttab_handle *handle, uint32_t nr_grants)
 /* The first mapping through a handle is the ring's. */
 static void *map_ring(uint32_t count, const uint32_t *refs)
 {
+	if (fails(ENOMEM))
+		return NULL;
 	for (uint32_t i = 0; i < count; i++) {
 		FUZZ_CHECK(refs[i] == FAKE_DATA_REFS + i, "ring page %u is %u", i, refs[i]);
 		if (fake_xen.grant[refs[i]].access != FAKE_READ_WRITE) {
@@ -265,7 +275,7 @@ int xengnttab_grant_copy(
 
 xenevtchn_handle *xenevtchn_open(struct xentoollog_logger *logger, unsigned open_flags)
 {
-	xenevtchn_handle *handle = calloc(1, sizeof(*handle));
+	xenevtchn_handle *handle = fails(ENOENT) ? NULL : calloc(1, sizeof(*handle));
 
 	(void)logger;
 	(void)open_flags;
@@ -294,7 +304,7 @@ xenevtchn_port_or_error_t xenevtchn_bind_interdomain(
 {
 	(void)handle;
 	FUZZ_CHECK(domid == FAKE_DOMID && remote_port == FAKE_PORT, "port %u", remote_port);
-	if (!fake_xen.no_port)
+	if (!fake_xen.no_port && !fails(EINVAL))
 		return 3;
 	errno = EINVAL;
 	return -1;

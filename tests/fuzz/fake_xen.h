@@ -40,6 +40,8 @@ struct fake_xen {
 	bool map_fails;  /* the host's limits are reached */
 	bool copy_fails; /* the hypercall as a whole */
 	bool no_port;    /* the frontend's port is not there */
+	bool (*fails)(
+		void); /* asked, if there, before anything is opened or bound, or a ring mapped */
 	bool ring_mapped;
 	unsigned nr_mapped;
 	unsigned nr_handles;
