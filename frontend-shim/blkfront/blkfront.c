@@ -390,6 +390,7 @@ static int read_disk(struct blkfront *front)
 		.discard_alignment = (uint32_t)read_optional(front, "discard-alignment", 0),
 		.persistent = front->options.persistent &&
 			      read_optional(front, "feature-persistent", 0) == 1,
+		.indirect = read_optional(front, "feature-max-indirect-segments", 0) > 0,
 		.max_segments = read_max_segments(front),
 	};
 	return 0;

@@ -37,6 +37,7 @@ struct blkfront_disk {
 	uint32_t discard_granularity; /* bytes; meaningful with discard */
 	uint32_t discard_alignment;
 	bool persistent;       /* both sides want it */
+	bool indirect;         /* such requests are offered */
 	unsigned max_segments; /* of one request; more than 11 are indirect */
 };
 
@@ -57,6 +58,12 @@ struct blkfront_request {
 	uint64_t sector;
 	void *data; /* nr_sectors * 512 bytes; NULL leaves the pages as they are */
 	void (*done)(struct blkfront_request *req); /* NULL: wait for blkfront_next_done() */
+	/*
+	 * For tests that look at whole pages, NULL for all others. Of requests with pages: they have @data, and
+	 * nobody but us has seen them; the answer is there, and they are still granted.
+	 */
+	void (*granted)(struct blkfront_request *req);
+	void (*answered)(struct blkfront_request *req);
 	void *opaque;
 	unsigned queue;       /* which ring, modulo how many there are */
 	unsigned nr_sectors;  /* of data; laid out from options.first_sect on, unless */
@@ -71,7 +78,7 @@ struct blkfront_request {
 	int16_t status; /* as on the wire */
 	int error;      /* 0, or why there is no status: -ESHUTDOWN, -EPROTO */
 
-	/* Private. */
+	/* Private; between granted() and answered() the pages may be looked at. */
 	struct blkfront_page page[BLK_SEGMENTS_MAX];
 	struct blkfront_page
 		descriptor; /* where the segments lie, if address is not NULL: more than 11 */

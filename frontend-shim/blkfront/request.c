@@ -135,6 +135,8 @@ int blkfront_submit(struct blkfront *front, struct blkfront_request *req)
 		req->seg[i].gref = req->page[i].gref;
 	if (req->op != BLKIF_OP_READ && req->data)
 		blkfront_layout_copy(req, BLKFRONT_TO_PAGES);
+	if (req->granted && n > 0)
+		req->granted(req);
 	queue = blkfront_queue_of(front, req);
 	encode(queue->ring.abi, req, blkfront_shadow_add(&queue->shadow, req, req->op), &slot);
 	frontring_put(&queue->ring, &slot);
@@ -260,6 +262,8 @@ static int accept_response(
 	front->stats.dirty_padding += !rsp->padding_is_zero;
 	if (req->op == BLKIF_OP_READ && req->data && rsp->status == BLKIF_RSP_OKAY)
 		blkfront_layout_copy(req, BLKFRONT_FROM_PAGES);
+	if (req->answered && req->nr_pages > 0)
+		req->answered(req);
 	complete(front, req);
 	return 0;
 }
