@@ -128,3 +128,12 @@ grant-cost_LIBS := xengnttab aio
 
 # ---- Made-up input ----------------------------------------------------------------------------------
 include tests/fuzz/sources.mk
+# ---- A random guest and its model --------------------------------------------------------------------
+PROGRAMS += random-guest
+random-guest_SRCS = $(patsubst %,tests/lib/%.c,random-guest guest_player guest_script guest_model) \
+	frontend-shim/clients/pattern.c $(BLKFRONT_SRCS)
+random-guest_LIBS := $(BLKFRONT_LIBS)
+TESTS += guest-script-t
+guest-script-t_SRCS = tests/unit/guest-script-t.c $(patsubst %,tests/lib/%.c,guest_script guest_model) $(RING_SRCS)
+SCRIPT_TESTS += $(patsubst %,tests/system/%-t.sh,random-guest)
+# ---- end of: a random guest ---------------------------------------------------------------------------
