@@ -135,5 +135,5 @@ random-guest_SRCS = $(patsubst %,tests/lib/%.c,random-guest guest_player guest_s
 random-guest_LIBS := $(BLKFRONT_LIBS)
 TESTS += guest-script-t
 guest-script-t_SRCS = tests/unit/guest-script-t.c $(patsubst %,tests/lib/%.c,guest_script guest_model) $(RING_SRCS)
-SCRIPT_TESTS += $(patsubst %,tests/system/%-t.sh,random-guest differential-qdisk)
+SCRIPT_TESTS += $(patsubst %,tests/system/%-t.sh,random-guest differential-qdisk matrix)
 # ---- end of: a random guest ---------------------------------------------------------------------------
