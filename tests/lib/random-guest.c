@@ -36,7 +36,7 @@ static const char help[] =
 	"seed=N                 of all that is random (default: the time)\n"
 	"requests=N             in each connection (default 500)\n"
 	"connections=N          (default 1)\n"
-	"vary=0|1               another kind of guest each time: up to so many queues, ring pages and segments as\n"
+	"vary=0|1               after the first, other kinds of guests: up to so many queues, ring pages and segments as\n"
 	"                       the options say, any protocol and way to grant pages (default 0)\n"
 	"depth=1..512           requests in flight, at most (default 512)\n"
 	"align=1..8             sectors that requests and segments are multiples of (default 1)\n"
@@ -223,7 +223,7 @@ static int connection(struct guest *guest, uint64_t nr)
 	char *error;
 	int r;
 
-	if (guest->vary)
+	if (guest->vary && nr > 0)
 		vary(&guest->dice, &options);
 	(void)fprintf(stderr,
 		"connection %" PRIu64 ": protocol=%s persistent=%d grant-per-request=%d "
