@@ -82,17 +82,14 @@ serve_row() {
     serve_wide "$storage" ${options//,/ }
 }
 
+# end_row STORAGE TRANSFER
 end_row() {
-    done_with "$1"
+    done_with "$1 $2"
+    like "$(grep -o -e 'segments_mapped=.*' "$log" | tail -n 1)" "$(column 4 "$2" "$transfers")" "$1 $2: so it was"
     [ -n "$device" ] || return
-    check "$1: the device is let go" losetup -d "$device"
+    check "$1 $2: the device is let go" losetup -d "$device"
     device=
-    check "$1: nobody holds it" eventually detached
-}
-
-# logged PATTERN: the worker's last line like this
-logged() {
-    grep -o -e "$1.*" "$log" | tail -n 1
+    check "$1 $2: nobody holds it" eventually detached
 }
 
 # cell ROW GUEST: PROTOCOL RING-ORDER QUEUES SEGMENTS. Every other guest that has no persistent grants takes back each after use.
@@ -103,9 +100,6 @@ cell() {
     [[ $1 == *persistent || $((queues % 2)) = 0 ]] || grants=(--persistent=0 --grant-per-request=1)
     check "$1: $2" random_guest "$storage" --protocol="$protocol" --ring-order="$ring_order" --queues="$queues" \
         --indirect="$segments" --requests=$((50 * scale)) "${of_storage[@]}" "${grants[@]}"
-    like "$(logged connected:)" "* protocol=${protocol/none/x86_32-abi} * queues=$queues ring-pages=$((1 << ring_order))*" \
-        "... is what the worker was asked for"
-    like "$(logged segments_mapped=)" "$(column 4 "${1#* }" "$transfers")" "... and how it reached the guest's pages"
 }
 
 guests() {
@@ -135,7 +129,7 @@ row() {
     while read -r guest; do
         cell "$2 $3" "$guest"
     done < <(guests | at_random "$1")
-    end_row "$2 $3"
+    end_row "$2" "$3"
 }
 
 offered_rows() {
