@@ -262,6 +262,11 @@ static void roll_other_op(struct dice *dice, const struct guest_disk *disk, stru
 		step->nr_segments = 0;
 		step->nr_sectors = dice_between(dice, 1, 100);
 		step->sector = sector_beyond_end(dice, disk, step->nr_sectors);
+		/* In 32 bits it would be inside (R27). */
+		if (dice_one_in(dice, 3)) {
+			step->nr_sectors += UINT64_C(1) << 32;
+			step->sector = dice_below(dice, disk->nr_sectors - 100);
+		}
 		return;
 	case GUEST_DISCARD_WRAPS_AROUND:
 		step->op = BLKIF_OP_DISCARD;
