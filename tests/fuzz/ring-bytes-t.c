@@ -47,6 +47,7 @@ static enum trouble choose(struct guest_end *g, struct fuzz_input *in, struct st
 		.fd = open("/dev/null", O_RDWR | O_CLOEXEC),
 		.nr_sectors = 1u + fuzz_u16(in) % 4096u,
 		.physical_sector_size = 512,
+		.unit = 512,
 		.memory_align = more & 16 ? 4096 : 512,
 		.read_only = flags & 64,
 		.write_through = flags & 128,
@@ -58,6 +59,7 @@ static enum trouble choose(struct guest_end *g, struct fuzz_input *in, struct st
 		.event_channel = FAKE_PORT,
 		.abi = flags & 1 ? WIRE_ABI_32 : WIRE_ABI_64,
 		.persistent = flags & 2,
+		.max_grants = LIMIT_GRANTS_DISK,
 		/* A write-through disk offers neither (D4). */
 		.flush = flags & 4 && !storage->write_through,
 		.barrier = flags & 8 && !storage->write_through,

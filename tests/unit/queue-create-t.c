@@ -148,7 +148,7 @@ static unsigned count_descriptors(void)
 
 static int set_up(void **state)
 {
-	struct storage storage = {.fd = open("/dev/null", O_RDWR | O_CLOEXEC), .nr_sectors = 64};
+	struct storage storage = {.fd = open("/dev/null", O_RDWR | O_CLOEXEC), .nr_sectors = 64, .unit = 512};
 
 	(void)state;
 	fake_xen_reset();
@@ -171,6 +171,7 @@ static int create(unsigned nr_good_calls, struct queue **ret_queue, struct probl
 		.ring_ref = {FAKE_DATA_REFS},
 		.event_channel = FAKE_PORT,
 		.persistent = true,
+		.max_grants = LIMIT_GRANTS_DISK,
 		.report_fd = disk.storage.fd,
 	};
 	int r;
