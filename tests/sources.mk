@@ -61,7 +61,7 @@ record-t_SRCS       := tests/unit/record-t.c backend/data/record.c
 pidfile-t_SRCS      := tests/unit/pidfile-t.c backend/util/pidfile.c backend/util/problem.c
 
 # A queue and the frontend's end of its ring in one process.
-LOOP_TESTS := queue-pass-t queue-thread-t two-queues-t double-fetch-t big-ring-t queue-threads-t indirect-pass-t discard-pass-t merge-pass-t map-pass-t idle-grants-t rmw-pass-t
+LOOP_TESTS := queue-pass-t queue-thread-t two-queues-t xsa-155-double-fetch-t big-ring-t queue-threads-t indirect-pass-t discard-pass-t merge-pass-t map-pass-t idle-grants-t rmw-pass-t
 TESTS += $(LOOP_TESTS) pcache-t
 $(foreach t,$(LOOP_TESTS),$(eval $(t)_SRCS := $(wildcard tests/*/$(t).c) tests/lib/loop.c \
 	tests/lib/fake_engine.c $(DATA_SRCS) backend/util/problem.c $(RING_SRCS) $(FRONTRING_SRCS))$(eval \
@@ -101,8 +101,8 @@ SCRIPT_TESTS += $(patsubst %,tests/system/%-t.sh,connect integrity-qemu-io integ
 SCRIPT_TESTS += $(patsubst %,tests/system/persona-%-t.sh,linux windows ovmf grub minios sequences)
 # The first command of the README.
 SCRIPT_TESTS += tests/unit/bootstrap-t.sh
-SCRIPT_TESTS += $(patsubst %,tests/hostile/%-t.sh,bad-requests ring-overrun bad-nodes grant-tricks \
-	notify-storm report-storm reconnect-storm log-flood)
+SCRIPT_TESTS += $(patsubst %,tests/hostile/%-t.sh,bad-requests report-storm cve-2010-4247-producer-overrun \
+	xsa-175-bad-nodes xsa-180-log-flood xsa-331-332-event-storm xsa-350-connect-storm xsa-361-grant-errors)
 # ---- end of: whole programs -----------------------------------------------------------------------
 
 # ---- blkbackctl and the control socket ----------------------------------------------------------
