@@ -92,7 +92,7 @@ libtrip.so_SRCS := tests/lib/trip.c
 libtrip.so_LIBS := dl
 
 SCRIPT_TESTS += $(patsubst %,tests/system/%-t.sh,connect integrity-qemu-io integrity-nbdcopy integrity-fio \
-	fua read-only transfer protocol-abi ring-orders ring-memory multi-queue indirect discards reconnect same-keys detach-reattach guest-killed worker-killed sigterm \
+	fua transfer protocol-abi ring-orders ring-memory multi-queue indirect discards reconnect same-keys detach-reattach guest-killed worker-killed sigterm \
 	xenstored-lost backend-vanishes hotplug-verbs hotplug-sharing storage-errors disk-full usage \
 	second-worker blockdev store-busy sync-fails features-off \
 	large-sectors resize resize-asked resize-told resize-odd resize-reconnect resize-load resize-blockdev \
@@ -102,6 +102,7 @@ SCRIPT_TESTS += $(patsubst %,tests/system/persona-%-t.sh,linux windows ovmf grub
 # The first command of the README.
 SCRIPT_TESTS += tests/unit/bootstrap-t.sh
 SCRIPT_TESTS += $(patsubst %,tests/hostile/%-t.sh,bad-requests report-storm cve-2010-4247-producer-overrun \
+	xsa-142-266-read-only \
 	xsa-175-bad-nodes xsa-180-log-flood xsa-331-332-event-storm xsa-350-connect-storm xsa-361-grant-errors)
 # ---- end of: whole programs -----------------------------------------------------------------------
 
