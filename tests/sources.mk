@@ -104,6 +104,11 @@ SCRIPT_TESTS += tests/unit/bootstrap-t.sh
 SCRIPT_TESTS += $(patsubst %,tests/hostile/%-t.sh,bad-requests report-storm cve-2010-4247-producer-overrun \
 	xsa-142-266-read-only \
 	xsa-175-bad-nodes xsa-180-log-flood xsa-331-332-event-storm xsa-350-connect-storm xsa-361-grant-errors)
+# The hostile guest itself, and what it leaves behind: a sample; `make check-soak` is the whole.
+PROGRAMS += hostile-guest
+hostile-guest_SRCS = tests/lib/hostile-guest.c $(BLKFRONT_SRCS)
+hostile-guest_LIBS := $(BLKFRONT_LIBS)
+SCRIPT_TESTS += tests/hostile/soak-t.sh
 # ---- end of: whole programs -----------------------------------------------------------------------
 
 # ---- blkbackctl and the control socket ----------------------------------------------------------
