@@ -91,6 +91,11 @@ SHLIBS += libtrip.so
 libtrip.so_SRCS := tests/lib/trip.c
 libtrip.so_LIBS := dl
 
+# A program that dies at its Nth operation.
+SHLIBS += libmortal.so
+libmortal.so_SRCS := tests/lib/mortal.c
+libmortal.so_LIBS := dl
+
 SCRIPT_TESTS += $(patsubst %,tests/system/%-t.sh,connect integrity-qemu-io integrity-nbdcopy integrity-fio \
 	fua transfer protocol-abi ring-orders ring-memory multi-queue indirect discards reconnect same-keys detach-reattach guest-killed worker-killed sigterm \
 	xenstored-lost backend-vanishes hotplug-verbs hotplug-sharing storage-errors disk-full usage \
@@ -108,7 +113,8 @@ SCRIPT_TESTS += $(patsubst %,tests/hostile/%-t.sh,bad-requests report-storm cve-
 PROGRAMS += hostile-guest
 hostile-guest_SRCS = tests/lib/hostile-guest.c $(BLKFRONT_SRCS)
 hostile-guest_LIBS := $(BLKFRONT_LIBS)
-SCRIPT_TESTS += tests/hostile/soak-t.sh
+SCRIPT_TESTS += tests/hostile/soak-t.sh tests/hostile/vanish-at-every-step-t.sh \
+	$(patsubst %,tests/system/%-killed-at-every-step-t.sh,worker supervisor hotplug)
 # ---- end of: whole programs -----------------------------------------------------------------------
 
 # ---- blkbackctl and the control socket ----------------------------------------------------------
