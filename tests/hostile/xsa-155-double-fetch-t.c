@@ -1,7 +1,7 @@
 /*
  * R6, R26: a request is read from the ring once, and its segments from their page if it is indirect. The guest's
  * other processor rewrites them while the backend looks, from valid to invalid and back: whatever the backend takes to
- * be valid is what it uses. What reaches the storage is looked at; nothing of it may lie outside the disk or a page.
+ * be valid is what it uses; discards likewise. What reaches the storage is looked at; nothing of it may lie outside the disk or a page.
  */
 #include "tests/lib/loop.h"
 
@@ -23,9 +23,15 @@
 static struct loop loop;
 static struct fake_engine fake;
 
+enum target {
+	SLOTS,    /* direct requests */
+	SEGMENTS, /* the page of an indirect one */
+	DISCARDS,
+};
+
 struct attacker {
 	pthread_t thread;
-	bool indirect;
+	enum target target;
 	atomic_bool stop;
 };
 
@@ -77,14 +83,37 @@ static void rewrite_segments(unsigned n)
 	}
 }
 
+static void rewrite_discard(unsigned n)
+{
+	volatile struct wire_discard_64 *req = (volatile void *)slot(n % NR_SLOTS);
+
+	switch (n / NR_SLOTS % 3) {
+	case 0:
+		req->sector_number = BAD_SECTOR;
+		req->sector_number = 8;
+		break;
+	case 1:
+		req->nr_sectors = BAD_SECTOR;
+		req->nr_sectors = 8;
+		break;
+	case 2:
+		/* A read of no segments. */
+		req->operation = BLKIF_OP_READ;
+		req->operation = BLKIF_OP_DISCARD;
+		break;
+	}
+}
+
 /* Every slot, over and over, one field at a time. */
 static void *attack(void *arg)
 {
 	struct attacker *attacker = arg;
 
 	for (unsigned n = 0; !atomic_load_explicit(&attacker->stop, memory_order_relaxed); n++) {
-		if (attacker->indirect)
+		if (attacker->target == SEGMENTS)
 			rewrite_segments(n);
+		else if (attacker->target == DISCARDS)
+			rewrite_discard(n);
 		else
 			rewrite_slot(n);
 	}
@@ -96,8 +125,10 @@ static void check_io(const struct engine_io *io)
 	uint64_t end = io->offset_bytes + io->size_bytes;
 	size_t sum = 0;
 
-	assert_in_range(io->size_bytes, 512, NR_INDIRECT * 4096);
 	assert_true(end > io->offset_bytes && end <= (uint64_t)LOOP_DISK_SECTORS * 512);
+	if (io->verb == ENGINE_DISCARD)
+		return;
+	assert_in_range(io->size_bytes, 512, NR_INDIRECT * 4096);
 	assert_in_range(io->nr_iov, 1, NR_INDIRECT);
 	for (unsigned i = 0; i < io->nr_iov; i++) {
 		assert_in_range(io->iov[i].iov_len, 512, 11 * 4096);
@@ -106,15 +137,17 @@ static void check_io(const struct engine_io *io)
 	assert_int_equal(sum, io->size_bytes);
 }
 
-static void one_round(bool indirect)
+static void one_round(enum target target)
 {
 	struct frontring_response rsp;
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < NR_SLOTS; i++)
-		if (indirect)
+		if (target == SEGMENTS)
 			loop_put_indirect(
 				&loop, i, BLKIF_OP_READ, 8, 0, NR_INDIRECT, DESCRIPTOR + i);
+		else if (target == DISCARDS)
+			loop_put_discard(&loop, i, 8, 8);
 		else
 			loop_put(&loop, i, BLKIF_OP_READ, 8, i, 1);
 	loop_push(&loop);
@@ -140,9 +173,9 @@ static uint64_t nr_refused(void)
 	return refused;
 }
 
-static void under_attack(bool persistent, bool indirect)
+static void under_attack(bool persistent, enum target target)
 {
-	struct attacker attacker = {.indirect = indirect, .stop = false};
+	struct attacker attacker = {.target = target, .stop = false};
 	time_t end = time(NULL) + DEADLINE_S;
 	struct queue_stats stats;
 
@@ -151,16 +184,16 @@ static void under_attack(bool persistent, bool indirect)
 	fake_engine_install(&fake, loop.queue);
 	assert_int_equal(pthread_create(&attacker.thread, NULL, attack, &attacker), 0);
 	for (unsigned i = 0; i < NR_ROUNDS; i++)
-		one_round(indirect);
+		one_round(target);
 	/* On one processor the attacker strikes only when it happens to be its turn. */
 	while (nr_refused() == 0 && time(NULL) < end)
-		one_round(indirect);
+		one_round(target);
 	atomic_store(&attacker.stop, true);
 	(void)pthread_join(attacker.thread, NULL);
 	stats = queue_stats(loop.queue);
-	(void)fprintf(stderr, "%llu taken, %llu refused\n", (unsigned long long)stats.reads,
-		(unsigned long long)nr_refused());
-	assert_true(stats.reads > 0);
+	(void)fprintf(stderr, "%llu taken, %llu refused\n",
+		(unsigned long long)stats.reads + stats.discards, (unsigned long long)nr_refused());
+	assert_true(stats.reads + stats.discards > 0);
 	assert_true(nr_refused() > 0);
 	loop_disconnect(&loop);
 	loop_fini(&loop);
@@ -169,19 +202,25 @@ static void under_attack(bool persistent, bool indirect)
 static void test_rewritten_requests(void **state)
 {
 	(void)state;
-	under_attack(true, false);
+	under_attack(true, SLOTS);
 }
 
 static void test_rewritten_segments(void **state)
 {
 	(void)state;
-	under_attack(true, true);
+	under_attack(true, SEGMENTS);
 }
 
 static void test_rewritten_segments_copied(void **state)
 {
 	(void)state;
-	under_attack(false, true);
+	under_attack(false, SEGMENTS);
+}
+
+static void test_rewritten_discards(void **state)
+{
+	(void)state;
+	under_attack(true, DISCARDS);
 }
 
 int main(void)
@@ -190,6 +229,7 @@ int main(void)
 		cmocka_unit_test(test_rewritten_requests),
 		cmocka_unit_test(test_rewritten_segments),
 		cmocka_unit_test(test_rewritten_segments_copied),
+		cmocka_unit_test(test_rewritten_discards),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
