@@ -67,6 +67,13 @@ $(foreach t,$(LOOP_TESTS),$(eval $(t)_SRCS := $(wildcard tests/*/$(t).c) tests/l
 	tests/lib/fake_engine.c $(DATA_SRCS) backend/util/problem.c $(RING_SRCS) $(FRONTRING_SRCS))$(eval \
 	$(t)_LIBS := xengnttab xenevtchn xentoollog aio))
 pcache-t_SRCS := tests/system/pcache-t.c backend/data/pcache.c backend/data/guest.c backend/data/budget.c backend/util/problem.c
+LOOP_TESTS := queue-pass-t queue-thread-t two-queues-t xsa-155-double-fetch-t big-ring-t queue-threads-t indirect-pass-t discard-pass-t \
+	deaf-guest-t xsa-361-grant-status-t xsa-371-persistent-leak-t
+TESTS += $(LOOP_TESTS) pcache-t
+$(foreach t,$(LOOP_TESTS),$(eval $(t)_SRCS := $(wildcard tests/*/$(t).c) tests/lib/loop.c \
+	tests/lib/fake_engine.c $(DATA_SRCS) backend/util/problem.c $(RING_SRCS) $(FRONTRING_SRCS))$(eval \
+	$(t)_LIBS := xengnttab xenevtchn xentoollog aio dl))
+pcache-t_SRCS := tests/system/pcache-t.c backend/data/pcache.c backend/data/guest.c
 pcache-t_LIBS := xengnttab xentoollog
 
 # Every call that making a queue takes fails once.
