@@ -114,8 +114,10 @@ SCRIPT_TESTS += $(patsubst %,tests/system/persona-%-t.sh,linux windows ovmf grub
 # The first command of the README.
 SCRIPT_TESTS += tests/unit/bootstrap-t.sh
 SCRIPT_TESTS += $(patsubst %,tests/hostile/%-t.sh,bad-requests report-storm cve-2010-4247-producer-overrun \
-	xsa-142-266-read-only \
-	xsa-175-bad-nodes xsa-180-log-flood xsa-331-332-event-storm xsa-350-connect-storm xsa-361-grant-errors)
+	xsa-142-266-read-only cve-2010-3699-odd-transitions cve-2013-2140-discard-read-only \
+	xsa-175-bad-nodes xsa-175-frontend-path xsa-180-log-flood xsa-180-log-injection xsa-349-watch-flood \
+	xsa-396-unmap-before-answer \
+	xsa-331-332-event-storm xsa-350-connect-storm xsa-361-grant-errors)
 # The hostile guest itself, and what it leaves behind: a sample; `make check-soak` is the whole.
 PROGRAMS += hostile-guest
 hostile-guest_SRCS = tests/lib/hostile-guest.c $(BLKFRONT_SRCS)
