@@ -227,10 +227,14 @@ static void look_at_size(struct worker *w)
 static void heed_store(struct worker *w)
 {
 	struct store_event event;
-	int r;
+	int r = 0;
 
-	while ((r = store_next_event(w->store, &event)) == 0)
-		store_event_fini(&event);
+	/* However many there are, we look: a guest that writes as fast as we read must not keep us from it. */
+	for (unsigned i = 0; r == 0 && i < LIMIT_STORE_EVENTS; i++) {
+		r = store_next_event(w->store, &event);
+		if (r == 0)
+			store_event_fini(&event);
+	}
 	if (r == -EPIPE) {
 		log_err("the connection to xenstored is lost");
 		w->vbd.end = VBD_STORE_LOST;

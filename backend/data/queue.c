@@ -51,7 +51,7 @@ static int attach_ring(struct queue *q, struct problem *ret_problem)
 	assert(q->ring.nr_slots == q->nr_slots);
 	if (!backring_is_fresh(&q->ring))
 		return problem_set(ret_problem, -EBUSY,
-			"the ring of domain %u has been served before, by a worker that is gone: it cannot be taken over; the guest has to reconnect (reboot it, or detach and attach the disk)",
+			"the ring of domain %u has been served before, by a worker that is gone or until its frontend changed its keys: it cannot be taken over; the guest has to reconnect (reboot it, or detach and attach the disk)",
 			cfg->domid);
 	return 0;
 }

@@ -89,6 +89,9 @@
 /* The control thread looks at what a queue counted no more often than this. */
 #define LIMIT_REPORT_INTERVAL_MS 100u
 
+/* Events of the store that are taken before the control thread looks at what they are about. */
+#define LIMIT_STORE_EVENTS 64u
+
 /* Longest value read from a frontend's node; all we read are short numbers and words. */
 #define LIMIT_FRONTEND_VALUE 64
 
