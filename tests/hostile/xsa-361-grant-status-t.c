@@ -88,7 +88,7 @@ static void test_data(uint8_t op)
 
 			bad_ref = loop.ref[bad * 11 + segment];
 			for (unsigned i = 0; i < NR; i++)
-				loop_put(&loop, i, op, i * 88, i * 11, 11);
+				loop_put(&loop, i, op, i * 96, i * 11, 11);
 			push_and_run();
 			expect_all_but(bad);
 			/* What could not be brought in is not written; what is read is read first. */

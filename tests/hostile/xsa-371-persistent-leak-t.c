@@ -208,6 +208,7 @@ static bool connect_failing_at(unsigned n)
 	struct queue_config cfg = {.nr_ring_refs = 1,
 		.abi = WIRE_ABI_64,
 		.persistent = true,
+		.max_grants = LIMIT_GRANTS_DISK,
 		.report_fd = loop.report_fd,
 		.ring_ref[0] = loop.ring_ref[0],
 		.event_channel = loop.port};
