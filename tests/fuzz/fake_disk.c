@@ -11,6 +11,7 @@ struct fake_disk fake_disk;
 
 struct fake_io {
 	struct engine_io io;
+	unsigned version;
 	struct engine_done done;
 };
 
@@ -23,40 +24,48 @@ static struct {
 	struct fake_io ended[LIMIT_SLOTS + 1];
 } engine;
 
-/* ---- the pattern of a sector: its number, disguised, then words that follow from it ---- */
+/* ---- the pattern of a sector: its number and version, disguised, then words that follow from them ---- */
 
 #define WORDS (WIRE_SECTOR_SIZE / 8)
 #define MAGIC UINT64_C(0xb10cbac5ec700000)
 
-static void write_pattern(uint8_t *at, uint64_t sector)
+/* Another version's first word is no guest's: it is further off than sectors are. */
+static void write_pattern(uint8_t *at, uint64_t sector, unsigned version)
 {
 	uint64_t words[WORDS];
 
 	for (unsigned i = 0; i < WORDS; i++)
-		words[i] = (MAGIC + sector) ^ (uint64_t)i << 56;
+		words[i] = (MAGIC + sector) ^ (uint64_t)i << 56 ^ (uint64_t)version << 34;
 	memcpy(at, words, sizeof(words));
+}
+
+bool fake_disk_is_sector(const uint8_t *pattern, uint64_t sector, unsigned version)
+{
+	uint8_t expected[WIRE_SECTOR_SIZE];
+
+	write_pattern(expected, sector, version);
+	return memcmp(expected, pattern, sizeof(expected)) == 0;
 }
 
 int64_t fake_disk_sector_of(const uint8_t *pattern)
 {
-	uint8_t expected[WIRE_SECTOR_SIZE];
 	uint64_t sector;
 
 	memcpy(&sector, pattern, sizeof(sector));
 	sector -= MAGIC;
-	if (sector > UINT32_MAX)
-		return -1;
-	write_pattern(expected, sector);
-	return memcmp(expected, pattern, sizeof(expected)) == 0 ? (int64_t)sector : -1;
+	return sector <= UINT32_MAX && fake_disk_is_sector(pattern, sector, 0) ? (int64_t)sector
+									       : -1;
 }
 
-static void read_data(const struct engine_io *io)
+static void read_data(const struct fake_io *ended)
 {
+	const struct engine_io *io = &ended->io;
 	uint64_t sector = io->offset_bytes >> WIRE_SECTOR_SHIFT;
 
 	for (unsigned i = 0; i < io->nr_iov; i++)
 		for (size_t at = 0; at < io->iov[i].iov_len; at += WIRE_SECTOR_SIZE)
-			write_pattern((uint8_t *)io->iov[i].iov_base + at, sector++);
+			write_pattern(
+				(uint8_t *)io->iov[i].iov_base + at, sector++, ended->version);
 }
 
 /* ---- the engine ---- */
@@ -65,8 +74,8 @@ static void fake_put(struct engine *e, const struct engine_io *io)
 {
 	(void)e;
 	FUZZ_CHECK(fake_disk.nr_flying + engine.nr_ended < engine.capacity, "more than fit");
-	fake_disk.on_put(io);
-	engine.flying[fake_disk.nr_flying++].io = *io;
+	engine.flying[fake_disk.nr_flying++] =
+		(struct fake_io){.io = *io, .version = fake_disk.on_put(io)};
 }
 
 void fake_disk_end(unsigned i, int error, bool refused)
@@ -78,6 +87,7 @@ void fake_disk_end(unsigned i, int error, bool refused)
 	i %= fake_disk.nr_flying;
 	flying = &engine.flying[i];
 	engine.ended[engine.nr_ended++] = (struct fake_io){.io = flying->io,
+		.version = flying->version,
 		.done = {.tag = flying->io.tag, .error = error, .refused = error && refused}};
 	fake_disk.nr_flying--;
 	memmove(flying, flying + 1, (fake_disk.nr_flying - i) * sizeof(*flying));
@@ -99,7 +109,7 @@ static unsigned fake_reap(struct engine *e, struct engine_done *done, unsigned m
 		const struct fake_io *ended = &engine.ended[n];
 
 		if (ended->io.verb == ENGINE_READ && ended->done.error == 0)
-			read_data(&ended->io);
+			read_data(ended);
 		fake_disk.on_end(&ended->io, &ended->done);
 		done[n] = ended->done;
 	}

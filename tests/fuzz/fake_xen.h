@@ -35,13 +35,21 @@ struct fake_xen {
 	struct fake_grant {
 		uint8_t page;
 		uint8_t access;
-		bool mapped;
+		bool mapped;               /* alone and writable */
+		uint16_t nr_mapped;        /* so often among others, or only to be read */
+		uint16_t nr_writable;      /* of these */
+		unsigned writable_to_pass; /* it was mapped writable in that one */
 	} grant[FAKE_REFS];
 	bool map_fails;  /* the host's limits are reached */
 	bool copy_fails; /* the hypercall as a whole */
 	bool no_port;    /* the frontend's port is not there */
 	bool (*fails)(
 		void); /* asked, if there, before anything is opened or bound, or a ring mapped */
+	bool mapped_again; /* one that is mapped may be once more */
+	/* What the model thinks of it, if it is asked; of what has to do with data only. */
+	void (*on_map)(const uint32_t *refs, unsigned n, bool writable);
+	void (*on_unmap)(void);
+	unsigned pass; /* the model counts */
 	bool ring_mapped;
 	unsigned nr_mapped;
 	unsigned nr_handles;
@@ -66,9 +74,15 @@ static inline uint8_t *fake_xen_ring(void)
 	return fake_xen_page(FAKE_DATA_PAGES);
 }
 
-/* The page @ref names, if the backend may write to it: NULL if not. Its mapping outlives its grant. */
+/*
+ * The page @ref names, if the backend may write to it, or might have in this pass: NULL if not. Its mapping outlives its
+ * grant.
+ */
 const struct fake_grant *fake_xen_writable(uint32_t ref);
 /* The same for reading. */
 const struct fake_grant *fake_xen_readable(uint32_t ref);
+
+/* The reference whose mapping @at is in; -1 when it is in none. */
+int64_t fake_xen_mapped_at(const void *at);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "backend/data/queue_impl.h"
 #include "ring/frontring.h"
+#include "tests/fuzz/fake_clock.h"
 #include "tests/fuzz/fake_disk.h"
 #include "tests/fuzz/fake_xen.h"
 #include "tests/fuzz/fuzz.h"
@@ -38,16 +39,27 @@ enum trouble {
 
 /* ---- the connection ---- */
 
+static uint64_t whole_blocks(unsigned nr_sectors, unsigned unit)
+{
+	unsigned n = unit / WIRE_SECTOR_SIZE;
+
+	return (nr_sectors + n - 1) / n * n;
+}
+
 static enum trouble choose(struct guest_end *g, struct fuzz_input *in, struct storage *storage)
 {
+	/* Enough for everything, nothing, one request or a few. */
+	static const unsigned max_grants[] = {LIMIT_GRANTS_DISK, 0, 12, 300};
 	uint8_t flags = fuzz_u8(in), more = fuzz_u8(in), order = more % 8;
+	uint16_t size = fuzz_u16(in);
+	unsigned unit = size & 0x1000 ? 4096 : 512;
 	enum trouble trouble = order > 4 ? (enum trouble)(order - 4) : NO_TROUBLE;
 
 	*storage = (struct storage){
 		.fd = open("/dev/null", O_RDWR | O_CLOEXEC),
-		.nr_sectors = 1u + fuzz_u16(in) % 4096u,
-		.physical_sector_size = 512,
-		.unit = 512,
+		.nr_sectors = whole_blocks(1u + size % 4096u, unit),
+		.physical_sector_size = unit,
+		.unit = unit,
 		.memory_align = more & 16 ? 4096 : 512,
 		.read_only = flags & 64,
 		.write_through = flags & 128,
@@ -59,7 +71,8 @@ static enum trouble choose(struct guest_end *g, struct fuzz_input *in, struct st
 		.event_channel = FAKE_PORT,
 		.abi = flags & 1 ? WIRE_ABI_32 : WIRE_ABI_64,
 		.persistent = flags & 2,
-		.max_grants = LIMIT_GRANTS_DISK,
+		.map_each = size & 0x2000,
+		.max_grants = max_grants[size >> 14],
 		/* A write-through disk offers neither (D4). */
 		.flush = flags & 4 && !storage->write_through,
 		.barrier = flags & 8 && !storage->write_through,
@@ -266,7 +279,9 @@ enum event {
 /* long: one case per event */
 static void step(struct guest_end *g, struct fuzz_input *in)
 {
-	switch ((enum event)(fuzz_u8(in) % NR_EVENTS)) {
+	uint8_t what = fuzz_u8(in);
+
+	switch ((enum event)(what % NR_EVENTS)) {
 	case REQUEST:
 		put_request(g, in);
 		break;
@@ -305,10 +320,12 @@ static void step(struct guest_end *g, struct fuzz_input *in)
 		pass(g);
 		break;
 	case LAST_LOOK:
+		/* It slept for so long. */
+		fake_clock_pass(what / NR_EVENTS * 10u);
 		(void)ring_model_last_look();
 		break;
 	case RESIZE:
-		disk_resize(&g->disk, fuzz_u16(in) % 8192u);
+		disk_resize(&g->disk, whole_blocks(fuzz_u16(in) % 8192u, g->disk.storage.unit));
 		break;
 	case LIMITS:
 		fake_xen.copy_fails = fuzz_more(in) && *in->at & 1;
@@ -363,6 +380,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct guest_end g = {.prod = 0};
 
 	fake_xen_reset();
+	fake_clock_reset();
 	if (connect_to(&g, &in)) {
 		while (fuzz_more(&in))
 			step(&g, &in);

@@ -12,6 +12,12 @@
  *   D2, D3   no flush or barrier succeeds without an fdatasync that was begun after it was taken
  *   D5       after one failed, nothing that writes succeeds
  *
+ *   D1       the storage gets whole blocks; beside what a guest writes is what was there, read for this very write, and no
+ *            other write is at work on a block that one completes
+ *   R13      of requests that share an I/O each gets its own result: who fails has a reason of his own
+ *   XSA-396  what is mapped for a request only it has mapped, as far as it needs it, and no more when it is answered;
+ *            all together no more than agreed on
+ *
  * Where a guest gives one id to several requests, only what does not depend on which is which.
  */
 #ifndef TESTS_FUZZ_RING_MODEL_H

@@ -1,0 +1,224 @@
+#include "tests/fuzz/ring_model_impl.h"
+
+static uint8_t before[FAKE_PAGES * WIRE_PAGE_SIZE];
+
+/* ---- what is written ---- */
+
+static uint64_t hash_of(uint64_t hash, const uint8_t *sector)
+{
+	for (unsigned i = 0; i < SECTOR; i += 8)
+		hash = (hash ^ ring_model_number(sector + i, 8)) * UINT64_C(0x9e3779b97f4a7c15) ^
+		       hash >> 29;
+	return hash;
+}
+
+void ring_model_data_note(struct entry *e)
+{
+	e->data_known = e->data_readable = true;
+	for (unsigned i = 0; i < e->nr_segs; i++) {
+		const struct segment *seg = &e->seg[i];
+		const struct fake_grant *grant = fake_xen_readable(seg->ref);
+
+		if (grant == NULL) {
+			e->data_readable = false;
+			return;
+		}
+		for (unsigned sect = seg->first; sect <= seg->last; sect++)
+			e->data_hash = hash_of(
+				e->data_hash, fake_xen_page(grant->page) + (size_t)sect * SECTOR);
+	}
+}
+
+/* An I/O's memory, sector by sector. */
+struct cursor {
+	const struct iovec *iov;
+	size_t at;
+};
+
+static const uint8_t *next_sector(struct cursor *cursor)
+{
+	const uint8_t *sector;
+
+	if (cursor->at == cursor->iov->iov_len) {
+		cursor->iov++;
+		cursor->at = 0;
+	}
+	sector = (const uint8_t *)cursor->iov->iov_base + cursor->at;
+	cursor->at += SECTOR;
+	return sector;
+}
+
+/* Beside the guest's data is what was there, as it was read for this write. */
+static void check_edge(struct cursor *cursor, unsigned bytes, uint64_t sector, unsigned version)
+{
+	for (unsigned at = 0; at < bytes; at += SECTOR, sector++)
+		FUZZ_CHECK(fake_disk_is_sector(next_sector(cursor), sector, version),
+			"sector %llu, beside a write, is not written as it was",
+			(unsigned long long)sector);
+}
+
+/* Either the guest's page itself, at the place it said; or the copy that was taken of it. */
+static void check_sector_written(
+	const struct segment *seg, unsigned sect, const uint8_t *data, uint64_t *copied)
+{
+	int64_t ref = fake_xen_mapped_at(data);
+
+	if (ref < 0) {
+		*copied = hash_of(*copied, data);
+		return;
+	}
+	FUZZ_CHECK((uint64_t)ref == seg->ref &&
+			   ((uintptr_t)data & (WIRE_PAGE_SIZE - 1)) == (size_t)sect * SECTOR,
+		"a write of reference %u has its data at %lld", seg->ref, (long long)ref);
+}
+
+static void check_request_written(const struct entry *e, struct cursor *cursor)
+{
+	const uint8_t *first = NULL;
+	uint64_t copied = 0;
+
+	check_edge(cursor, e->head, e->sector - e->head / SECTOR, e->head_version);
+	for (unsigned i = 0; i < e->nr_segs; i++)
+		for (unsigned sect = e->seg[i].first; sect <= e->seg[i].last; sect++) {
+			const uint8_t *data = next_sector(cursor);
+
+			first = first ? first : data;
+			check_sector_written(&e->seg[i], sect, data, &copied);
+		}
+	check_edge(cursor, e->tail, e->sector + e->nr_sectors, e->tail_version);
+	if (fake_xen_mapped_at(first) >= 0 || !e->data_known)
+		return;
+	FUZZ_CHECK(e->data_readable, "a write of data that were not granted");
+	FUZZ_CHECK(copied == e->data_hash, "what is written is not what the guest had there");
+}
+
+void ring_model_data_written(const struct entry *first, const struct engine_io *io)
+{
+	struct cursor cursor = {.iov = io->iov};
+
+	for (const struct entry *e = first; e; e = e->next) {
+		/* Which is which is not known: nor is how long they are. */
+		if (e->ambiguous)
+			return;
+		check_request_written(e, &cursor);
+	}
+}
+
+/* ---- the guest's memory ---- */
+
+/* Some request that reads brings the disk's @sector, or any if it is -1, to this place. */
+static bool may_be_read_to(unsigned page, unsigned sect, int64_t sector)
+{
+	for (unsigned i = 0; i < ring_model.n; i++) {
+		const struct entry *e = ring_model.entry[i];
+		uint64_t at = e->sector;
+
+		if (e->op != BLKIF_OP_READ || !e->ended)
+			continue;
+		for (unsigned j = 0; j < e->nr_segs; j++) {
+			const struct segment *seg = &e->seg[j];
+			const struct fake_grant *grant = fake_xen_writable(seg->ref);
+
+			if (grant && grant->page == page && seg->first <= sect &&
+				sect <= seg->last &&
+				(sector < 0 || at + sect - seg->first == (uint64_t)sector))
+				return true;
+			at += seg->last - seg->first + 1u;
+		}
+	}
+	return false;
+}
+
+/* Of the ring: the answers of this pass, and the index that covers them. */
+static bool is_of_answers(uint32_t offset, uint32_t nr_answers)
+{
+	uint32_t size = ring_model.cfg.abi == WIRE_ABI_64 ? 16 : 12;
+
+	if (offset >= 8 && offset < 12)
+		return nr_answers > 0;
+	for (uint32_t i = 0; i < nr_answers; i++) {
+		uint32_t at = ring_model_slot_offset(ring_model.answered - nr_answers + i);
+
+		if (offset >= at && offset < at + size)
+			return true;
+	}
+	return false;
+}
+
+static void check_sector(unsigned page, unsigned sect, uint32_t nr_answers)
+{
+	size_t at = (size_t)page * WIRE_PAGE_SIZE + (size_t)sect * WIRE_SECTOR_SIZE;
+	size_t ring_at = at - (size_t)FAKE_DATA_PAGES * WIRE_PAGE_SIZE;
+	int64_t sector;
+
+	if (page < FAKE_DATA_PAGES) {
+		sector = fake_disk_sector_of(fake_xen.guest + at);
+		FUZZ_CHECK(sector >= 0, "page %u, sector %u is not as on the disk", page, sect);
+		FUZZ_CHECK(may_be_read_to(page, sect, sector),
+			"page %u, sector %u has the disk's %lld", page, sect, (long long)sector);
+		return;
+	}
+	if (may_be_read_to(page, sect, -1))
+		return;
+	for (unsigned i = 0; i < WIRE_SECTOR_SIZE; i++)
+		FUZZ_CHECK(fake_xen.guest[at + i] == before[at + i] ||
+				   is_of_answers((uint32_t)ring_at + i, nr_answers),
+			"byte %zu of the ring has changed", ring_at + i);
+}
+
+static void check_memory(uint32_t nr_answers)
+{
+	unsigned nr_pages = FAKE_DATA_PAGES + ring_model.cfg.nr_ring_refs;
+
+	for (unsigned page = 0; page < nr_pages; page++) {
+		size_t at = (size_t)page * WIRE_PAGE_SIZE;
+
+		if (memcmp(fake_xen.guest + at, before + at, WIRE_PAGE_SIZE) == 0)
+			continue;
+		for (unsigned sect = 0; sect < WIRE_PAGE_SECTORS; sect++, at += WIRE_SECTOR_SIZE)
+			if (memcmp(fake_xen.guest + at, before + at, WIRE_SECTOR_SIZE) != 0)
+				check_sector(page, sect, nr_answers);
+	}
+}
+
+/* What was read successfully is where the guest wanted it. */
+static void check_read(const struct entry *e)
+{
+	for (unsigned i = 0; i < e->nr_segs; i++) {
+		const struct fake_grant *grant = fake_xen_writable(e->seg[i].ref);
+
+		FUZZ_CHECK(grant, "success with %u, which was not granted", e->seg[i].ref);
+		for (unsigned sect = e->seg[i].first;
+			grant->page < FAKE_DATA_PAGES && sect <= e->seg[i].last; sect++) {
+			const uint8_t *page = fake_xen_page(grant->page);
+			int64_t sector =
+				fake_disk_sector_of(page + (size_t)sect * WIRE_SECTOR_SIZE);
+
+			FUZZ_CHECK(sector >= 0 && may_be_read_to(grant->page, sect, sector),
+				"sector %u of segment %u has not been read", sect, i);
+		}
+	}
+}
+
+static void check_reads(void)
+{
+	for (unsigned i = 0; i < ring_model.n; i++) {
+		const struct entry *e = ring_model.entry[i];
+
+		if (e->answered && !e->ambiguous && e->op == BLKIF_OP_READ && e->ended &&
+			e->error == 0)
+			check_read(e);
+	}
+}
+
+void ring_model_data_before(void)
+{
+	memcpy(before, fake_xen.guest,
+		(FAKE_DATA_PAGES + ring_model.cfg.nr_ring_refs) * (size_t)WIRE_PAGE_SIZE);
+}
+
+void ring_model_data_after(uint32_t nr_answers)
+{
+	check_memory(nr_answers);
+	check_reads();
+}
