@@ -1,7 +1,7 @@
 /*
  * The administrator's nodes in a disk's backend directory, whatever a script or a slip of the hand has put there: the input
- * is a line for each of cache-mode, features-off and discard-enable; one that is missing is a node that is missing.
- * Only what the list names is off.
+ * is a line for each of cache-mode, features-off, discard-enable and transfer; one that is missing is a node that is missing.
+ * Only what the list names is off, and what transfer makes useless.
  */
 #include <errno.h>
 
@@ -12,7 +12,9 @@
 
 #define BACKEND "backend/vbd/7/51712"
 
-static const char *const names[] = {"cache-mode", "features-off", "discard-enable"};
+static const char *const names[] = {"cache-mode", "features-off", "discard-enable", "transfer"};
+
+#define NR_LINES 4
 
 struct line {
 	const uint8_t *at;
@@ -46,13 +48,17 @@ static bool has_word(const struct line *list, const char *word, size_t *left)
 	return found;
 }
 
-static bool expect(const struct line lines[3], struct disk_options *ret_options)
+static bool expect(const struct line lines[NR_LINES], struct disk_options *ret_options)
 {
 	const struct line *list = &lines[1];
 	size_t left = list->there ? list->n : 0, nr_words = 1;
 	struct disk_options options;
 
-	options.persistent = !has_word(list, "persistent", &left);
+	options.transfer = is_text(&lines[3], "map")    ? TRANSFER_MAP
+			   : is_text(&lines[3], "copy") ? TRANSFER_COPY
+							: TRANSFER_AUTO;
+	options.persistent =
+		!has_word(list, "persistent", &left) && options.transfer != TRANSFER_COPY;
 	options.flush = !has_word(list, "flush-cache", &left);
 	options.barrier = !has_word(list, "barrier", &left);
 	options.multi_queue = !has_word(list, "multi-queue", &left);
@@ -67,6 +73,8 @@ static bool expect(const struct line lines[3], struct disk_options *ret_options)
 			list->at[list->n - 1] == '+' || memmem(list->at, list->n, "++", 2)))
 		return false;
 	return (!lines[0].there || is_text(&lines[0], "none")) &&
+	       (!lines[3].there || options.transfer != TRANSFER_AUTO ||
+		       is_text(&lines[3], "auto")) &&
 	       (!lines[2].there || is_text(&lines[2], "0") || is_text(&lines[2], "1"));
 }
 
@@ -74,21 +82,21 @@ static bool same(const struct disk_options *a, const struct disk_options *b)
 {
 	return a->persistent == b->persistent && a->flush == b->flush && a->barrier == b->barrier &&
 	       a->multi_queue == b->multi_queue && a->indirect == b->indirect &&
-	       a->discard == b->discard;
+	       a->discard == b->discard && a->transfer == b->transfer;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const uint8_t *at = data, *end = data + size;
 	struct problem problem = {.text = ""};
-	struct line lines[3] = {{.at = at}, {.at = at}, {.at = at}};
+	struct line lines[NR_LINES] = {{.at = at}, {.at = at}, {.at = at}, {.at = at}};
 	struct disk_options options, expected;
 	struct store *store;
 	bool good;
 	int r;
 
 	fake_store_reset();
-	for (unsigned i = 0; i < 3 && at < end; i++) {
+	for (unsigned i = 0; i < NR_LINES && at < end; i++) {
 		const uint8_t *newline = memchr(at, '\n', (size_t)(end - at));
 		char path[96];
 
