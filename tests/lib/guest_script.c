@@ -86,11 +86,10 @@ static unsigned roll_nr_segments(struct dice *dice, unsigned max)
 }
 
 /* Half of all requests are of whole pages but for both ends, as an honest guest's; in others each segment lies anywhere. */
-static void roll_segments(
-	struct dice *dice, const struct guest_disk *disk, unsigned n, struct guest_step *step)
+static void roll_segments(struct dice *dice, unsigned align, unsigned n, struct guest_step *step)
 {
 	bool contiguous = dice_one_in(dice, 2);
-	unsigned units = WIRE_PAGE_SECTORS / disk->align;
+	unsigned units = WIRE_PAGE_SECTORS / align;
 
 	step->nr_segments = (uint16_t)n;
 	step->nr_sectors = 0;
@@ -102,8 +101,8 @@ static void roll_segments(
 			first = dice_between(dice, 0, last);
 		if (!contiguous || i == n - 1)
 			last = dice_between(dice, first, last);
-		seg->first_sect = (uint8_t)(first * disk->align);
-		seg->last_sect = (uint8_t)((last + 1) * disk->align - 1);
+		seg->first_sect = (uint8_t)(first * align);
+		seg->last_sect = (uint8_t)((last + 1) * align - 1);
 		step->nr_sectors += (uint64_t)(seg->last_sect - seg->first_sect) + 1;
 	}
 }
@@ -124,11 +123,14 @@ static uint64_t roll_sector(struct dice *dice, uint64_t disk_sectors, uint64_t n
 	}
 }
 
+/* One in three is of whole pages only: storage of blocks that large takes others by a detour. */
 static void roll_transfer(
 	struct dice *dice, const struct guest_disk *disk, unsigned max, struct guest_step *step)
 {
-	roll_segments(dice, disk, roll_nr_segments(dice, max), step);
-	step->sector = roll_sector(dice, disk->nr_sectors, step->nr_sectors, disk->align);
+	unsigned align = dice_one_in(dice, 3) ? WIRE_PAGE_SECTORS : disk->align;
+
+	roll_segments(dice, align, roll_nr_segments(dice, max), step);
+	step->sector = roll_sector(dice, disk->nr_sectors, step->nr_sectors, align);
 }
 
 static void roll_discard(struct dice *dice, const struct guest_disk *disk, struct guest_step *step)

@@ -42,14 +42,22 @@ a_guest "features-off=$off" "$image" 3
 check "read-only: the disk is served" serve_wide "$image" --mode=r
 a_guest "read-only" "$image" 1
 
-# Discards of a device may leave more than a file's, and take more.
-device=$([ "$(id -u)" != 0 ] || losetup --find --show --direct-io=on "$image" 2>/dev/null)
-if [ -n "$device" ]; then
-    check "a block device: the disk is served" serve_wide "$device"
-    a_guest "a block device" "$device" 2 --discards=any
-    check "the device is let go" losetup -d "$device"
+# Mapped for each request where they may not stay mapped, in some of the connections.
+check "transfer=map: the disk is served" serve_wide "$image,transfer=map"
+a_guest "transfer=map" "$image" 2 --persistent=0
+
+# Discards of a device may leave more than a file's, and take more. Of blocks of 4096 bytes, a part is read first to be written (D1).
+for sectors in 512 4096; do
+    device=$([ "$(id -u)" != 0 ] || losetup --find --show --direct-io=on --sector-size "$sectors" "$image" 2>/dev/null)
+    [ -n "$device" ] || continue
+    way=$(pick auto map copy)
+    name="a block device of $sectors, transfer=$way"
+    check "$name: the disk is served" serve_wide "$device,transfer=$way"
+    is "$(blockdev --getss "$device")" "$sectors" "$name: such it is"
+    a_guest "$name" "$device" 2 --discards=any
+    check "$name: the device is let go" losetup -d "$device"
     device=
-    check "nobody holds it" eventually detached
-fi
+    check "$name: nobody holds it" eventually detached
+done
 assert_clean
 done_testing
