@@ -106,27 +106,52 @@ void ring_model_data_written(const struct entry *first, const struct engine_io *
 
 /* ---- the guest's memory ---- */
 
+/*
+ * Where each sector of the disk may have been brought by requests that read, as of this pass: a place has the number of the pass,
+ * of all passes of all inputs, so that nothing has to be cleared. Too many to be searched for each sector that has changed.
+ */
+#define SECTORS_MAX 8192u
+#define PLACES      (FAKE_PAGES * WIRE_PAGE_SECTORS)
+
+static struct {
+	uint32_t pass;
+	bool noted;
+	uint32_t any[PLACES];
+	uint32_t sector[PLACES][SECTORS_MAX];
+} reads;
+
+static void note_read(const struct entry *e)
+{
+	uint64_t at = e->sector;
+
+	for (unsigned i = 0; i < e->nr_segs; i++) {
+		const struct segment *seg = &e->seg[i];
+		const struct fake_grant *grant = fake_xen_writable(seg->ref);
+
+		for (unsigned sect = seg->first; sect <= seg->last; sect++, at++) {
+			unsigned place;
+
+			if (grant == NULL)
+				continue;
+			FUZZ_CHECK(at < SECTORS_MAX, "a disk of that size");
+			place = grant->page * WIRE_PAGE_SECTORS + sect;
+			reads.any[place] = reads.sector[place][at] = reads.pass;
+		}
+	}
+}
+
 /* Some request that reads brings the disk's @sector, or any if it is -1, to this place. */
 static bool may_be_read_to(unsigned page, unsigned sect, int64_t sector)
 {
-	for (unsigned i = 0; i < ring_model.n; i++) {
-		const struct entry *e = ring_model.entry[i];
-		uint64_t at = e->sector;
+	unsigned place = page * WIRE_PAGE_SECTORS + sect;
 
-		if (e->op != BLKIF_OP_READ || !e->ended)
-			continue;
-		for (unsigned j = 0; j < e->nr_segs; j++) {
-			const struct segment *seg = &e->seg[j];
-			const struct fake_grant *grant = fake_xen_writable(seg->ref);
-
-			if (grant && grant->page == page && seg->first <= sect &&
-				sect <= seg->last &&
-				(sector < 0 || at + sect - seg->first == (uint64_t)sector))
-				return true;
-			at += seg->last - seg->first + 1u;
-		}
-	}
-	return false;
+	for (unsigned i = 0; !reads.noted && i < ring_model.n; i++)
+		if (ring_model.entry[i]->op == BLKIF_OP_READ && ring_model.entry[i]->ended)
+			note_read(ring_model.entry[i]);
+	reads.noted = true;
+	if (sector < 0)
+		return reads.any[place] == reads.pass;
+	return sector < SECTORS_MAX && reads.sector[place][sector] == reads.pass;
 }
 
 /* Of the ring: the answers of this pass, and the index that covers them. */
@@ -213,6 +238,8 @@ static void check_reads(void)
 
 void ring_model_data_before(void)
 {
+	reads.pass++;
+	reads.noted = false;
 	memcpy(before, fake_xen.guest,
 		(FAKE_DATA_PAGES + ring_model.cfg.nr_ring_refs) * (size_t)WIRE_PAGE_SIZE);
 }
