@@ -87,6 +87,14 @@ again() {
     while cat "$work/commands"; do :; done
 }
 
+# One page after the other, of more than may stay mapped for a ring of one page. The simulator numbers a pool's grants in order.
+rotating_grants() {
+    awk 'BEGIN { for (gref = 64; gref < 8064; gref++) {
+        print "async request op=0 segs=0-7 status=any gref=" gref
+        if (gref % 30 == 0) print "wait" } }' >"$work/commands"
+    while cat "$work/commands"; do :; done
+}
+
 # $1: blkfront-io's options, as words; its commands come from standard input
 play() {
     # shellcheck disable=SC2086 # words
@@ -103,8 +111,7 @@ misbehave() {
         overruns) while :; do as_guest 3 blkfront-io 'read 0 8' 'overrun 33' 'backend Closing' || :; done ;;
         flushes) again 250 'flush status=any' 'barrier 0 8 status=any' | play --ring-order=4 ;;
         discards) again 30 "discard 0 $((size_mib * 2048)) status=any" | play '' ;;
-        # More pages in turn than may stay mapped
-        grants) again 500 'read 0 88' | play '--ring-order=4 --pages=8192' ;;
+        grants) rotating_grants | play --pages=8192 ;;
         large) again 30 'request indirect=1 op=0 sector=0 nr_segments=256 segs=0-7 status=any' | play --indirect=256 ;;
         log)
             again 100 'request op=77 status=any' 'request op=0 nr_segments=0 status=any' 'request op=0 segs=5-4 status=any' \
