@@ -91,7 +91,8 @@ again() {
 rotating_grants() {
     awk 'BEGIN { for (gref = 64; gref < 8064; gref++) {
         print "async request op=0 segs=0-7 status=any gref=" gref
-        if (gref % 30 == 0) print "wait" } }' >"$work/commands"
+        if (gref % 30 == 0) print "wait" }
+        print "wait" }' >"$work/commands"
     while cat "$work/commands"; do :; done
 }
 
