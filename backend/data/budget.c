@@ -190,12 +190,14 @@ static void return_rest(struct budget *b)
 
 	if (before <= keep)
 		return;
-	reserve(b, keep);
-	/* Other queues have just taken of what was there before. */
-	if (atomic_load(&b->nr_used) > keep)
-		reserve(b, before);
-	else
-		b->refused_ms = 0;
+	atomic_store(&b->reserved, keep);
+	/* Other queues have just taken of what was there before. So nobody else may be told yet that it is free. */
+	if (atomic_load(&b->nr_used) > keep) {
+		atomic_store(&b->reserved, before);
+		return;
+	}
+	atomic_store(&b->table->pages[b->entry], keep);
+	b->refused_ms = 0;
 }
 
 void budget_give(struct budget *b, unsigned n)

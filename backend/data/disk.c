@@ -129,7 +129,7 @@ bool disk_take_range(struct disk *disk, unsigned queue, unsigned slot, uint64_t 
  * They are woken under the lock: a queue that has a write waiting does not leave before it has come here for it, so its
  * eventfd is open.
  */
-bool disk_release_range(struct disk *disk, unsigned queue, unsigned slot)
+void disk_release_range(struct disk *disk, unsigned queue, unsigned slot)
 {
 	unsigned queues;
 
@@ -137,7 +137,6 @@ bool disk_release_range(struct disk *disk, unsigned queue, unsigned slot)
 	queues = ranges_release(disk->ranges, queue, slot);
 	wake_queues(disk, queues & ~(1u << queue));
 	(void)pthread_mutex_unlock(&disk->range_lock);
-	return queues & (1u << queue);
 }
 
 bool disk_next_range(struct disk *disk, unsigned queue, unsigned *ret_slot)

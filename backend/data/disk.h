@@ -62,14 +62,10 @@ struct order *disk_lock(struct disk *disk) __attribute__((nonnull));
 /* Publishes the gate and wakes the other queues the order wants to see. */
 void disk_unlock(struct disk *disk, unsigned self) __attribute__((nonnull));
 
-/*
- * ranges.h for the queues of a disk that has them. Who has waited is woken by its eventfd, but for the caller: then
- * disk_release_range() is true.
- */
+/* ranges.h for the queues of a disk that has them. Who has waited is woken by its eventfd, but for the caller. */
 bool disk_take_range(struct disk *disk, unsigned queue, unsigned slot, uint64_t first,
 	uint64_t last, bool partial) __attribute__((nonnull, warn_unused_result));
-bool disk_release_range(struct disk *disk, unsigned queue, unsigned slot)
-	__attribute__((nonnull, warn_unused_result));
+void disk_release_range(struct disk *disk, unsigned queue, unsigned slot) __attribute__((nonnull));
 bool disk_next_range(struct disk *disk, unsigned queue, unsigned *ret_slot)
 	__attribute__((nonnull, warn_unused_result));
 

@@ -35,11 +35,21 @@ int guest_open(struct guest *guest, uint32_t domid, unsigned max_pages, struct b
 	return 0;
 }
 
+static void give_budget(struct guest *guest, unsigned n)
+{
+	if (guest->budget)
+		budget_give(guest->budget, n);
+}
+
 void guest_close(struct guest *guest)
 {
 	if (guest->handle)
 		(void)xengnttab_close(guest->handle);
 	guest->handle = NULL;
+	/* Whatever could not be unmapped has gone with the handle. */
+	if (guest->nr_pages > 0)
+		give_budget(guest, guest->nr_pages);
+	guest->nr_pages = 0;
 	if (guest->quiet)
 		xtl_logger_destroy(guest->quiet);
 	guest->quiet = NULL;
@@ -71,12 +81,6 @@ static bool take_budget(struct guest *guest, unsigned n)
 	if (guest->nr_pages + n > guest->max_pages)
 		return false;
 	return guest->budget == NULL || budget_take(guest->budget, n);
-}
-
-static void give_budget(struct guest *guest, unsigned n)
-{
-	if (guest->budget)
-		budget_give(guest->budget, n);
 }
 
 void *guest_map(struct guest *guest, enum guest_access access, uint32_t *refs, unsigned n)

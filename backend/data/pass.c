@@ -300,7 +300,6 @@ static void follow_orders(struct queue *q)
 	 */
 	order_port_see(&q->order, order->gate);
 	disk_unlock(q->disk, q->cfg.index);
-	rmw_follow(q);
 }
 
 /* ---- 5. submit and reap: io.c. 6. give the pages back: move.c. 7. respond, push once, notify once ---- */
@@ -415,6 +414,7 @@ bool queue_poll_once(struct queue *q)
 	move_in(q);
 	order_requests(q);
 	follow_orders(q);
+	rmw_follow(q);
 	io_commit(q);
 	nr_reaped = io_reap(q);
 	follow_orders(q);

@@ -229,21 +229,16 @@ static int idle_timeout(const struct queue *q)
 	return seconds > 0 ? (seconds + 1) * 1000 : seconds;
 }
 
-static void give_back_idle(struct queue *q)
-{
-	if (may_trim(q))
-		trim(q);
-	q->pcache.now_s = queue_seconds(queue_clock_ns());
-}
-
 static void sleep_until_event(struct queue *q)
 {
 	struct epoll_event event[3];
 	uint64_t count;
 	int n = epoll_wait(q->epoll_fd, event, 3, idle_timeout(q));
 
-	if (n == 0)
-		give_back_idle(q);
+	/* Whatever woke us: pages grow old while others are served, too. */
+	q->pcache.now_s = queue_seconds(queue_clock_ns());
+	if (n == 0 && may_trim(q))
+		trim(q);
 	for (int i = 0; i < n; i++) {
 		if (event[i].data.fd == channel_fd(&q->channel)) {
 			if (channel_take(&q->channel))

@@ -66,7 +66,8 @@ struct queue {
 	struct slot_list done;    /* of this pass */
 	struct slot_list waiting; /* taken before, and then there were no buffers */
 	struct iovec (*iov)[LIMIT_SEGMENTS];
-	struct io_run run; /* not yet put into the engine */
+	struct io_run run;   /* not yet put into the engine */
+	unsigned nr_blocked; /* writes that wait for their blocks: rmw.c */
 
 	uint64_t descriptors[LIMIT_TAKE_PER_PASS][BLK_INDIRECT_PAGES * WIRE_PAGE_SIZE / 8];
 	struct guest_copy parts[GUEST_COPY_MAX];

@@ -55,15 +55,17 @@ static unsigned find(const struct ranges *ranges, unsigned queue, unsigned slot)
 unsigned ranges_release(struct ranges *ranges, unsigned queue, unsigned slot)
 {
 	unsigned i = find(ranges, queue, slot), queues = 0;
+	struct range gone = ranges->range[i];
 
-	ranges->nr_partial -= ranges->range[i].partial;
+	ranges->nr_partial -= gone.partial;
 	ranges->n--;
 	memmove(&ranges->range[i], &ranges->range[i + 1],
 		(ranges->n - i) * sizeof(ranges->range[0]));
 	for (; i < ranges->n; i++) {
 		struct range *range = &ranges->range[i];
 
-		if (!range->waits || must_wait(ranges, i))
+		/* Only who waited for this one can be free now. */
+		if (!range->waits || !collide(&gone, range) || must_wait(ranges, i))
 			continue;
 		range->waits = false;
 		range->granted = true;

@@ -75,7 +75,7 @@ static void read_edge(struct queue *q, unsigned s, enum slot_edge edge)
 	};
 
 	*iov = (struct iovec){.iov_base = memory_of(q, slot, edge), .iov_len = unit_of(q)};
-	slot->edge = edge;
+	slot->edge = (uint8_t)edge;
 	q->engine->ops->put(q->engine, &io);
 }
 
@@ -120,22 +120,27 @@ void rmw_start(struct queue *q, unsigned s)
 					(slot->req.sector << WIRE_SECTOR_SHIFT) / unit,
 					(end_of(slot) - 1) / unit, edges_any(slot->edges)))
 		go_on(q, s);
+	else
+		q->nr_blocked++;
 }
 
 void rmw_follow(struct queue *q)
 {
 	unsigned s;
 
-	while (is_needed(q) && disk_next_range(q->disk, q->cfg.index, &s))
+	while (q->nr_blocked > 0 && disk_next_range(q->disk, q->cfg.index, &s)) {
+		q->nr_blocked--;
 		go_on(q, s);
+	}
 }
 
 void rmw_end(struct queue *q, unsigned s)
 {
 	struct slot *slot = &q->slot[s];
 
-	if (slot->has_range && disk_release_range(q->disk, q->cfg.index, s))
-		q->look = true;
+	/* Those of ours that waited for it come with the next pass, which there is: an I/O has just ended. */
+	if (slot->has_range)
+		disk_release_range(q->disk, q->cfg.index, s);
 	slot->has_range = false;
 }
 

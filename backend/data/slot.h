@@ -56,7 +56,8 @@ struct slot {
 	uint16_t chunk[BUFFERS_REQUEST_MAX];
 	uint16_t page[LIMIT_SEGMENTS]; /* DIRECT: indexes in the persistent cache */
 	uint64_t taken_ns;             /* CLOCK_MONOTONIC */
-	uint64_t started_ns;           /* ... when the storage got it */
+	uint64_t
+		started_ns; /* ... when it was started, waiting for the blocks it writes included */
 	struct blk_request req;
 };
 

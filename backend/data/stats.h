@@ -40,10 +40,11 @@ struct queue_stats {
 	uint64_t last_write_error;
 	uint64_t last_discard_error;
 	uint64_t last_sync_error;
-	uint64_t syncs;               /* fdatasyncs that ended, failed ones too */
-	uint64_t grants_mapped;       /* ring page included */
-	uint64_t grants_unmapped;     /* ... equal when the queue is destroyed */
-	uint64_t grants_over_limit;   /* not mapped, but copied: there would have been too many */
+	uint64_t syncs;           /* fdatasyncs that ended, failed ones too */
+	uint64_t grants_mapped;   /* ring page included */
+	uint64_t grants_unmapped; /* ... equal when the queue is destroyed */
+	uint64_t
+		grants_over_limit; /* there would have been too many: the oldest went for it, or it was copied */
 	uint64_t grants_released;     /* unmapped because they were not used for long */
 	uint64_t segments_persistent; /* moved through pages that stay mapped */
 	uint64_t segments_mapped;     /* ... that were mapped for the request */

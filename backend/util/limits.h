@@ -54,7 +54,7 @@
 #define LIMIT_COPY_CHUNKS 512
 
 /*
- * Slots and copy buffers are memory only once a request has used them: up to 6.7 kB for a slot, 45 kB for a
+ * Slots and copy buffers are memory only once a request has used them: up to 6.8 kB for a slot, 45 kB for a
  * buffer. After so long without any request, so many stay.
  */
 #define LIMIT_IDLE_KEEP 32
@@ -69,7 +69,8 @@
 #define LIMIT_DISCARD_STEP_DEVICE (128u << 20)
 
 /*
- * Requests one pass takes, submits together and answers together before it looks for more. Few, so
+ * Requests one pass takes, submits together and answers together before it looks for more. Those that will share an I/O count
+ * as one, up to LIMIT_SEGMENTS segments. Few, so
  * that guest, worker and storage work at the same time: taking the whole ring at once made the
  * three wait for each other in turn (backend/DESIGN.md, section 9).
  */

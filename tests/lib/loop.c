@@ -41,6 +41,9 @@ static void open_image(struct loop *loop)
 		(void)unlink(path);
 		if (r == 0) {
 			storage.unit = loop->unit;
+			/* What matters then is the unit, and the file is not asked. */
+			if (loop->unit != STORAGE_SECTOR_SIZE)
+				storage.memory_align = STORAGE_SECTOR_SIZE;
 			assert_int_equal(disk_init(&loop->own_disk, &storage, 0), 0);
 			return;
 		}

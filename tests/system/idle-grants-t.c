@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "backend/data/queue_impl.h"
 
@@ -17,6 +18,7 @@ static struct loop loop;
 static atomic_uint now_s = 100;
 static atomic_int last_timeout;
 static atomic_uint nr_sleeps;
+static atomic_bool wakes; /* nobody wakes up by himself, the test writes eventfds */
 
 int clock_gettime(clockid_t id, struct timespec *ret)
 {
@@ -32,7 +34,8 @@ static int (*real_epoll_pwait)(int, struct epoll_event *, int, int, const sigset
  */
 int epoll_wait(int fd, struct epoll_event *events, int max, int timeout)
 {
-	int n = real_epoll_pwait(fd, events, max, timeout < 0 ? -1 : 0, NULL);
+	int n = real_epoll_pwait(
+		fd, events, max, timeout < 0 || atomic_load(&wakes) ? -1 : 0, NULL);
 
 	if (timeout >= 0) {
 		atomic_store(&last_timeout, timeout);
@@ -153,6 +156,26 @@ static void test_asleep(void **state)
 	assert_int_equal(pcache_idle_in(&loop.queue->pcache), -1);
 }
 
+/* Woken every half minute for another queue's sake, a barrier's: its own pages grow old all the same. */
+static void test_woken_for_others(void **state)
+{
+	(void)state;
+	use(0, 100);
+	atomic_store(&wakes, true);
+	assert_int_equal(queue_start(loop.queue), 0);
+	for (unsigned i = 0; nr_mapped() > 0; i++) {
+		uint64_t one = 1;
+
+		assert_in_range(i, 0, 10000);
+		(void)poll(NULL, 0, 1);
+		atomic_fetch_add(&now_s, 30);
+		assert_int_equal(write(loop.queue->wake_fd, &one, sizeof(one)), sizeof(one));
+	}
+	atomic_store(&wakes, false);
+	queue_stop(loop.queue);
+	assert_int_equal(queue_stats(loop.queue).grants_released, 100);
+}
+
 #define IDLE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -162,6 +185,7 @@ int main(void)
 		IDLE_TEST(test_a_few_at_a_time),
 		IDLE_TEST(test_in_use),
 		IDLE_TEST(test_asleep),
+		IDLE_TEST(test_woken_for_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

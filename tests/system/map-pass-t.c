@@ -304,6 +304,35 @@ static void test_host_is_full(void **state)
 	assert_int_equal(unlink(path), 0);
 }
 
+/* A grant that is none costs nobody a page: neither the host's workers, nor the cache one of its own. */
+static void test_bad_grants_cost_nothing(void **state)
+{
+	struct budget budget;
+	struct problem problem;
+	char path[64];
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "/tmp/map-pass-t.%d", (int)getpid());
+	assert_int_equal(budget_open(&budget, path, 300, &problem), 0);
+	begin(true, true, LIMIT_GRANTS_DISK, &budget);
+	loop_put(&loop, 0, BLKIF_OP_READ, 0, 0, 4);
+	push_and_run();
+	end_all_and_run();
+	assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 1);
+	loop.ref[50] = 0x7fffff00;
+	for (unsigned i = 0; i < 10; i++) {
+		loop_put(&loop, i, BLKIF_OP_WRITE, 0, 50, 2);
+		push_and_run();
+		assert_int_equal(nr_answers(BLKIF_RSP_ERROR), 1);
+	}
+	assert_int_equal(atomic_load(&budget.nr_used), nr_mapped());
+	assert_int_equal(stats().grants_unmapped, 0);
+	assert_int_equal(tear_down(state), 0);
+	assert_int_equal(atomic_load(&budget.nr_used), 0);
+	budget_close(&budget);
+	assert_int_equal(unlink(path), 0);
+}
+
 #define MAP_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -319,6 +348,7 @@ int main(void)
 			test_too_many_persistent, set_up_persistent_few, tear_down),
 		cmocka_unit_test_setup_teardown(test_nothing_may_be_mapped, set_up_none, tear_down),
 		cmocka_unit_test(test_host_is_full),
+		cmocka_unit_test(test_bad_grants_cost_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

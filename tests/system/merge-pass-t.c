@@ -307,6 +307,15 @@ static void test_failed_write(void **state)
 	check_failure(BLKIF_OP_WRITE, ENGINE_WRITE, -EIO);
 }
 
+/* It loses nobody's data: on a write-through disk, too, it is found out whose it is. */
+static void test_failed_read_of_write_through(void **state)
+{
+	(void)state;
+	loop.disk->storage.write_through = true;
+	check_failure(BLKIF_OP_READ, ENGINE_READ, -EIO);
+	assert_int_equal(disk_fault(loop.disk), 0);
+}
+
 /* No room for all of it: for some there is. Nothing was lost, on a write-through disk either. */
 static void test_no_room(void **state)
 {
@@ -411,6 +420,7 @@ int main(void)
 		COPY_TEST(test_failed_read),
 		PASS_TEST(test_failed_write),
 		COPY_TEST(test_failed_write),
+		PASS_TEST(test_failed_read_of_write_through),
 		PASS_TEST(test_no_room),
 		PASS_TEST(test_lost_write_is_not_done_again),
 		PASS_TEST(test_barrier_waits_for_all),

@@ -1,6 +1,7 @@
 /*
  * Four queues of one disk, each a thread: writes, flushes, barriers, discards and indirect requests of all of them at
- * once, and the end in the middle of it. For the thread sanitizer, too.
+ * once, and the end in the middle of it; on storage of larger blocks, where they write beside each other in the same ones. For
+ * the thread sanitizer, too.
  */
 #include "tests/lib/loop.h"
 
@@ -12,16 +13,24 @@
 /* Pages that hold the segments of indirect requests. They are the same each time: the guest does not cheat here. */
 #define DESCRIPTOR 1000u
 
+struct kind {
+	bool persistent;
+	unsigned unit;
+};
+
 static struct loop ring[QUEUES];
+static bool beside_each_other;
 static unsigned nr_asked[QUEUES], nr_answered[QUEUES];
 
 static int set_up(void **state)
 {
-	bool persistent = *(bool *)*state;
+	const struct kind *kind = *state;
+
+	beside_each_other = kind->unit > STORAGE_SECTOR_SIZE;
 
 	for (unsigned i = 0; i < QUEUES; i++) {
 		if (i == 0)
-			loop_init(&ring[i], persistent);
+			loop_init_unit(&ring[i], kind->persistent, kind->unit);
 		else
 			loop_init_beside(&ring[i], &ring[i - 1]);
 		loop_connect(&ring[i]);
@@ -62,6 +71,12 @@ static void take_answers(unsigned i)
 	}
 }
 
+/* Far from what others write; or, in odd sectors, within a few blocks with them. */
+static uint64_t place(unsigned i, unsigned k)
+{
+	return beside_each_other ? i * 3 + k * 7 + 1 : (i * 100 + k) * 8;
+}
+
 /* A few requests of every kind, other ones in each ring. */
 static void ask(unsigned i, unsigned round, bool may_discard)
 {
@@ -81,10 +96,9 @@ static void ask(unsigned i, unsigned round, bool may_discard)
 			loop_put_discard(&ring[i], nr_asked[i]++, (i * 100 + k) * 8, 8);
 		else if (op == BLKIF_OP_WRITE && round % 3 == 0)
 			loop_put_indirect(
-				&ring[i], nr_asked[i]++, op, i * 800, k, 20, DESCRIPTOR + k);
+				&ring[i], nr_asked[i]++, op, place(i, 0), k, 20, DESCRIPTOR + k);
 		else
-			loop_put(&ring[i], nr_asked[i]++, op, (i * 100 + k) * 8, k,
-				is_empty ? 0 : 1);
+			loop_put(&ring[i], nr_asked[i]++, op, place(i, k), k, is_empty ? 0 : 1);
 	}
 	loop_push(&ring[i]);
 }
@@ -149,12 +163,16 @@ static void test_one_without_a_thread(void **state)
 
 int main(void)
 {
-	static bool persistent = true, copy = false;
+	static struct kind persistent = {true, 512}, copy = {false, 512}, blocks = {true, 4096},
+			   blocks_copy = {false, 4096};
 	const struct CMUnitTest tests[] = {
 		{"all at once", test_all_at_once, set_up, tear_down, &persistent},
 		{"all at once, copied", test_all_at_once, set_up, tear_down, &copy},
 		{"stopped at work", test_stopped_at_work, set_up, tear_down, &persistent},
 		{"stopped at work, copied", test_stopped_at_work, set_up, tear_down, &copy},
+		{"all at once, blocks", test_all_at_once, set_up, tear_down, &blocks},
+		{"all at once, blocks, copied", test_all_at_once, set_up, tear_down, &blocks_copy},
+		{"stopped at work, blocks", test_stopped_at_work, set_up, tear_down, &blocks},
 		{"one without a thread", test_one_without_a_thread, set_up, tear_down, &persistent},
 	};
 

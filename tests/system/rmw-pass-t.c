@@ -94,10 +94,8 @@ static void end(unsigned q, unsigned i)
 static bool is_woken(unsigned q)
 {
 	uint64_t count;
-	bool woken = read(loop[q].queue->wake_fd, &count, sizeof(count)) == sizeof(count);
 
-	loop[q].queue->look |= woken;
-	return woken;
+	return read(loop[q].queue->wake_fd, &count, sizeof(count)) == sizeof(count);
 }
 
 static void run(void)
@@ -159,6 +157,16 @@ static void end_all(void)
 		end(fake[0].nr_flying == 0, 0);
 		run();
 	}
+}
+
+static unsigned nr_good(unsigned q)
+{
+	struct frontring_response rsp;
+	unsigned n = 0;
+
+	for (; loop_get(&loop[q], &rsp); n++)
+		assert_int_equal(rsp.status, BLKIF_RSP_OKAY);
+	return n;
 }
 
 /* ---- one request ---- */
@@ -300,11 +308,90 @@ static void test_the_other_queue_is_woken(void **state)
 	count = 0;
 	assert_int_equal(read(loop[1].queue->wake_fd, &count, sizeof(count)), sizeof(count));
 	assert_int_equal(count, 1);
-	loop[1].queue->look = true;
 	run();
 	end_all();
 	expect(0, 1, BLKIF_RSP_OKAY);
 	expect(1, 2, BLKIF_RSP_OKAY);
+}
+
+/* A write of the whole block, answered in between, would be undone by what had been read before it. */
+static void test_whole_beside_part(void **state)
+{
+	struct blk_request a = request(1, BLKIF_OP_WRITE, 8, 1, 0);
+	struct blk_request b = request(2, BLKIF_OP_WRITE, 8, 8, 0);
+
+	(void)state;
+	memset(data(0, 0, 0), 0xaa, SECTOR);
+	memset(data(1, 0, 0), 0xbb, 4096);
+	put(0, &a, 0);
+	run();
+	end(0, 0);
+	put(1, &b, 0);
+	run();
+	while (fake[1].nr_flying > 0) {
+		end(1, 0);
+		run();
+	}
+	end_all();
+	expect(0, 1, BLKIF_RSP_OKAY);
+	expect(1, 2, BLKIF_RSP_OKAY);
+	for (unsigned i = 1; i < 8; i++)
+		assert_int_equal(media[(8 + i) * SECTOR], 0xbb);
+}
+
+/* Halves of blocks that follow each other, as neighbours of whole blocks would share an I/O: these may not. */
+static void test_edges_in_a_row(void **state)
+{
+	(void)state;
+	for (unsigned is_read = 0; is_read < 2; is_read++) {
+		for (unsigned i = 0; i < 6; i++) {
+			struct blk_request req = request(
+				i, is_read ? BLKIF_OP_READ : BLKIF_OP_WRITE, 100 + i * 4, 4, 0);
+
+			memset(data(0, i, 0), is_read ? 0 : (int)i + 1, 4096);
+			loop_put_request(&loop[0], &req, i);
+		}
+		loop_push(&loop[0]);
+		run();
+		end_all();
+		assert_int_equal(nr_good(0), 6);
+		for (unsigned i = 0; i < 6; i++) {
+			assert_int_equal(media[(100 + i * 4) * SECTOR], i + 1);
+			assert_int_equal(data(0, i, 0)[5], i + 1);
+		}
+	}
+}
+
+/* Queue 1 is never out of work, so that it never sleeps and looks at its eventfd: its write goes on all the same. */
+static void test_a_busy_queue_goes_on(void **state)
+{
+	struct blk_request a = request(1, BLKIF_OP_WRITE, 8, 1, 0);
+	struct blk_request b = request(2, BLKIF_OP_WRITE, 9, 1, 0);
+	struct blk_request r = request(3, BLKIF_OP_READ, 800, 8, 0);
+	unsigned passes = 0;
+
+	(void)state;
+	put(0, &a, 0);
+	put(1, &b, 0);
+	run();
+	while (fake[0].nr_flying > 0) {
+		end(0, 0);
+		while (queue_poll_once(loop[0].queue))
+			;
+	}
+	while (fake[1].nr_flying < 2) {
+		assert_in_range(++passes, 1, 5);
+		put(1, &r, 1);
+		assert_true(queue_poll_once(loop[1].queue));
+		if (fake[1].nr_flying > 1)
+			break;
+		end(1, 0);
+		assert_true(queue_poll_once(loop[1].queue));
+		(void)nr_good(1);
+	}
+	end_all();
+	assert_int_equal(nr_good(0), 1);
+	assert_in_range(nr_good(1), 1, 2);
 }
 
 /* What was read is not there: the write fails, nothing was written, and whoever waited goes on. */
@@ -453,6 +540,9 @@ int main(void)
 		RMW_TEST(test_largest),
 		RMW_TEST(test_neighbours_take_turns),
 		RMW_TEST(test_the_other_queue_is_woken),
+		RMW_TEST(test_a_busy_queue_goes_on),
+		RMW_TEST(test_whole_beside_part),
+		RMW_TEST(test_edges_in_a_row),
 		RMW_TEST(test_edge_cannot_be_read),
 		RMW_TEST(test_barrier),
 		RMW_TEST(test_random),
