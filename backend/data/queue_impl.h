@@ -1,6 +1,6 @@
 /*
- * The inside of a queue, for queue.c (its life), pass.c (its work), indirect.c (its segments), move.c (its data) and
- * io.c (its storage).
+ * The inside of a queue, for queue.c (its life), pass.c (its work), indirect.c (its segments), move.c (its data),
+ * io.c (its storage) and rmw.c (its blocks).
  *
  * Everything belongs to the queue thread while it runs, except the statistics, the times and the three words at the end.
  */
