@@ -188,8 +188,10 @@ static int do_connect(struct vbd *vbd, enum xenbus_state seen, bool *ret_waiting
 {
 	struct problem problem = {.text = ""};
 	enum outcome outcome;
-	int r = try_connect(vbd, seen, &outcome, &problem);
+	int r;
 
+	vbd->is_refused = false;
+	r = try_connect(vbd, seen, &outcome, &problem);
 	if (r) {
 		(void)connection_close(&vbd->conn, vbd->now_ms);
 		return r;
@@ -197,6 +199,7 @@ static int do_connect(struct vbd *vbd, enum xenbus_state seen, bool *ret_waiting
 	*ret_waiting = outcome == OUTCOME_WAIT;
 	if (outcome != OUTCOME_REFUSE)
 		return 0;
+	vbd->is_refused = true;
 	/* What we have published decides: Connected, if only the thread was missing. */
 	return refuse(vbd, vbd->self == XENBUS_CONNECTED ? XENBUS_CONNECTED : seen, &problem);
 }
@@ -436,6 +439,12 @@ static enum vbd_end look(struct vbd *vbd, uint64_t now_ms, bool may_connect)
 			return give_up(vbd, r);
 	}
 	return vbd->end;
+}
+
+void vbd_heed_event(struct vbd *vbd, const char *token)
+{
+	if (vbd->is_refused && strcmp(token, TOKEN_FRONTEND) == 0)
+		vbd->has_keys = false;
 }
 
 enum vbd_end vbd_open(struct vbd *vbd, uint64_t now_ms)

@@ -230,10 +230,12 @@ static void heed_store(struct worker *w)
 	int r = 0;
 
 	/* However many there are, we look: a guest that writes as fast as we read must not keep us from it. */
-	for (unsigned i = 0; r == 0 && i < LIMIT_STORE_EVENTS; i++) {
+	for (unsigned i = 0; i < LIMIT_STORE_EVENTS; i++) {
 		r = store_next_event(w->store, &event);
-		if (r == 0)
-			store_event_fini(&event);
+		if (r)
+			break;
+		vbd_heed_event(&w->vbd, event.token);
+		store_event_fini(&event);
 	}
 	if (r == -EPIPE) {
 		log_err("the connection to xenstored is lost");

@@ -1,6 +1,7 @@
 #!/bin/bash
-# A guest is resumed in place, and gets for its new ring the numbers of the old one: grants and ports that were given back last
-# are given first. It writes nothing but the same keys and 3, being Connected; that is how it is known to have started over.
+# Grants and ports that were given back last are given first, so that a driver's keys may be the very numbers of the one before.
+# A guest that is resumed in place writes nothing but the same keys and 3, being Connected; that is how it is known to have
+# started over. Of one that was refused each new word is: mini-os asks for nothing.
 # shellcheck source=tests/lib/persona.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/persona.sh"
 
@@ -28,6 +29,27 @@ check "it writes and reads" hear "stop: done"
 connected 3
 ok $? "nothing else has made the worker begin again"
 exits 0 "nothing else was wrong" guest_close
+
+# keys: those of the guest
+keys() {
+    as_guest xenstore-read device/vbd/51712/ring-ref device/vbd/51712/event-channel
+}
+
+# A mini-os that is killed behind its keys: they tell what the next one will get.
+dies_behind_its_keys() {
+    persona minios "start 2" die
+    [ $? -eq 137 ] && [ "$(xenstore-read "$fe/state")" = 4 ]
+}
+
+check "a driver begins" soft_reset
+check "... the worker is slow" stop_worker
+check "... it writes its keys, and is gone with its grants" dies_behind_its_keys
+before=$(keys)
+kill -CONT "$worker"
+check "the worker refuses it" await "$be/state" 5
+check "... and waits" eventually worker_is_quiet
+check "another one is served" persona minios start "read 0 1000 seed:1" stop
+is "$(keys)" "$before" "... whose keys were the same"
 check "the disk detaches" detach xvda
 exits 0 "the worker ends with 0" ended "$worker"
 assert_clean
