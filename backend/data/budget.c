@@ -182,14 +182,8 @@ bool budget_take(struct budget *b, unsigned n)
 	return ok;
 }
 
-/* What is far beyond our needs is others', and all of it when we need nothing. */
-static void return_rest(struct budget *b)
+static void lower(struct budget *b, unsigned before, unsigned keep)
 {
-	unsigned before = atomic_load(&b->reserved), used = atomic_load(&b->nr_used);
-	unsigned keep = used > 0 ? used + STEP : 0;
-
-	if (before <= keep)
-		return;
 	atomic_store(&b->reserved, keep);
 	/* Other queues have just taken of what was there before. So nobody else may be told yet that it is free. */
 	if (atomic_load(&b->nr_used) > keep) {
@@ -200,13 +194,33 @@ static void return_rest(struct budget *b)
 	b->refused_ms = 0;
 }
 
+/* All but @spare of what we reserved and do not need is others'. */
+static void return_rest(struct budget *b, unsigned spare)
+{
+	unsigned before, keep;
+
+	(void)pthread_mutex_lock(&b->lock);
+	before = atomic_load(&b->reserved);
+	keep = atomic_load(&b->nr_used) + spare;
+	if (before > keep)
+		lower(b, before, keep);
+	(void)pthread_mutex_unlock(&b->lock);
+}
+
 void budget_give(struct budget *b, unsigned n)
 {
 	unsigned used = atomic_fetch_sub(&b->nr_used, n) - n;
 
-	if (used > 0 && atomic_load(&b->reserved) < used + 2 * STEP)
-		return;
-	(void)pthread_mutex_lock(&b->lock);
-	return_rest(b);
-	(void)pthread_mutex_unlock(&b->lock);
+	if (atomic_load(&b->reserved) >= used + 2 * STEP)
+		return_rest(b, STEP);
+}
+
+bool budget_may_rest(const struct budget *b)
+{
+	return atomic_load(&b->nr_used) == 0 && atomic_load(&b->reserved) > 0;
+}
+
+void budget_rest(struct budget *b)
+{
+	return_rest(b, 0);
 }

@@ -48,8 +48,12 @@ void budget_close(struct budget *budget) __attribute__((nonnull));
 /* @n pages more. False when that is too many; a short time after that it is false without looking. */
 bool budget_take(struct budget *budget, unsigned n) __attribute__((nonnull, warn_unused_result));
 
-/* Undo takes of @n pages. */
+/* Undo takes of @n pages. A few more stay reserved for those who take and give by turns. */
 void budget_give(struct budget *budget, unsigned n) __attribute__((nonnull));
+
+/* Nothing has been taken, and some is reserved: budget_rest() gives that back, too. */
+bool budget_may_rest(const struct budget *budget) __attribute__((nonnull));
+void budget_rest(struct budget *budget) __attribute__((nonnull));
 
 /* The pages of all workers, as of now. */
 unsigned budget_sum(const struct budget *budget) __attribute__((nonnull));

@@ -41,6 +41,17 @@ static void give_budget(struct guest *guest, unsigned n)
 		budget_give(guest->budget, n);
 }
 
+bool guest_may_rest(const struct guest *guest)
+{
+	return guest->budget && budget_may_rest(guest->budget);
+}
+
+void guest_rest(struct guest *guest)
+{
+	if (guest->budget)
+		budget_rest(guest->budget);
+}
+
 void guest_close(struct guest *guest)
 {
 	if (guest->handle)
@@ -50,6 +61,7 @@ void guest_close(struct guest *guest)
 	if (guest->nr_pages > 0)
 		give_budget(guest, guest->nr_pages);
 	guest->nr_pages = 0;
+	guest_rest(guest);
 	if (guest->quiet)
 		xtl_logger_destroy(guest->quiet);
 	guest->quiet = NULL;

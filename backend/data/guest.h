@@ -63,6 +63,10 @@ void *guest_map(struct guest *guest, enum guest_access access, uint32_t *refs, u
 /* Undo one guest_map() exactly. */
 void guest_unmap(struct guest *guest, void *pages, unsigned n) __attribute__((nonnull));
 
+/* There is something of the host's budget that no page of ours needs, and will not for some time: give it back. */
+bool guest_may_rest(const struct guest *guest) __attribute__((nonnull));
+void guest_rest(struct guest *guest) __attribute__((nonnull));
+
 enum guest_copy_direction {
 	GUEST_COPY_IN,  /* from the guest's page to us */
 	GUEST_COPY_OUT, /* from us to the guest's page */

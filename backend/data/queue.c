@@ -191,10 +191,11 @@ static bool may_sleep(struct queue *q)
 	return true;
 }
 
-/* A burst of requests has made memory of more than is to stay, and is over. */
+/* A burst of requests has made memory of more than is to stay, or reserved what others may need, and is over. */
 static bool may_trim(const struct queue *q)
 {
-	return (q->nr_touched > LIMIT_IDLE_KEEP || buffers_may_trim(&q->buffers)) &&
+	return (q->nr_touched > LIMIT_IDLE_KEEP || buffers_may_trim(&q->buffers) ||
+		       guest_may_rest(&q->guest)) &&
 	       queue_is_idle(q);
 }
 
@@ -216,6 +217,7 @@ static void trim(struct queue *q)
 	/* So that those that stay are used again. */
 	free_all_slots(q);
 	buffers_trim(&q->buffers);
+	guest_rest(&q->guest);
 }
 
 /* Milliseconds until there is something to be given back that was not used for long; -1: never. */

@@ -6,10 +6,12 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "backend/data/budget.h"
 #include "backend/data/queue_impl.h"
 
 static struct loop loop;
@@ -176,6 +178,41 @@ static void test_woken_for_others(void **state)
 	assert_int_equal(queue_stats(loop.queue).grants_released, 100);
 }
 
+/* What was reserved for pages that are not mapped any more is others', with the queue asleep. */
+static void test_the_budget_rests(void **state)
+{
+	struct budget budget;
+	struct problem problem;
+	char path[64];
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "/tmp/idle-grants-t.%d", (int)getpid());
+	assert_int_equal(budget_open(&budget, path, 1000, &problem), 0);
+	loop_disconnect(&loop);
+	loop.budget = &budget;
+	loop_connect(&loop);
+	use(0, 4);
+	assert_true(budget_sum(&budget) >= 4);
+	assert_int_equal(queue_start(loop.queue), 0);
+	for (unsigned i = 0; budget_sum(&budget) > 0; i++) {
+		assert_in_range(i, 0, 10000);
+		(void)poll(NULL, 0, 1);
+	}
+	queue_stop(loop.queue);
+	assert_int_equal(nr_mapped(), 0);
+	/* And at the end of a connection. */
+	loop_disconnect(&loop);
+	loop_connect(&loop);
+	use(0, 4);
+	assert_true(budget_sum(&budget) >= 4);
+	loop_disconnect(&loop);
+	assert_int_equal(budget_sum(&budget), 0);
+	loop.budget = NULL;
+	loop_connect(&loop);
+	budget_close(&budget);
+	assert_int_equal(unlink(path), 0);
+}
+
 #define IDLE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -186,6 +223,7 @@ int main(void)
 		IDLE_TEST(test_in_use),
 		IDLE_TEST(test_asleep),
 		IDLE_TEST(test_woken_for_others),
+		IDLE_TEST(test_the_budget_rests),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -78,6 +78,17 @@ static void test_alone(void **state)
 	budget_give(&b, 1000);
 	assert_true(budget_take(&b, 1000));
 	budget_give(&b, 1000);
+	/* A few are kept at hand, until it rests. */
+	assert_in_range(budget_sum(&b), 1, 100);
+	assert_true(budget_may_rest(&b));
+	assert_true(budget_take(&b, 1));
+	assert_false(budget_may_rest(&b));
+	budget_rest(&b);
+	assert_int_equal(budget_sum(&b), 1);
+	budget_give(&b, 1);
+	budget_rest(&b);
+	assert_int_equal(budget_sum(&b), 0);
+	assert_false(budget_may_rest(&b));
 	budget_close(&b);
 	budget_close(&b);
 }
@@ -99,13 +110,14 @@ static void test_two(void **state)
 	assert_in_range(budget_sum(&a), 900, 1000);
 	assert_false(budget_take(&a, 101));
 	assert_false(budget_take(&b, 101));
-	/* What one gives up the other may have, and all of it when it needs nothing any more. */
+	/* What one gives up the other may have, and all of it when it rests. */
 	seconds++;
 	budget_give(&a, 400);
 	assert_true(budget_take(&b, 400));
 	seconds++;
 	assert_false(budget_take(&b, 101));
 	budget_give(&a, 200);
+	budget_rest(&a);
 	seconds++;
 	assert_true(budget_take(&b, 300));
 	assert_int_equal(budget_sum(&b), 1000);
