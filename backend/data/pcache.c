@@ -81,15 +81,22 @@ static void forget(struct pcache *cache, uint16_t index)
 	cache->nr_pages--;
 }
 
-static bool forget_oldest(struct pcache *cache)
+/* In seconds, as the clock tells them. */
+static uint32_t age_of_oldest(const struct pcache *cache)
 {
-	if (cache->oldest == PCACHE_NONE)
+	return cache->now_s - cache->page[cache->oldest].used_s;
+}
+
+/* Make a place by giving up the oldest page, if it is old enough. */
+static bool evict(struct pcache *cache)
+{
+	if (cache->oldest == PCACHE_NONE || age_of_oldest(cache) < LIMIT_GRANT_EVICT_S)
 		return false;
 	forget(cache, cache->oldest);
 	return true;
 }
 
-/* A place for one more page: never used, or free again, or the oldest page's. False: all are pinned. */
+/* A place for one more page: never used, or free again, or the oldest page's. */
 static bool make_room(struct pcache *cache)
 {
 	if (cache->free != PCACHE_NONE)
@@ -99,7 +106,7 @@ static bool make_room(struct pcache *cache)
 		cache->free = cache->nr_used++;
 		return true;
 	}
-	return forget_oldest(cache);
+	return evict(cache);
 }
 
 /* Where no more may be mapped at all, for another one of ours. */
@@ -107,7 +114,7 @@ static void *map_page(struct pcache *cache, uint32_t ref)
 {
 	void *address = guest_map(cache->guest, GUEST_READ_WRITE, &ref, 1);
 
-	if (address == NULL && errno == EDQUOT && forget_oldest(cache))
+	if (address == NULL && errno == EDQUOT && evict(cache))
 		address = guest_map(cache->guest, GUEST_READ_WRITE, &ref, 1);
 	return address;
 }
@@ -165,7 +172,7 @@ int pcache_idle_in(const struct pcache *cache)
 
 	if (cache->oldest == PCACHE_NONE)
 		return -1;
-	idle_s = cache->now_s - cache->page[cache->oldest].used_s;
+	idle_s = age_of_oldest(cache);
 	return idle_s >= LIMIT_GRANT_IDLE_S ? 0 : (int)(LIMIT_GRANT_IDLE_S - idle_s);
 }
 
@@ -180,8 +187,8 @@ unsigned pcache_release_idle(struct pcache *cache)
 
 void pcache_fini(struct pcache *cache)
 {
-	while (forget_oldest(cache))
-		;
+	while (cache->oldest != PCACHE_NONE)
+		forget(cache, cache->oldest);
 	assert(cache->nr_pages == 0);
 	free(cache->bucket);
 	free(cache->page);

@@ -3,8 +3,10 @@
  *
  * Thread: as struct guest, one cache per queue. A page is found by its grant reference; while a
  * request uses it, it is pinned. The cache has room for so many pages: when it is full, or no more pages may be mapped at
- * all, the page unused for the longest time is unmapped; when all are pinned, or the guest's grant does not allow it, the
- * caller copies instead. Pages unused for LIMIT_GRANT_IDLE_S are let go in any case, so that the guest gets them back.
+ * all, the page unused for the longest time is unmapped, if that is LIMIT_GRANT_EVICT_S at least: of pages that come and go faster,
+ * mapping costs more than copying does, and it is a system call for each. When all are pinned or too young, or the guest's
+ * grant does not allow it, the caller copies instead. Pages unused for LIMIT_GRANT_IDLE_S are let go in any case, so that
+ * the guest gets them back.
  * Source: blkif.h, feature-persistent.
  */
 #ifndef BACKEND_DATA_PCACHE_H
@@ -71,7 +73,7 @@ void pcache_put(struct pcache *cache, uint16_t index) __attribute__((nonnull));
 unsigned pcache_release_idle(struct pcache *cache) __attribute__((nonnull));
 int pcache_idle_in(const struct pcache *cache) __attribute__((nonnull));
 
-/* So many pages could surely be pinned beside those that are: a request of more would map and unmap for nothing. */
+/* So many pages could be pinned beside those that are: a request of more would map and unmap for nothing. */
 static inline unsigned pcache_room(const struct pcache *cache)
 {
 	return cache->max_pages - cache->nr_pinned;

@@ -45,9 +45,10 @@
 
 /*
  * Pages that a guest has not used for so long are given back to it, as by the kernel's backend, so many at a time: unmapping costs
- * a hypercall each, and requests may come.
+ * a hypercall each, and requests may come. And sooner where another page needs the place: but not those that were used just now.
  */
 #define LIMIT_GRANT_IDLE_S  60u
+#define LIMIT_GRANT_EVICT_S 2u /* by a clock without fractions: for more than a second */
 #define LIMIT_GRANT_RELEASE 32u
 
 /* Chunks of copy buffers per queue, each for 11 pages: 22.5 MB. A request that finds too few free waits in its turn. */

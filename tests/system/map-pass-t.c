@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <xengnttab.h>
@@ -18,6 +19,16 @@
 
 static struct loop loop;
 static struct fake_engine fake;
+
+/* Time is the test's: it goes on when somebody says so. */
+static time_t seconds = 1000;
+
+int clock_gettime(clockid_t id, struct timespec *ret)
+{
+	(void)id;
+	*ret = (struct timespec){.tv_sec = seconds};
+	return 0;
+}
 
 static void begin(bool persistent, bool map_each, unsigned max_grants, struct budget *budget)
 {
@@ -229,11 +240,12 @@ static void test_too_many(void **state)
 	assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 4);
 }
 
-/* The cache keeps to it as well, and its oldest page goes for another. */
+/* The cache keeps to it as well, and its oldest page goes for another, if it has not been used for a while. */
 static void test_too_many_persistent(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < 100; i++) {
+		seconds += LIMIT_GRANT_EVICT_S;
 		loop_put(&loop, i, BLKIF_OP_READ, 0, i, 2);
 		push_and_run();
 		end_all_and_run();
@@ -242,10 +254,19 @@ static void test_too_many_persistent(void **state)
 	}
 	assert_int_equal(nr_mapped(), 20);
 	assert_int_equal(stats().segments_persistent, 200);
+	/* All are used now: a page more is copied, and none has gone. */
+	for (unsigned i = 0; i < 20; i++)
+		loop_put(&loop, i, BLKIF_OP_READ, i * 100, 81 + i, 1);
+	loop_put(&loop, 20, BLKIF_OP_READ, 3000, 0, 2);
+	push_and_run();
+	end_all_and_run();
+	assert_int_equal(stats().segments_copied, 2);
+	assert_int_equal(stats().grants_unmapped, 81);
+	assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 21);
 	loop_put_indirect(&loop, 0, BLKIF_OP_READ, 0, 0, 21, LOOP_PAGES - 1);
 	push_and_run();
 	end_all_and_run();
-	assert_int_equal(stats().segments_copied, 21);
+	assert_int_equal(stats().segments_copied, 23);
 	assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 1);
 }
 
@@ -280,6 +301,7 @@ static void test_host_is_full(void **state)
 	assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 10);
 	assert_true(budget_take(&other, 300 - budget_sum(&ours)));
 	for (unsigned i = 0; i < 100; i++) {
+		seconds += LIMIT_GRANT_EVICT_S;
 		loop_put(&loop, i, BLKIF_OP_READ, 0, 20 + i, 1);
 		push_and_run();
 		end_all_and_run();
@@ -321,6 +343,7 @@ static void test_bad_grants_cost_nothing(void **state)
 	assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 1);
 	loop.ref[50] = 0x7fffff00;
 	for (unsigned i = 0; i < 10; i++) {
+		seconds += LIMIT_GRANT_EVICT_S;
 		loop_put(&loop, i, BLKIF_OP_WRITE, 0, 50, 2);
 		push_and_run();
 		assert_int_equal(nr_answers(BLKIF_RSP_ERROR), 1);

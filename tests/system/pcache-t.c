@@ -58,11 +58,13 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* Use a page once: the guest's bytes are seen there. */
+/* Use a page once, after a while: the guest's bytes are seen there. */
 static void touch(struct fixture *f, unsigned i)
 {
-	uint16_t page = pcache_get(&f->cache, f->ref[i]);
+	uint16_t page;
 
+	f->cache.now_s += LIMIT_GRANT_EVICT_S;
+	page = pcache_get(&f->cache, f->ref[i]);
 	assert_int_not_equal(page, PCACHE_NONE);
 	f->pages[(size_t)i * 4096] = (uint8_t)(i * 7 + 1);
 	assert_int_equal(*(uint8_t *)pcache_address(&f->cache, page), (uint8_t)(i * 7 + 1));
@@ -109,6 +111,28 @@ static void test_cap_and_lru(void **state)
 		for (unsigned i = 0; i < NR_PAGES; i++)
 			touch(f, i);
 	assert_int_equal(f->stats.grants_mapped - f->stats.grants_unmapped, CAP);
+}
+
+/* Pages that come faster than any is old: those that are there stay, and the others are copied. */
+static void test_no_churn(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < CAP; i++)
+		touch(f, i);
+	f->cache.now_s += LIMIT_GRANT_EVICT_S;
+	for (unsigned i = 0; i < CAP; i++)
+		pcache_put(&f->cache, pcache_get(&f->cache, f->ref[i]));
+	for (unsigned s = 0; s < LIMIT_GRANT_EVICT_S; s++) {
+		for (unsigned i = CAP; i < NR_PAGES; i++)
+			assert_int_equal(pcache_get(&f->cache, f->ref[i]), PCACHE_NONE);
+		f->cache.now_s++;
+	}
+	assert_int_equal(f->stats.grants_mapped, CAP);
+	assert_int_equal(f->stats.grants_unmapped, 0);
+	for (unsigned i = CAP; i < NR_PAGES; i++)
+		pcache_put(&f->cache, pcache_get(&f->cache, f->ref[i]));
+	assert_int_equal(f->stats.grants_unmapped, NR_PAGES - CAP);
 }
 
 static void test_pinned_stays(void **state)
@@ -195,6 +219,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		PCACHE_TEST(test_mapped_once),
 		PCACHE_TEST(test_cap_and_lru),
+		PCACHE_TEST(test_no_churn),
 		PCACHE_TEST(test_pinned_stays),
 		PCACHE_TEST(test_all_pinned),
 		PCACHE_TEST(test_pinned_often),
