@@ -53,12 +53,15 @@ check "SIGHUP without the file" reload
 check "... says so" logged "*error: $work/blkbackd.conf: cannot be opened: No such file or directory; the old*"
 
 worker=$(worker_of vbd3-5-51712)
-configure "kinds = vbd" "log-level = debug"
+configure "kinds = vbd" "log-level = debug" "max-queues = 3" "max-grants = 77"
 check "SIGHUP with another kind" reload
 check "its disk is served now" await /local/domain/0/backend/vbd/5/51728/state 2
 is "$(worker_of vbd3-5-51712)" "$worker" "the other kind's disk keeps its worker"
-like "$(tr '\0' ' ' <"/proc/$(worker_of vbd-5-51728)/cmdline")" "*blkback-vbd -f -d backend/vbd/5/51728 " \
+like "$(tr '\0' ' ' <"/proc/$(worker_of vbd-5-51728)/cmdline")" "*blkback-vbd -f -d * backend/vbd/5/51728 " \
     "the new worker logs more"
+is "$(xenstore-read /local/domain/0/backend/vbd/5/51728/multi-queue-max-queues)" 3 "... offers as many queues as it says"
+like "$(tr '\0' ' ' <"/proc/$(worker_of vbd-5-51728)/cmdline")" "* --max-queues=3 --max-grants=77 *" \
+    "... and is told how many pages may be mapped"
 kill -KILL "$worker"
 check "... but gets no other when it dies" logged "*vbd3-5-51712: over: backing off -> finished"
 check "a disk of the kind that was left out is not served" xensim vbd-attach --no-script --kind=vbd3 5 xvdc "$three"
