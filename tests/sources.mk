@@ -65,7 +65,7 @@ LOOP_TESTS := queue-pass-t queue-thread-t two-queues-t xsa-155-double-fetch-t bi
 	merge-pass-t map-pass-t idle-grants-t rmw-pass-t deaf-guest-t xsa-361-grant-status-t xsa-371-persistent-leak-t
 TESTS += $(LOOP_TESTS) pcache-t
 $(foreach t,$(LOOP_TESTS),$(eval $(t)_SRCS := $(wildcard tests/*/$(t).c) tests/lib/loop.c \
-	tests/lib/fake_engine.c $(DATA_SRCS) backend/util/problem.c $(RING_SRCS) $(FRONTRING_SRCS))$(eval \
+	tests/lib/pass.c tests/lib/fake_engine.c $(DATA_SRCS) backend/util/problem.c $(RING_SRCS) $(FRONTRING_SRCS))$(eval \
 	$(t)_LIBS := xengnttab xenevtchn xentoollog aio dl))
 pcache-t_SRCS := tests/system/pcache-t.c backend/data/pcache.c backend/data/guest.c backend/data/budget.c backend/util/problem.c
 pcache-t_LIBS := xengnttab xentoollog

@@ -123,3 +123,24 @@ void fake_engine_end_all(struct fake_engine *fake)
 		end_at(fake, 0, 0);
 	(void)pthread_mutex_unlock(&lock);
 }
+
+size_t fake_engine_length(const struct engine_io *io)
+{
+	size_t sum = 0;
+
+	for (unsigned i = 0; i < io->nr_iov; i++)
+		sum += io->iov[i].iov_len;
+	return sum;
+}
+
+uint8_t *fake_engine_byte(const struct engine_io *io, size_t at)
+{
+	const struct iovec *iov = io->iov;
+
+	assert_true(at < fake_engine_length(io));
+	while (at >= iov->iov_len) {
+		at -= iov->iov_len;
+		iov++;
+	}
+	return (uint8_t *)iov->iov_base + at;
+}

@@ -5,6 +5,9 @@
 #ifndef TESTS_LIB_FAKE_ENGINE_H
 #define TESTS_LIB_FAKE_ENGINE_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 #include "backend/data/engine.h"
 #include "backend/util/limits.h"
 
@@ -29,5 +32,9 @@ void fake_engine_end(struct fake_engine *fake, enum engine_verb verb, int error)
 /* The @i-th of those in flight. */
 void fake_engine_end_at(struct fake_engine *fake, unsigned i, int error);
 void fake_engine_end_all(struct fake_engine *fake);
+
+/* What @io reads or writes: how many bytes its iovecs have together, and where byte @at of them lies. */
+size_t fake_engine_length(const struct engine_io *io);
+uint8_t *fake_engine_byte(const struct engine_io *io, size_t at);
 
 #endif

@@ -238,6 +238,36 @@ bool loop_get(struct loop *loop, struct frontring_response *ret_rsp)
 	return frontring_get(&loop->ring, ret_rsp);
 }
 
+void loop_expect(struct loop *loop, uint64_t id, uint8_t op, int16_t status)
+{
+	struct frontring_response rsp;
+
+	assert_true(loop_get(loop, &rsp));
+	assert_int_equal(rsp.id, id);
+	assert_int_equal(rsp.op, op);
+	assert_int_equal(rsp.status, status);
+	assert_true(rsp.padding_is_zero);
+}
+
+void loop_expect_none(struct loop *loop)
+{
+	struct frontring_response rsp;
+
+	assert_false(loop_get(loop, &rsp));
+}
+
+unsigned loop_take_answers(struct loop *loop, int16_t status)
+{
+	struct frontring_response rsp;
+	unsigned n = 0;
+
+	for (; loop_get(loop, &rsp); n++) {
+		assert_int_equal(rsp.status, status);
+		assert_true(rsp.padding_is_zero);
+	}
+	return n;
+}
+
 unsigned loop_take_events(struct loop *loop)
 {
 	unsigned n = 0;
@@ -264,4 +294,11 @@ struct frontring_response loop_wait(struct loop *loop)
 		(void)loop_take_events(loop);
 	}
 	return rsp;
+}
+
+uint64_t loop_nr_mapped(const struct loop *loop)
+{
+	struct queue_stats stats = queue_stats(loop->queue);
+
+	return stats.grants_mapped - stats.grants_unmapped - loop->nr_ring_pages;
 }

@@ -1,7 +1,7 @@
 /*
  * A queue of the backend and the frontend's end of its ring in one process, without xenstore: this
- * domain grants its pages to itself. For tests that drive queue_poll_once() themselves, or look at
- * the queue's thread through the thread sanitizer.
+ * domain grants its pages to itself. For tests that drive queue_poll_once() themselves (pass.h), or
+ * look at the queue's thread through the thread sanitizer.
  *
  * The frontend's part belongs to one thread. Runs below tests/lib/in-host.
  */
@@ -76,10 +76,19 @@ void loop_push(struct loop *loop);
 
 /* Take one response. */
 bool loop_get(struct loop *loop, struct frontring_response *ret_rsp);
+/* Take one, which is there and is exactly this one (R13). */
+void loop_expect(struct loop *loop, uint64_t id, uint8_t op, int16_t status);
+/* There is none. */
+void loop_expect_none(struct loop *loop);
+/* Take all that there are now, each of which has that status (R13). How many. */
+unsigned loop_take_answers(struct loop *loop, int16_t status);
 /* Wait for one, the queue's thread running. */
 struct frontring_response loop_wait(struct loop *loop);
 
 /* Events the backend sent since the last call. */
 unsigned loop_take_events(struct loop *loop);
+
+/* Pages of data that the queue has mapped now; those of the ring do not count. */
+uint64_t loop_nr_mapped(const struct loop *loop);
 
 #endif

@@ -3,14 +3,13 @@
  * slot is used for every place of the table; held behind a barrier; waiting for one fdatasync. On an engine
  * that ends what and when the test says.
  */
-#include "tests/lib/loop.h"
+#include "tests/lib/pass.h"
 
 #include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "backend/data/queue_impl.h"
-#include "tests/lib/fake_engine.h"
 
 #define SLOTS 512u
 
@@ -49,14 +48,6 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void run(void)
-{
-	for (unsigned i = 0; i < 2000; i++)
-		if (!queue_poll_once(loop.queue))
-			return;
-	fail_msg("the queue never comes to rest");
-}
-
 /* Every answer once, and all well. */
 static unsigned take_answers(void)
 {
@@ -80,8 +71,7 @@ static void ask_all(uint8_t op, unsigned nr_pages)
 	for (unsigned i = 0; i < SLOTS; i++)
 		loop_put(&loop, i, op, i * 4, i * 2, nr_pages);
 	assert_int_equal(frontring_free(&loop.ring), 0);
-	loop_push(&loop);
-	run();
+	pass_push(&loop);
 }
 
 /* An odd number of single ones in between: the next round begins at another slot. */
@@ -90,10 +80,8 @@ static void shift(unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		answered[0] = false;
 		loop_put(&loop, 0, BLKIF_OP_READ, 0, 0, 1);
-		loop_push(&loop);
-		run();
-		fake_engine_end_all(&fake);
-		run();
+		pass_push(&loop);
+		pass_end_all(&loop, &fake);
 		assert_int_equal(take_answers(), 1);
 	}
 }
@@ -105,8 +93,7 @@ static void test_full(void **state)
 		ask_all(round % 2 ? BLKIF_OP_WRITE : BLKIF_OP_READ, 2);
 		assert_int_equal(fake.nr_flying, SLOTS);
 		assert_int_equal(take_answers(), 0);
-		fake_engine_end_all(&fake);
-		run();
+		pass_end_all(&loop, &fake);
 		assert_int_equal(take_answers(), SLOTS);
 		assert_true(queue_is_idle(loop.queue));
 		shift(37);
@@ -127,8 +114,7 @@ static void test_data_is_apart(void **state)
 		*(uint8_t *)io->iov[0].iov_base = (uint8_t)id;
 		((uint8_t *)last->iov_base)[last->iov_len - 1] = (uint8_t)(id >> 8);
 	}
-	fake_engine_end_all(&fake);
-	run();
+	pass_end_all(&loop, &fake);
 	assert_int_equal(take_answers(), SLOTS);
 	for (unsigned id = 0; id < SLOTS; id++) {
 		assert_int_equal(loop.pages[(size_t)id * 8192], id & 0xff);
@@ -142,11 +128,9 @@ static void test_largest(void **state)
 	(void)state;
 	for (unsigned i = 0; i < SLOTS; i++)
 		loop_put(&loop, i, BLKIF_OP_READ, 0, i, 11);
-	loop_push(&loop);
-	run();
+	pass_push(&loop);
 	assert_int_equal(fake.nr_flying, SLOTS);
-	fake_engine_end_all(&fake);
-	run();
+	pass_end_all(&loop, &fake);
 	assert_int_equal(take_answers(), SLOTS);
 	assert_int_equal(queue_stats(loop.queue).segments_copied +
 				 queue_stats(loop.queue).segments_persistent,
@@ -160,21 +144,16 @@ static void test_held(void **state)
 	loop_put(&loop, 0, BLKIF_OP_WRITE_BARRIER, 0, 0, 1);
 	for (unsigned i = 1; i < SLOTS; i++)
 		loop_put(&loop, i, BLKIF_OP_WRITE, 0, i, 1);
-	loop_push(&loop);
-	run();
+	pass_push(&loop);
 	assert_int_equal(fake.nr_syncs, 1);
 	assert_int_equal(fake.nr_writes, 0);
-	fake_engine_end(&fake, ENGINE_SYNC, 0);
-	run();
+	pass_end(&loop, &fake, ENGINE_SYNC, 0);
 	assert_int_equal(fake.nr_writes, 1);
-	fake_engine_end(&fake, ENGINE_WRITE, 0);
-	run();
-	fake_engine_end(&fake, ENGINE_SYNC, 0);
-	run();
+	pass_end(&loop, &fake, ENGINE_WRITE, 0);
+	pass_end(&loop, &fake, ENGINE_SYNC, 0);
 	assert_int_equal(take_answers(), 1);
 	assert_int_equal(fake.nr_flying, SLOTS - 1);
-	fake_engine_end_all(&fake);
-	run();
+	pass_end_all(&loop, &fake);
 	assert_int_equal(take_answers(), SLOTS - 1);
 }
 
@@ -184,16 +163,13 @@ static void test_flushes_share(void **state)
 	(void)state;
 	for (unsigned i = 0; i < SLOTS; i++) {
 		loop_put(&loop, i, BLKIF_OP_FLUSH_DISKCACHE, 0, 0, 0);
-		loop_push(&loop);
-		run();
+		pass_push(&loop);
 	}
 	assert_int_equal(fake.nr_syncs, 1);
-	fake_engine_end(&fake, ENGINE_SYNC, 0);
-	run();
+	pass_end(&loop, &fake, ENGINE_SYNC, 0);
 	assert_int_equal(take_answers(), 1);
 	assert_int_equal(fake.nr_syncs, 2);
-	fake_engine_end(&fake, ENGINE_SYNC, 0);
-	run();
+	pass_end(&loop, &fake, ENGINE_SYNC, 0);
 	assert_int_equal(take_answers(), SLOTS - 1);
 	assert_int_equal(fake.nr_syncs, 2);
 }
@@ -234,12 +210,10 @@ static void test_memory_is_given_back(void **state)
 	assert_int_equal(nr_resident(), 0);
 	for (unsigned i = 0; i < SLOTS; i++)
 		loop_put(&loop, i, BLKIF_OP_WRITE, 0, i, 11);
-	loop_push(&loop);
-	run();
+	pass_push(&loop);
 	assert_int_equal(nr_resident(), SLOTS * WIRE_SEGMENTS_MAX);
 	assert_true(nr_resident_slots() > SLOTS);
-	fake_engine_end_all(&fake);
-	run();
+	pass_end_all(&loop, &fake);
 	assert_int_equal(take_answers(), SLOTS);
 	/* From here on by its thread. */
 	loop.queue->engine = engine;
@@ -264,10 +238,8 @@ static void test_grants_stay(void **state)
 	(void)state;
 	for (unsigned i = 0; i + 2 <= LOOP_PAGES; i += 2) {
 		loop_put(&loop, 0, BLKIF_OP_READ, 0, i, 2);
-		loop_push(&loop);
-		run();
-		fake_engine_end_all(&fake);
-		run();
+		pass_push(&loop);
+		pass_end_all(&loop, &fake);
 		answered[0] = false;
 		assert_int_equal(take_answers(), 1);
 	}
@@ -275,10 +247,8 @@ static void test_grants_stay(void **state)
 	assert_int_equal(mapped, LOOP_PAGES + 16);
 	for (unsigned i = 0; i + 2 <= LOOP_PAGES; i += 2) {
 		loop_put(&loop, 0, BLKIF_OP_READ, 0, i, 2);
-		loop_push(&loop);
-		run();
-		fake_engine_end_all(&fake);
-		run();
+		pass_push(&loop);
+		pass_end_all(&loop, &fake);
 		answered[0] = false;
 		assert_int_equal(take_answers(), 1);
 	}
@@ -295,8 +265,7 @@ static void test_overrun(void **state)
 	loop.ring.shared->req_prod = SLOTS + 1;
 	(void)queue_poll_once(loop.queue);
 	assert_int_equal(queue_status(loop.queue), QUEUE_BROKEN);
-	fake_engine_end_all(&fake);
-	run();
+	pass_end_all(&loop, &fake);
 	assert_int_equal(take_answers(), 0);
 }
 

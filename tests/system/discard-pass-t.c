@@ -2,12 +2,11 @@
  * Discards in a queue driven by hand (R27): what reaches the engine, what of it is answered how, and their place in the order
  * of a disk: like a write's (D2). On an engine that ends what and when the test says.
  */
-#include "tests/lib/loop.h"
+#include "tests/lib/pass.h"
 
 #include <errno.h>
 
 #include "backend/data/queue_impl.h"
-#include "tests/lib/fake_engine.h"
 
 static struct loop loop;
 static struct fake_engine fake;
@@ -24,48 +23,10 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
-	assert_true(queue_is_idle(loop.queue));
+	pass_expect_rest(&loop);
 	loop_disconnect(&loop);
 	loop_fini(&loop);
 	return 0;
-}
-
-static void run(void)
-{
-	for (unsigned i = 0; i < 100; i++)
-		if (!queue_poll_once(loop.queue))
-			return;
-	fail_msg("the queue never comes to rest");
-}
-
-static void push_and_run(void)
-{
-	loop_push(&loop);
-	run();
-}
-
-static void end(enum engine_verb verb, int error)
-{
-	fake_engine_end(&fake, verb, error);
-	run();
-}
-
-static void expect(uint64_t id, uint8_t op, int16_t status)
-{
-	struct frontring_response rsp;
-
-	assert_true(loop_get(&loop, &rsp));
-	assert_int_equal(rsp.id, id);
-	assert_int_equal(rsp.op, op);
-	assert_int_equal(rsp.status, status);
-	assert_true(rsp.padding_is_zero);
-}
-
-static void expect_nothing(void)
-{
-	struct frontring_response rsp;
-
-	assert_false(loop_get(&loop, &rsp));
 }
 
 /* One request may be the whole disk. */
@@ -75,7 +36,7 @@ static void test_whole_disk(void **state)
 
 	(void)state;
 	loop_put_discard(&loop, 1, 0, LOOP_DISK_SECTORS);
-	push_and_run();
+	pass_push(&loop);
 	assert_int_equal(fake.nr_discards, 1);
 	assert_int_equal(io->verb, ENGINE_DISCARD);
 	assert_int_equal(io->fd, loop.disk->storage.fd);
@@ -84,9 +45,9 @@ static void test_whole_disk(void **state)
 	assert_ptr_equal(io->discard, &loop.disk->storage.discard);
 	assert_ptr_equal(io->stop, &loop.queue->stop);
 	assert_false(io->secure);
-	expect_nothing();
-	end(ENGINE_DISCARD, 0);
-	expect(1, BLKIF_OP_DISCARD, BLKIF_RSP_OKAY);
+	loop_expect_none(&loop);
+	pass_end(&loop, &fake, ENGINE_DISCARD, 0);
+	loop_expect(&loop, 1, BLKIF_OP_DISCARD, BLKIF_RSP_OKAY);
 	assert_int_equal(queue_stats(loop.queue).discards, 1);
 	assert_int_equal(queue_stats(loop.queue).discard_sectors, LOOP_DISK_SECTORS);
 	assert_int_equal(queue_stats(loop.queue).writes, 0);
@@ -99,12 +60,12 @@ static void test_beyond_the_end(void **state)
 	loop_put_discard(&loop, 2, LOOP_DISK_SECTORS, 1);
 	loop_put_discard(&loop, 3, 8, UINT64_MAX - 7);
 	loop_put_discard(&loop, 4, LOOP_DISK_SECTORS, 0);
-	push_and_run();
+	pass_push(&loop);
 	for (unsigned i = 1; i <= 3; i++)
-		expect(i, BLKIF_OP_DISCARD, BLKIF_RSP_ERROR);
+		loop_expect(&loop, i, BLKIF_OP_DISCARD, BLKIF_RSP_ERROR);
 	assert_int_equal(fake.nr_discards, 1);
-	end(ENGINE_DISCARD, 0);
-	expect(4, BLKIF_OP_DISCARD, BLKIF_RSP_OKAY);
+	pass_end(&loop, &fake, ENGINE_DISCARD, 0);
+	loop_expect(&loop, 4, BLKIF_OP_DISCARD, BLKIF_RSP_OKAY);
 }
 
 static void test_read_only(void **state)
@@ -112,8 +73,8 @@ static void test_read_only(void **state)
 	(void)state;
 	loop.queue->limits.read_only = true;
 	loop_put_discard(&loop, 1, 0, 8);
-	push_and_run();
-	expect(1, BLKIF_OP_DISCARD, BLKIF_RSP_ERROR);
+	pass_push(&loop);
+	loop_expect(&loop, 1, BLKIF_OP_DISCARD, BLKIF_RSP_ERROR);
 	assert_int_equal(fake.nr_discards, 0);
 }
 
@@ -122,8 +83,8 @@ static void test_not_offered(void **state)
 	(void)state;
 	loop.queue->limits.discard = false;
 	loop_put_discard(&loop, 1, 0, 8);
-	push_and_run();
-	expect(1, BLKIF_OP_DISCARD, BLKIF_RSP_EOPNOTSUPP);
+	pass_push(&loop);
+	loop_expect(&loop, 1, BLKIF_OP_DISCARD, BLKIF_RSP_EOPNOTSUPP);
 	assert_int_equal(fake.nr_discards, 0);
 }
 
@@ -132,42 +93,40 @@ static void test_failures(void **state)
 {
 	(void)state;
 	loop_put_discard(&loop, 1, 0, 8);
-	push_and_run();
-	end(ENGINE_DISCARD, -EOPNOTSUPP);
-	expect(1, BLKIF_OP_DISCARD, BLKIF_RSP_EOPNOTSUPP);
+	pass_push(&loop);
+	pass_end(&loop, &fake, ENGINE_DISCARD, -EOPNOTSUPP);
+	loop_expect(&loop, 1, BLKIF_OP_DISCARD, BLKIF_RSP_EOPNOTSUPP);
 	loop_put_discard(&loop, 2, 0, 8);
-	push_and_run();
-	end(ENGINE_DISCARD, -EIO);
-	expect(2, BLKIF_OP_DISCARD, BLKIF_RSP_ERROR);
+	pass_push(&loop);
+	pass_end(&loop, &fake, ENGINE_DISCARD, -EIO);
+	loop_expect(&loop, 2, BLKIF_OP_DISCARD, BLKIF_RSP_ERROR);
 	assert_int_equal(queue_stats(loop.queue).failed_discards, 2);
 	assert_int_equal(disk_fault(loop.disk), 0);
 	loop_put(&loop, 3, BLKIF_OP_WRITE, 0, 0, 1);
-	push_and_run();
-	end(ENGINE_WRITE, 0);
-	expect(3, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
+	pass_push(&loop);
+	pass_end(&loop, &fake, ENGINE_WRITE, 0);
+	loop_expect(&loop, 3, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
 }
 
 /* The flag is ignored where that was not offered, and passed on where it was. */
 static void test_secure(void **state)
 {
 	struct blk_request req = {.id = 1, .op = BLKIF_OP_DISCARD, .nr_sectors = 8, .secure = true};
-	struct wire_slot slot;
 
 	(void)state;
 	for (unsigned can = 0; can < 2; can++) {
 		loop.disk->storage.discard.secure = can;
-		frontring_encode(WIRE_ABI_64, &req, &slot);
-		frontring_put(&loop.ring, &slot);
-		push_and_run();
+		loop_put_request(&loop, &req, 0);
+		pass_push(&loop);
 		assert_int_equal(fake.flying[0].secure, can);
-		end(ENGINE_DISCARD, 0);
-		expect(1, BLKIF_OP_DISCARD, BLKIF_RSP_OKAY);
+		pass_end(&loop, &fake, ENGINE_DISCARD, 0);
+		loop_expect(&loop, 1, BLKIF_OP_DISCARD, BLKIF_RSP_OKAY);
 	}
 	loop_put_discard(&loop, 2, 0, 8);
-	push_and_run();
+	pass_push(&loop);
 	assert_false(fake.flying[0].secure);
-	end(ENGINE_DISCARD, 0);
-	expect(2, BLKIF_OP_DISCARD, BLKIF_RSP_OKAY);
+	pass_end(&loop, &fake, ENGINE_DISCARD, 0);
+	loop_expect(&loop, 2, BLKIF_OP_DISCARD, BLKIF_RSP_OKAY);
 }
 
 /* D2: a barrier waits for the discards before it, and those behind it wait. */
@@ -177,21 +136,21 @@ static void test_barrier(void **state)
 	loop_put_discard(&loop, 1, 0, 8);
 	loop_put(&loop, 2, BLKIF_OP_WRITE_BARRIER, 8, 0, 1);
 	loop_put_discard(&loop, 3, 16, 8);
-	push_and_run();
+	pass_push(&loop);
 	assert_int_equal(fake.nr_discards, 1);
 	assert_int_equal(fake.nr_syncs, 0);
-	end(ENGINE_DISCARD, 0);
-	expect(1, BLKIF_OP_DISCARD, BLKIF_RSP_OKAY);
+	pass_end(&loop, &fake, ENGINE_DISCARD, 0);
+	loop_expect(&loop, 1, BLKIF_OP_DISCARD, BLKIF_RSP_OKAY);
 	assert_int_equal(fake.nr_syncs, 1);
-	end(ENGINE_SYNC, 0);
+	pass_end(&loop, &fake, ENGINE_SYNC, 0);
 	assert_int_equal(fake.nr_writes, 1);
-	end(ENGINE_WRITE, 0);
+	pass_end(&loop, &fake, ENGINE_WRITE, 0);
 	assert_int_equal(fake.nr_discards, 1);
-	end(ENGINE_SYNC, 0);
-	expect(2, BLKIF_OP_WRITE_BARRIER, BLKIF_RSP_OKAY);
+	pass_end(&loop, &fake, ENGINE_SYNC, 0);
+	loop_expect(&loop, 2, BLKIF_OP_WRITE_BARRIER, BLKIF_RSP_OKAY);
 	assert_int_equal(fake.nr_discards, 2);
-	end(ENGINE_DISCARD, 0);
-	expect(3, BLKIF_OP_DISCARD, BLKIF_RSP_OKAY);
+	pass_end(&loop, &fake, ENGINE_DISCARD, 0);
+	loop_expect(&loop, 3, BLKIF_OP_DISCARD, BLKIF_RSP_OKAY);
 }
 
 /* D5: a disk that has lost data changes no more. */
@@ -199,12 +158,12 @@ static void test_latched(void **state)
 {
 	(void)state;
 	loop_put(&loop, 1, BLKIF_OP_FLUSH_DISKCACHE, 0, 0, 0);
-	push_and_run();
-	end(ENGINE_SYNC, -EIO);
-	expect(1, BLKIF_OP_FLUSH_DISKCACHE, WIRE_RSP_FLUSH_FAILED);
+	pass_push(&loop);
+	pass_end(&loop, &fake, ENGINE_SYNC, -EIO);
+	loop_expect(&loop, 1, BLKIF_OP_FLUSH_DISKCACHE, WIRE_RSP_FLUSH_FAILED);
 	loop_put_discard(&loop, 2, 0, 8);
-	push_and_run();
-	expect(2, BLKIF_OP_DISCARD, BLKIF_RSP_ERROR);
+	pass_push(&loop);
+	loop_expect(&loop, 2, BLKIF_OP_DISCARD, BLKIF_RSP_ERROR);
 	assert_int_equal(fake.nr_discards, 0);
 }
 
@@ -216,16 +175,16 @@ static void test_nobody_waits(void **state)
 	loop_put(&loop, 2, BLKIF_OP_READ, 0, 0, 1);
 	loop_put(&loop, 3, BLKIF_OP_WRITE, 8, 1, 1);
 	loop_put(&loop, 4, BLKIF_OP_FLUSH_DISKCACHE, 0, 0, 0);
-	push_and_run();
-	end(ENGINE_READ, 0);
-	end(ENGINE_WRITE, 0);
-	end(ENGINE_SYNC, 0);
-	expect(2, BLKIF_OP_READ, BLKIF_RSP_OKAY);
-	expect(3, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
-	expect(4, BLKIF_OP_FLUSH_DISKCACHE, BLKIF_RSP_OKAY);
-	expect_nothing();
-	end(ENGINE_DISCARD, 0);
-	expect(1, BLKIF_OP_DISCARD, BLKIF_RSP_OKAY);
+	pass_push(&loop);
+	pass_end(&loop, &fake, ENGINE_READ, 0);
+	pass_end(&loop, &fake, ENGINE_WRITE, 0);
+	pass_end(&loop, &fake, ENGINE_SYNC, 0);
+	loop_expect(&loop, 2, BLKIF_OP_READ, BLKIF_RSP_OKAY);
+	loop_expect(&loop, 3, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
+	loop_expect(&loop, 4, BLKIF_OP_FLUSH_DISKCACHE, BLKIF_RSP_OKAY);
+	loop_expect_none(&loop);
+	pass_end(&loop, &fake, ENGINE_DISCARD, 0);
+	loop_expect(&loop, 1, BLKIF_OP_DISCARD, BLKIF_RSP_OKAY);
 }
 
 /* A queue that is to stop takes none along: those that have not begun are errors, and not the storage's. */

@@ -67,9 +67,7 @@ static int tear_down(void **state)
 
 static uint64_t nr_mapped(void)
 {
-	struct queue_stats stats = queue_stats(loop.queue);
-
-	return stats.grants_mapped - stats.grants_unmapped - 1;
+	return loop_nr_mapped(&loop);
 }
 
 /* Use @n pages from @page on, by hand. */

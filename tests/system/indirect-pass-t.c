@@ -3,7 +3,7 @@
  * cannot be reached or is bad is refused alone. And where buffers run out: who finds none waits, in order, without
  * the queue turning round meanwhile. On an engine that ends what and when the test says.
  */
-#include "tests/lib/loop.h"
+#include "tests/lib/pass.h"
 
 #include <poll.h>
 #include <string.h>
@@ -11,7 +11,6 @@
 #include <xengnttab.h>
 
 #include "backend/data/queue_impl.h"
-#include "tests/lib/fake_engine.h"
 
 #define DESCRIPTOR (LOOP_PAGES - 1)
 
@@ -42,87 +41,18 @@ static int set_up_copy(void **state)
 	return 0;
 }
 
-/* Whatever was asked, all buffers and slots are back. */
 static int tear_down(void **state)
 {
-	struct queue_stats stats = queue_stats(loop.queue);
-
 	(void)state;
-	assert_true(queue_is_idle(loop.queue));
-	assert_int_equal(loop.queue->buffers.nr_free, LIMIT_COPY_CHUNKS);
-	assert_int_equal(loop.queue->waiting.n, 0);
-	/* Everything good was counted once when it was taken, and once when it was answered. */
-	assert_int_equal(stats.reads_taken, stats.reads_answered);
-	assert_int_equal(stats.writes_taken, stats.writes_answered);
+	pass_expect_rest(&loop);
 	loop_disconnect(&loop);
 	loop_fini(&loop);
 	return 0;
 }
 
-/* Until a pass finds nothing. Bounded: a pass that always has more would never sleep. */
-static void run(void)
-{
-	for (unsigned i = 0; i < 200; i++)
-		if (!queue_poll_once(loop.queue))
-			return;
-	fail_msg("the queue never comes to rest");
-}
-
-static void push_and_run(void)
-{
-	loop_push(&loop);
-	run();
-}
-
-static void end_all_and_run(void)
-{
-	fake_engine_end_all(&fake);
-	run();
-}
-
-static void expect(uint64_t id, uint8_t op, int16_t status)
-{
-	struct frontring_response rsp;
-
-	assert_true(loop_get(&loop, &rsp));
-	assert_int_equal(rsp.id, id);
-	assert_int_equal(rsp.op, op);
-	assert_int_equal(rsp.status, status);
-	assert_true(rsp.padding_is_zero);
-}
-
-static void expect_no_more(void)
-{
-	struct frontring_response rsp;
-
-	assert_false(loop_get(&loop, &rsp));
-}
-
 static struct wire_segment *descriptor(void)
 {
 	return (struct wire_segment *)(void *)(loop.pages + (size_t)DESCRIPTOR * WIRE_PAGE_SIZE);
-}
-
-static size_t sum_of(const struct engine_io *io)
-{
-	size_t sum = 0;
-
-	for (unsigned i = 0; i < io->nr_iov; i++)
-		sum += io->iov[i].iov_len;
-	return sum;
-}
-
-/* Byte @at of what @io reads or writes. */
-static uint8_t *byte_of(const struct engine_io *io, size_t at)
-{
-	const struct iovec *iov = io->iov;
-
-	while (at >= iov->iov_len) {
-		at -= iov->iov_len;
-		iov++;
-		assert_true(iov < io->iov + io->nr_iov);
-	}
-	return (uint8_t *)iov->iov_base + at;
 }
 
 static uint8_t mark_of(unsigned page)
@@ -141,17 +71,18 @@ static void test_one_io(void **state)
 		unsigned n = sizes[k];
 
 		loop_put_indirect(&loop, k, BLKIF_OP_READ, 8, 100, n, DESCRIPTOR);
-		push_and_run();
+		pass_push(&loop);
 		assert_int_equal(fake.nr_flying, 1);
 		assert_int_equal(fake.flying[0].offset_bytes, 8 * 512);
 		assert_int_equal(fake.flying[0].size_bytes, n * 4096);
-		assert_int_equal(sum_of(&fake.flying[0]), n * 4096);
+		assert_int_equal(fake_engine_length(&fake.flying[0]), n * 4096);
 		for (unsigned i = 0; i < n; i++) {
-			*byte_of(&fake.flying[0], (size_t)i * 4096) = mark_of(i);
-			*byte_of(&fake.flying[0], (size_t)i * 4096 + 4095) = mark_of(i + k);
+			*fake_engine_byte(&fake.flying[0], (size_t)i * 4096) = mark_of(i);
+			*fake_engine_byte(&fake.flying[0], (size_t)i * 4096 + 4095) =
+				mark_of(i + k);
 		}
-		end_all_and_run();
-		expect(k, BLKIF_OP_READ, BLKIF_RSP_OKAY);
+		pass_end_all(&loop, &fake);
+		loop_expect(&loop, k, BLKIF_OP_READ, BLKIF_RSP_OKAY);
 		for (unsigned i = 0; i < n; i++) {
 			assert_int_equal(loop.pages[(100 + (size_t)i) * 4096], mark_of(i));
 			assert_int_equal(loop.pages[(101 + (size_t)i) * 4096 - 1], mark_of(i + k));
@@ -175,14 +106,14 @@ static void test_odd_segments(void **state)
 		descriptor()[i].first_sect = (uint8_t)(i % 5);
 		descriptor()[i].last_sect = (uint8_t)(i % 5 + i % 3);
 	}
-	push_and_run();
+	pass_push(&loop);
 	assert_int_equal(fake.nr_writes, 1);
 	for (unsigned i = 0; i < n; i++)
 		for (unsigned byte = 0; byte < (i % 3 + 1) * 512; byte++)
-			assert_int_equal(*byte_of(&fake.flying[0], at++), mark_of(i));
-	assert_int_equal(sum_of(&fake.flying[0]), at);
-	end_all_and_run();
-	expect(1, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
+			assert_int_equal(*fake_engine_byte(&fake.flying[0], at++), mark_of(i));
+	assert_int_equal(fake_engine_length(&fake.flying[0]), at);
+	pass_end_all(&loop, &fake);
+	loop_expect(&loop, 1, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
 }
 
 /* Of the page no byte more is read than there are segments in it. */
@@ -193,12 +124,12 @@ static void test_no_byte_more(void **state)
 	(void)state;
 	memset(descriptor(), 0xaa, WIRE_PAGE_SIZE);
 	loop_put_indirect(&loop, 1, BLKIF_OP_READ, 0, 0, 3, DESCRIPTOR);
-	push_and_run();
+	pass_push(&loop);
 	assert_memory_equal(copy, descriptor(), 24);
 	for (unsigned i = 24; i < sizeof(loop.queue->descriptors[0]); i++)
 		assert_int_equal(copy[i], 0);
-	end_all_and_run();
-	expect(1, BLKIF_OP_READ, BLKIF_RSP_OKAY);
+	pass_end_all(&loop, &fake);
+	loop_expect(&loop, 1, BLKIF_OP_READ, BLKIF_RSP_OKAY);
 }
 
 /* All that one pass takes, each with a page of segments of its own. */
@@ -209,14 +140,15 @@ static void test_several_in_a_pass(void **state)
 		memset(loop.pages + (size_t)i * 20 * 4096, (int)i + 1, 20ul * 4096);
 		loop_put_indirect(&loop, i, BLKIF_OP_WRITE, i * 168, i * 20, 20, DESCRIPTOR - i);
 	}
-	push_and_run();
+	pass_push(&loop);
 	assert_int_equal(fake.nr_flying, LIMIT_TAKE_PER_PASS);
 	for (unsigned i = 0; i < LIMIT_TAKE_PER_PASS; i++)
 		for (unsigned page = 0; page < 20; page++)
-			assert_int_equal(*byte_of(&fake.flying[i], (size_t)page * 4096), i + 1);
-	end_all_and_run();
+			assert_int_equal(
+				*fake_engine_byte(&fake.flying[i], (size_t)page * 4096), i + 1);
+	pass_end_all(&loop, &fake);
 	for (unsigned i = 0; i < LIMIT_TAKE_PER_PASS; i++)
-		expect(i, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
+		loop_expect(&loop, i, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
 }
 
 /* The largest ones, ending in one pass: more than one copy takes. */
@@ -227,14 +159,15 @@ static void test_largest_at_once(void **state)
 	(void)state;
 	for (unsigned i = 0; i < n; i++)
 		loop_put_indirect(&loop, i, BLKIF_OP_READ, 0, i * 256, 256, DESCRIPTOR - i);
-	push_and_run();
+	pass_push(&loop);
 	assert_int_equal(fake.nr_flying, n);
 	for (unsigned i = 0; i < n; i++)
 		for (unsigned page = 0; page < 256; page++)
-			*byte_of(&fake.flying[i], (size_t)page * 4096) = mark_of(i * 256 + page);
-	end_all_and_run();
+			*fake_engine_byte(&fake.flying[i], (size_t)page * 4096) =
+				mark_of(i * 256 + page);
+	pass_end_all(&loop, &fake);
 	for (unsigned i = 0; i < n; i++)
-		expect(i, BLKIF_OP_READ, BLKIF_RSP_OKAY);
+		loop_expect(&loop, i, BLKIF_OP_READ, BLKIF_RSP_OKAY);
 	for (unsigned page = 0; page < n * 256; page++)
 		assert_int_equal(loop.pages[(size_t)page * 4096], mark_of(page));
 }
@@ -248,17 +181,17 @@ static void test_largest_written_at_once(void **state)
 	for (unsigned i = 0; i < 4; i++)
 		loop_put_indirect(&loop, i, BLKIF_OP_WRITE, 0, i * 256, 256, DESCRIPTOR - i);
 	(descriptor() - WIRE_SEGMENTS_PER_PAGE)[200].gref = 0x7fffffff;
-	push_and_run();
-	expect(1, BLKIF_OP_WRITE, BLKIF_RSP_ERROR);
+	pass_push(&loop);
+	loop_expect(&loop, 1, BLKIF_OP_WRITE, BLKIF_RSP_ERROR);
 	assert_int_equal(fake.nr_flying, 3);
 	for (unsigned k = 0; k < 3; k++)
 		for (unsigned page = 0; page < 256; page++)
-			assert_int_equal(*byte_of(&fake.flying[k], (size_t)page * 4096),
+			assert_int_equal(*fake_engine_byte(&fake.flying[k], (size_t)page * 4096),
 				mark_of((k ? k + 1 : 0) * 256 + page));
-	end_all_and_run();
-	expect(0, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
-	expect(2, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
-	expect(3, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
+	pass_end_all(&loop, &fake);
+	loop_expect(&loop, 0, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
+	loop_expect(&loop, 2, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
+	loop_expect(&loop, 3, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
 }
 
 /* More pages than can be kept mapped: those that find no room are copied, and nothing is mapped in vain. */
@@ -270,21 +203,21 @@ static void test_more_than_stays(void **state)
 	/* 1024 of 1056 pages, and the one the segments lie in. */
 	for (unsigned i = 0; i < 4; i++) {
 		loop_put_indirect(&loop, i, BLKIF_OP_WRITE, 0, i * 256, 256, DESCRIPTOR);
-		push_and_run();
+		pass_push(&loop);
 	}
 	mapped = queue_stats(loop.queue).grants_mapped;
 	for (unsigned i = 8; i < 12; i++) {
 		loop_put_indirect(&loop, i, BLKIF_OP_WRITE, 0, 64 * i, 256, DESCRIPTOR);
-		push_and_run();
+		pass_push(&loop);
 	}
 	assert_int_equal(queue_stats(loop.queue).segments_copied, 1024);
 	assert_int_equal(queue_stats(loop.queue).grants_mapped, mapped);
 	assert_int_equal(queue_stats(loop.queue).grants_unmapped, 0);
-	end_all_and_run();
+	pass_end_all(&loop, &fake);
 	for (unsigned i = 0; i < 4; i++)
-		expect(i, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
+		loop_expect(&loop, i, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
 	for (unsigned i = 8; i < 12; i++)
-		expect(i, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
+		loop_expect(&loop, i, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
 }
 
 /* A page that must not be written is not kept mapped: it is copied from. */
@@ -300,10 +233,10 @@ static void test_read_only_page(void **state)
 	loop.ref[DESCRIPTOR] = ours;
 	memcpy(page, descriptor(), WIRE_PAGE_SIZE);
 	memset(descriptor(), 0xff, WIRE_PAGE_SIZE);
-	push_and_run();
+	pass_push(&loop);
 	assert_int_equal(fake.nr_reads, 1);
-	end_all_and_run();
-	expect(1, BLKIF_OP_READ, BLKIF_RSP_OKAY);
+	pass_end_all(&loop, &fake);
+	loop_expect(&loop, 1, BLKIF_OP_READ, BLKIF_RSP_OKAY);
 	assert_int_equal(xengntshr_unshare(loop.gntshr, page, 1), 0);
 }
 
@@ -320,14 +253,14 @@ static void test_bad_among_good(void **state)
 	loop.ref[DESCRIPTOR - 1] = good;
 	loop_put_indirect(&loop, 3, BLKIF_OP_WRITE_BARRIER, 0, 0, 20, DESCRIPTOR - 2);
 	loop_put(&loop, 4, BLKIF_OP_WRITE, 0, 0, 1);
-	push_and_run();
-	expect(3, BLKIF_OP_WRITE_BARRIER, BLKIF_RSP_EOPNOTSUPP);
-	expect(2, BLKIF_OP_READ, BLKIF_RSP_ERROR);
-	expect_no_more();
+	pass_push(&loop);
+	loop_expect(&loop, 3, BLKIF_OP_WRITE_BARRIER, BLKIF_RSP_EOPNOTSUPP);
+	loop_expect(&loop, 2, BLKIF_OP_READ, BLKIF_RSP_ERROR);
+	loop_expect_none(&loop);
 	assert_int_equal(fake.nr_writes, 2);
-	end_all_and_run();
-	expect(1, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
-	expect(4, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
+	pass_end_all(&loop, &fake);
+	loop_expect(&loop, 1, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
+	loop_expect(&loop, 4, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
 	assert_int_equal(queue_stats(loop.queue).failed_guest, 1);
 	assert_int_equal(queue_stats(loop.queue).refused[BLK_BAD_OP], 1);
 	/* Who counts what is under way by these two is not misled. */
@@ -341,14 +274,14 @@ static void test_bad_segment(void **state)
 	for (unsigned i = 0; i < 256; i += 51) {
 		loop_put_indirect(&loop, i, BLKIF_OP_READ, 0, 0, 256, DESCRIPTOR);
 		descriptor()[i].last_sect = 8;
-		push_and_run();
-		expect(i, BLKIF_OP_READ, BLKIF_RSP_ERROR);
+		pass_push(&loop);
+		loop_expect(&loop, i, BLKIF_OP_READ, BLKIF_RSP_ERROR);
 	}
 	/* One of the data pages is not granted. */
 	loop_put_indirect(&loop, 300, BLKIF_OP_WRITE, 0, 0, 256, DESCRIPTOR);
 	descriptor()[255].gref = 0x7fffffff;
-	push_and_run();
-	expect(300, BLKIF_OP_WRITE, BLKIF_RSP_ERROR);
+	pass_push(&loop);
+	loop_expect(&loop, 300, BLKIF_OP_WRITE, BLKIF_RSP_ERROR);
 	assert_int_equal(fake.nr_flying, 0);
 	assert_int_equal(fake.nr_writes, 0);
 }
@@ -358,8 +291,8 @@ static void test_not_offered(void **state)
 	(void)state;
 	loop.queue->limits.max_indirect_segments = 0;
 	loop_put_indirect(&loop, 1, BLKIF_OP_READ, 0, 0, 20, DESCRIPTOR);
-	push_and_run();
-	expect(1, BLKIF_OP_READ, BLKIF_RSP_EOPNOTSUPP);
+	pass_push(&loop);
+	loop_expect(&loop, 1, BLKIF_OP_READ, BLKIF_RSP_EOPNOTSUPP);
 	assert_int_equal(queue_stats(loop.queue).grants_mapped, 1); /* the ring */
 }
 
@@ -371,7 +304,7 @@ static void fill_buffers(uint8_t op)
 	for (unsigned i = 0; i <= NR_FIT; i++) {
 		loop_put_indirect(
 			&loop, i, i == NR_FIT ? op : BLKIF_OP_WRITE, 0, 0, 256, DESCRIPTOR);
-		push_and_run();
+		pass_push(&loop);
 	}
 	assert_int_equal(fake.nr_flying, NR_FIT);
 	assert_int_equal(loop.queue->waiting.n, 1);
@@ -386,20 +319,19 @@ static void test_waits(void **state)
 	loop_push(&loop);
 	assert_false(queue_poll_once(loop.queue));
 	assert_int_equal(fake.nr_flying, NR_FIT);
-	expect_no_more();
+	loop_expect_none(&loop);
 	/* It was judged by what its page had when it was taken: nobody looks again. */
 	descriptor()[0].last_sect = 255;
-	fake_engine_end(&fake, ENGINE_WRITE, 0);
-	run();
-	expect(0, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
+	pass_end(&loop, &fake, ENGINE_WRITE, 0);
+	loop_expect(&loop, 0, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
 	assert_int_equal(fake.flying[NR_FIT - 1].verb, ENGINE_WRITE);
 	assert_int_equal(fake.flying[NR_FIT - 1].size_bytes, 256 * 4096);
-	end_all_and_run();
+	pass_end_all(&loop, &fake);
 	for (unsigned i = 1; i <= NR_FIT; i++)
-		expect(i, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
-	end_all_and_run();
-	expect(100, BLKIF_OP_READ, BLKIF_RSP_OKAY);
-	expect_no_more();
+		loop_expect(&loop, i, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
+	pass_end_all(&loop, &fake);
+	loop_expect(&loop, 100, BLKIF_OP_READ, BLKIF_RSP_OKAY);
+	loop_expect_none(&loop);
 }
 
 /* The order of a ring stays: a barrier behind a write that waits covers it (D2). */
@@ -408,20 +340,19 @@ static void test_barrier_behind(void **state)
 	(void)state;
 	fill_buffers(BLKIF_OP_WRITE);
 	loop_put(&loop, 100, BLKIF_OP_WRITE_BARRIER, 0, 0, 0);
-	push_and_run();
+	pass_push(&loop);
 	for (unsigned i = 0; i < NR_FIT; i++)
 		fake_engine_end(&fake, ENGINE_WRITE, 0);
-	run();
+	pass_run(&loop);
 	/* The one that waited is in flight, and the barrier has not asked for its fdatasync. */
 	assert_int_equal(fake.nr_writes, NR_FIT + 1);
 	assert_int_equal(fake.nr_syncs, 0);
-	fake_engine_end(&fake, ENGINE_WRITE, 0);
-	run();
+	pass_end(&loop, &fake, ENGINE_WRITE, 0);
 	assert_int_equal(fake.nr_syncs, 1);
-	end_all_and_run();
+	pass_end_all(&loop, &fake);
 	for (unsigned i = 0; i <= NR_FIT; i++)
-		expect(i, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
-	expect(100, BLKIF_OP_WRITE_BARRIER, BLKIF_RSP_OKAY);
+		loop_expect(&loop, i, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
+	loop_expect(&loop, 100, BLKIF_OP_WRITE_BARRIER, BLKIF_RSP_OKAY);
 }
 
 /* Several at once, of which the first finds no buffers: all wait, and go on in their order. */
@@ -432,34 +363,33 @@ static void test_order_stays(void **state)
 	(void)state;
 	for (unsigned i = 0; i < NR_FIT; i++) {
 		loop_put_indirect(&loop, i, BLKIF_OP_WRITE, 0, 0, 256, DESCRIPTOR);
-		push_and_run();
+		pass_push(&loop);
 	}
 	nr_puts = fake.nr_puts;
 	loop_put_indirect(&loop, 100, BLKIF_OP_WRITE, 8, 0, 256, DESCRIPTOR);
 	loop_put(&loop, 101, BLKIF_OP_WRITE, 16, 0, 1);
 	loop_put(&loop, 102, BLKIF_OP_WRITE_BARRIER, 24, 0, 1);
 	loop_put(&loop, 103, BLKIF_OP_READ, 32, 0, 1);
-	push_and_run();
+	pass_push(&loop);
 	assert_int_equal(fake.nr_puts, nr_puts);
 	assert_int_equal(loop.queue->waiting.n, 4);
 	/* The disk may shrink meanwhile: they have been judged (R11). */
 	disk_resize(loop.disk, 8);
-	fake_engine_end(&fake, ENGINE_WRITE, 0);
-	run();
-	expect(0, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
+	pass_end(&loop, &fake, ENGINE_WRITE, 0);
+	loop_expect(&loop, 0, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
 	/* Both writes and the read are in flight, in this order; the barrier waits for the writes. */
 	assert_int_equal(fake.nr_puts, nr_puts + 3);
 	assert_int_equal(fake.flying[NR_FIT - 1].offset_bytes, 8 * 512);
 	assert_int_equal(fake.flying[NR_FIT].offset_bytes, 16 * 512);
 	assert_int_equal(fake.flying[NR_FIT + 1].offset_bytes, 32 * 512);
 	for (unsigned ended = 0; ended < 4; ended++)
-		end_all_and_run();
+		pass_end_all(&loop, &fake);
 	for (unsigned i = 1; i < NR_FIT; i++)
-		expect(i, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
-	expect(100, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
-	expect(101, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
-	expect(103, BLKIF_OP_READ, BLKIF_RSP_OKAY);
-	expect(102, BLKIF_OP_WRITE_BARRIER, BLKIF_RSP_OKAY);
+		loop_expect(&loop, i, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
+	loop_expect(&loop, 100, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
+	loop_expect(&loop, 101, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
+	loop_expect(&loop, 103, BLKIF_OP_READ, BLKIF_RSP_OKAY);
+	loop_expect(&loop, 102, BLKIF_OP_WRITE_BARRIER, BLKIF_RSP_OKAY);
 }
 
 /* Buffers of writes that a barrier holds: its end is the end of the wait. */
@@ -467,21 +397,20 @@ static void test_held_buffers(void **state)
 {
 	(void)state;
 	loop_put(&loop, 100, BLKIF_OP_WRITE_BARRIER, 0, 0, 0);
-	push_and_run();
+	pass_push(&loop);
 	for (unsigned i = 0; i <= NR_FIT; i++) {
 		loop_put_indirect(&loop, i, BLKIF_OP_WRITE, 0, 0, 256, DESCRIPTOR);
-		push_and_run();
+		pass_push(&loop);
 	}
 	assert_int_equal(fake.nr_writes, 0);
 	assert_int_equal(loop.queue->waiting.n, 1);
-	fake_engine_end(&fake, ENGINE_SYNC, 0);
-	run();
-	expect(100, BLKIF_OP_WRITE_BARRIER, BLKIF_RSP_OKAY);
+	pass_end(&loop, &fake, ENGINE_SYNC, 0);
+	loop_expect(&loop, 100, BLKIF_OP_WRITE_BARRIER, BLKIF_RSP_OKAY);
 	assert_int_equal(fake.nr_writes, NR_FIT);
-	end_all_and_run();
-	end_all_and_run();
+	pass_end_all(&loop, &fake);
+	pass_end_all(&loop, &fake);
 	for (unsigned i = 0; i <= NR_FIT; i++)
-		expect(i, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
+		loop_expect(&loop, i, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
 }
 
 /* R16: a ring that breaks while one waits. Nothing is answered any more, and the queue comes to rest. */
@@ -490,9 +419,9 @@ static void test_broken_meanwhile(void **state)
 	(void)state;
 	fill_buffers(BLKIF_OP_WRITE);
 	loop.ring.shared->req_prod += 100;
-	run();
-	end_all_and_run();
-	end_all_and_run();
+	pass_run(&loop);
+	pass_end_all(&loop, &fake);
+	pass_end_all(&loop, &fake);
 	assert_int_equal(queue_status(loop.queue), QUEUE_BROKEN);
 }
 
@@ -515,8 +444,8 @@ static void test_thread_sleeps(void **state)
 	fake.at_once = true;
 	queue_stop(loop.queue);
 	for (unsigned i = 0; i <= NR_FIT; i++)
-		expect(i, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
-	expect_no_more();
+		loop_expect(&loop, i, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
+	loop_expect_none(&loop);
 }
 
 /* What was taken is answered, also when the queue is to stop meanwhile. */
@@ -527,13 +456,13 @@ static void test_stop(void **state)
 	loop_put(&loop, 100, BLKIF_OP_READ, 0, 0, 1);
 	loop_push(&loop);
 	queue_begin_stop(loop.queue);
-	run();
-	end_all_and_run();
-	end_all_and_run();
+	pass_run(&loop);
+	pass_end_all(&loop, &fake);
+	pass_end_all(&loop, &fake);
 	for (unsigned i = 0; i < NR_FIT; i++)
-		expect(i, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
-	expect(NR_FIT, BLKIF_OP_READ, BLKIF_RSP_OKAY);
-	expect_no_more();
+		loop_expect(&loop, i, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
+	loop_expect(&loop, NR_FIT, BLKIF_OP_READ, BLKIF_RSP_OKAY);
+	loop_expect_none(&loop);
 }
 
 /* By its thread, with a real engine: many more than fit, and all are served. */

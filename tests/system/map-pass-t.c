@@ -3,7 +3,7 @@
  * answer (XSA-396); a page the guest lets us only read will do for a write; what cannot be mapped, or would be too much, is
  * copied. And persistent grants beyond what may be mapped.
  */
-#include "tests/lib/loop.h"
+#include "tests/lib/pass.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,8 +14,6 @@
 #include <xengnttab.h>
 
 #include "backend/data/budget.h"
-#include "backend/data/queue_impl.h"
-#include "tests/lib/fake_engine.h"
 
 static struct loop loop;
 static struct fake_engine fake;
@@ -73,52 +71,13 @@ static struct queue_stats stats(void)
 	return queue_stats(loop.queue);
 }
 
-/* Pages of data mapped now; the ring has one. */
-static uint64_t nr_mapped(void)
-{
-	return stats().grants_mapped - stats().grants_unmapped - 1;
-}
-
 static int tear_down(void **state)
 {
 	(void)state;
-	assert_true(queue_is_idle(loop.queue));
-	assert_int_equal(loop.queue->buffers.nr_free, LIMIT_COPY_CHUNKS);
+	pass_expect_rest(&loop);
 	loop_disconnect(&loop);
 	loop_fini(&loop);
 	return 0;
-}
-
-static void run(void)
-{
-	for (unsigned i = 0; i < 100; i++)
-		if (!queue_poll_once(loop.queue))
-			return;
-	fail_msg("the queue never comes to rest");
-}
-
-static void push_and_run(void)
-{
-	loop_push(&loop);
-	run();
-}
-
-static void end_all_and_run(void)
-{
-	fake_engine_end_all(&fake);
-	run();
-}
-
-static unsigned nr_answers(int16_t status)
-{
-	struct frontring_response rsp;
-	unsigned n = 0;
-
-	while (loop_get(&loop, &rsp)) {
-		assert_int_equal(rsp.status, status);
-		n++;
-	}
-	return n;
 }
 
 /* On the guest's own pages, whatever order they have; and unmapped when the guest sees the answer, not later. */
@@ -128,8 +87,8 @@ static void test_read_and_write(void **state)
 	memset(loop.pages, 0x11, 4096);
 	loop_put(&loop, 0, BLKIF_OP_WRITE, 0, 0, 3);
 	loop_put(&loop, 1, BLKIF_OP_READ, 64, 7, 2);
-	push_and_run();
-	assert_int_equal(nr_mapped(), 5);
+	pass_push(&loop);
+	assert_int_equal(loop_nr_mapped(&loop), 5);
 	assert_int_equal(fake.flying[0].nr_iov, 3);
 	assert_int_equal(*(uint8_t *)fake.flying[0].iov[0].iov_base, 0x11);
 	/* Nothing was copied: what the guest changes now the storage would still see. */
@@ -138,13 +97,12 @@ static void test_read_and_write(void **state)
 	memset(fake.flying[1].iov[1].iov_base, 0x33, 4096);
 	assert_int_equal(loop.pages[8 * 4096], 0x33);
 
-	fake_engine_end(&fake, ENGINE_READ, 0);
-	run();
-	assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 1);
-	assert_int_equal(nr_mapped(), 3);
-	end_all_and_run();
-	assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 1);
-	assert_int_equal(nr_mapped(), 0);
+	pass_end(&loop, &fake, ENGINE_READ, 0);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 1);
+	assert_int_equal(loop_nr_mapped(&loop), 3);
+	pass_end_all(&loop, &fake);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 1);
+	assert_int_equal(loop_nr_mapped(&loop), 0);
 	assert_int_equal(stats().segments_mapped, 5);
 	assert_int_equal(stats().segments_copied + stats().segments_persistent, 0);
 }
@@ -157,11 +115,11 @@ static void test_indirect(void **state)
 	for (unsigned i = 1; i < 20; i++)
 		loop.ref[300 + i] = loop.ref[300];
 	loop_put_indirect(&loop, 1, BLKIF_OP_WRITE, 3000, 300, 20, LOOP_PAGES - 2);
-	push_and_run();
-	assert_int_equal(nr_mapped(), 276);
-	end_all_and_run();
-	assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 2);
-	assert_int_equal(nr_mapped(), 0);
+	pass_push(&loop);
+	assert_int_equal(loop_nr_mapped(&loop), 276);
+	pass_end_all(&loop, &fake);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 2);
+	assert_int_equal(loop_nr_mapped(&loop), 0);
 }
 
 /* Requests that share an I/O share its end, and each gives its own pages back. */
@@ -170,15 +128,14 @@ static void test_merged(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 8; i++)
 		loop_put(&loop, i, BLKIF_OP_WRITE, i * 16, i * 3, 2);
-	push_and_run();
+	pass_push(&loop);
 	assert_int_equal(fake.nr_flying, 1);
-	assert_int_equal(nr_mapped(), 16);
-	fake_engine_end(&fake, ENGINE_WRITE, -EIO);
-	run();
-	assert_int_equal(nr_mapped(), 16);
-	end_all_and_run();
-	assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 8);
-	assert_int_equal(nr_mapped(), 0);
+	assert_int_equal(loop_nr_mapped(&loop), 16);
+	pass_end(&loop, &fake, ENGINE_WRITE, -EIO);
+	assert_int_equal(loop_nr_mapped(&loop), 16);
+	pass_end_all(&loop, &fake);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 8);
+	assert_int_equal(loop_nr_mapped(&loop), 0);
 }
 
 /* Linux grants what it writes read-only. */
@@ -192,17 +149,17 @@ static void test_read_only_grants(void **state)
 	memcpy(&loop.ref[0], ref, sizeof(ref));
 	pages[100] = 0x44;
 	loop_put(&loop, 0, BLKIF_OP_WRITE, 0, 0, 2);
-	push_and_run();
-	assert_int_equal(nr_mapped(), 2);
+	pass_push(&loop);
+	assert_int_equal(loop_nr_mapped(&loop), 2);
 	assert_int_equal(((uint8_t *)fake.flying[0].iov[0].iov_base)[100], 0x44);
-	end_all_and_run();
-	assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 1);
+	pass_end_all(&loop, &fake);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 1);
 	/* To read into them it may not be used. */
 	loop_put(&loop, 1, BLKIF_OP_READ, 0, 2, 2);
-	push_and_run();
-	end_all_and_run();
-	assert_int_equal(nr_answers(BLKIF_RSP_ERROR), 1);
-	assert_int_equal(nr_mapped(), 0);
+	pass_push(&loop);
+	pass_end_all(&loop, &fake);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_ERROR), 1);
+	assert_int_equal(loop_nr_mapped(&loop), 0);
 	assert_int_equal(xengntshr_unshare(loop.gntshr, pages, 4), 0);
 }
 
@@ -213,11 +170,11 @@ static void test_bad_grant(void **state)
 	loop.ref[5] = 0x7fffff00;
 	loop_put(&loop, 0, BLKIF_OP_WRITE, 0, 3, 4);
 	loop_put(&loop, 1, BLKIF_OP_WRITE, 100, 9, 1);
-	push_and_run();
+	pass_push(&loop);
 	assert_int_equal(fake.nr_flying, 1);
-	assert_int_equal(nr_mapped(), 1);
-	end_all_and_run();
-	assert_int_equal(nr_mapped(), 0);
+	assert_int_equal(loop_nr_mapped(&loop), 1);
+	pass_end_all(&loop, &fake);
+	assert_int_equal(loop_nr_mapped(&loop), 0);
 	assert_int_equal(stats().failed_guest, 1);
 	assert_int_equal(stats().writes, 1);
 }
@@ -228,16 +185,16 @@ static void test_too_many(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 3; i++)
 		loop_put(&loop, i, BLKIF_OP_WRITE, i * 200, i * 11, 11);
-	push_and_run();
-	assert_int_equal(nr_mapped(), 11);
+	pass_push(&loop);
+	assert_int_equal(loop_nr_mapped(&loop), 11);
 	assert_int_equal(stats().segments_copied, 22);
 	assert_int_equal(stats().grants_over_limit, 22);
-	end_all_and_run();
+	pass_end_all(&loop, &fake);
 	loop_put(&loop, 0, BLKIF_OP_READ, 0, 11, 11);
-	push_and_run();
-	assert_int_equal(nr_mapped(), 11);
-	end_all_and_run();
-	assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 4);
+	pass_push(&loop);
+	assert_int_equal(loop_nr_mapped(&loop), 11);
+	pass_end_all(&loop, &fake);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 4);
 }
 
 /* The cache keeps to it as well, and its oldest page goes for another, if it has not been used for a while. */
@@ -247,27 +204,27 @@ static void test_too_many_persistent(void **state)
 	for (unsigned i = 0; i < 100; i++) {
 		seconds += LIMIT_GRANT_EVICT_S;
 		loop_put(&loop, i, BLKIF_OP_READ, 0, i, 2);
-		push_and_run();
-		end_all_and_run();
-		assert_in_range(nr_mapped(), 2, 20);
-		assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 1);
+		pass_push(&loop);
+		pass_end_all(&loop, &fake);
+		assert_in_range(loop_nr_mapped(&loop), 2, 20);
+		assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 1);
 	}
-	assert_int_equal(nr_mapped(), 20);
+	assert_int_equal(loop_nr_mapped(&loop), 20);
 	assert_int_equal(stats().segments_persistent, 200);
 	/* All are used now: a page more is copied, and none has gone. */
 	for (unsigned i = 0; i < 20; i++)
 		loop_put(&loop, i, BLKIF_OP_READ, i * 100, 81 + i, 1);
 	loop_put(&loop, 20, BLKIF_OP_READ, 3000, 0, 2);
-	push_and_run();
-	end_all_and_run();
+	pass_push(&loop);
+	pass_end_all(&loop, &fake);
 	assert_int_equal(stats().segments_copied, 2);
 	assert_int_equal(stats().grants_unmapped, 81);
-	assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 21);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 21);
 	loop_put_indirect(&loop, 0, BLKIF_OP_READ, 0, 0, 21, LOOP_PAGES - 1);
-	push_and_run();
-	end_all_and_run();
+	pass_push(&loop);
+	pass_end_all(&loop, &fake);
 	assert_int_equal(stats().segments_copied, 23);
-	assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 1);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 1);
 }
 
 static void test_nothing_may_be_mapped(void **state)
@@ -275,10 +232,10 @@ static void test_nothing_may_be_mapped(void **state)
 	(void)state;
 	loop_put(&loop, 0, BLKIF_OP_WRITE, 0, 0, 11);
 	loop_put_indirect(&loop, 1, BLKIF_OP_READ, 200, 100, 256, LOOP_PAGES - 1);
-	push_and_run();
-	end_all_and_run();
-	assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 2);
-	assert_int_equal(nr_mapped(), 0);
+	pass_push(&loop);
+	pass_end_all(&loop, &fake);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 2);
+	assert_int_equal(loop_nr_mapped(&loop), 0);
 	assert_int_equal(stats().segments_copied, 267);
 }
 
@@ -296,27 +253,27 @@ static void test_host_is_full(void **state)
 	begin(true, false, LIMIT_GRANTS_DISK, &ours);
 	for (unsigned i = 0; i < 10; i++)
 		loop_put(&loop, i, BLKIF_OP_READ, 0, i, 1);
-	push_and_run();
-	end_all_and_run();
-	assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 10);
+	pass_push(&loop);
+	pass_end_all(&loop, &fake);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 10);
 	assert_true(budget_take(&other, 300 - budget_sum(&ours)));
 	for (unsigned i = 0; i < 100; i++) {
 		seconds += LIMIT_GRANT_EVICT_S;
 		loop_put(&loop, i, BLKIF_OP_READ, 0, 20 + i, 1);
-		push_and_run();
-		end_all_and_run();
+		pass_push(&loop);
+		pass_end_all(&loop, &fake);
 		assert_in_range(budget_sum(&ours), 0, 300);
-		assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 1);
+		assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 1);
 	}
 	assert_int_equal(stats().segments_copied, 0);
 	loop_put(&loop, 0, BLKIF_OP_READ, 0, 200, 11);
 	for (unsigned i = 0; i < 8; i++)
 		loop_put(&loop, i, BLKIF_OP_READ, 500 + i * 100, 220 + i * 11, 11);
-	push_and_run();
+	pass_push(&loop);
 	assert_true(stats().grants_over_limit > 0);
-	end_all_and_run();
+	pass_end_all(&loop, &fake);
 	assert_true(stats().segments_copied > 0);
-	assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 9);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 9);
 	assert_int_equal(tear_down(state), 0);
 	/* All is given back. */
 	budget_close(&other);
@@ -338,17 +295,17 @@ static void test_bad_grants_cost_nothing(void **state)
 	assert_int_equal(budget_open(&budget, path, 300, &problem), 0);
 	begin(true, true, LIMIT_GRANTS_DISK, &budget);
 	loop_put(&loop, 0, BLKIF_OP_READ, 0, 0, 4);
-	push_and_run();
-	end_all_and_run();
-	assert_int_equal(nr_answers(BLKIF_RSP_OKAY), 1);
+	pass_push(&loop);
+	pass_end_all(&loop, &fake);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 1);
 	loop.ref[50] = 0x7fffff00;
 	for (unsigned i = 0; i < 10; i++) {
 		seconds += LIMIT_GRANT_EVICT_S;
 		loop_put(&loop, i, BLKIF_OP_WRITE, 0, 50, 2);
-		push_and_run();
-		assert_int_equal(nr_answers(BLKIF_RSP_ERROR), 1);
+		pass_push(&loop);
+		assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_ERROR), 1);
 	}
-	assert_int_equal(atomic_load(&budget.nr_used), nr_mapped());
+	assert_int_equal(atomic_load(&budget.nr_used), loop_nr_mapped(&loop));
 	assert_int_equal(stats().grants_unmapped, 0);
 	assert_int_equal(tear_down(state), 0);
 	assert_int_equal(atomic_load(&budget.nr_used), 0);

@@ -2,14 +2,13 @@
  * Requests that follow each other in the ring and on the disk share an I/O, in a queue driven by hand: which do and which do
  * not, how large it gets, that each is answered for itself, and that an I/O that fails is found out to the request.
  */
-#include "tests/lib/loop.h"
+#include "tests/lib/pass.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "backend/data/queue_impl.h"
-#include "tests/lib/fake_engine.h"
 
 static struct loop loop;
 static struct fake_engine fake;
@@ -42,33 +41,12 @@ static int set_up_large(void **state)
 
 static int tear_down(void **state)
 {
-	struct queue_stats stats = queue_stats(loop.queue);
-
 	(void)state;
-	assert_true(queue_is_idle(loop.queue));
-	assert_int_equal(loop.queue->buffers.nr_free, LIMIT_COPY_CHUNKS);
-	assert_int_equal(stats.in_flight, 0);
-	assert_int_equal(stats.reads_taken, stats.reads_answered);
-	assert_int_equal(stats.writes_taken, stats.writes_answered);
+	pass_expect_rest(&loop);
 	loop.disk->storage.write_through = false;
 	loop_disconnect(&loop);
 	loop_fini(&loop);
 	return 0;
-}
-
-/* Until a pass finds nothing. Bounded: a pass that always has more would never sleep. */
-static void run(void)
-{
-	for (unsigned i = 0; i < 300; i++)
-		if (!queue_poll_once(loop.queue))
-			return;
-	fail_msg("the queue never comes to rest");
-}
-
-static void push_and_run(void)
-{
-	loop_push(&loop);
-	run();
 }
 
 /* Answers by id: the status of each of the first @n, which all have come. */
@@ -96,27 +74,6 @@ static void expect_all_good(unsigned n)
 		assert_int_equal(status[i], BLKIF_RSP_OKAY);
 }
 
-static size_t sum_of(const struct engine_io *io)
-{
-	size_t sum = 0;
-
-	for (unsigned i = 0; i < io->nr_iov; i++)
-		sum += io->iov[i].iov_len;
-	return sum;
-}
-
-static uint8_t *byte_of(const struct engine_io *io, size_t at)
-{
-	const struct iovec *iov = io->iov;
-
-	while (at >= iov->iov_len) {
-		at -= iov->iov_len;
-		iov++;
-		assert_true(iov < io->iov + io->nr_iov);
-	}
-	return (uint8_t *)iov->iov_base + at;
-}
-
 /* The data of @n requests of @nr_pages each are in the order of the disk. */
 static void check_stream(unsigned n, unsigned nr_pages)
 {
@@ -125,18 +82,18 @@ static void check_stream(unsigned n, unsigned nr_pages)
 	for (unsigned i = 0; i < n; i++)
 		loop_put(&loop, i, BLKIF_OP_WRITE, (uint64_t)i * nr_pages * 8, i * nr_pages,
 			nr_pages);
-	push_and_run();
+	pass_push(&loop);
 	assert_int_equal(fake.nr_flying, 1);
 	assert_int_equal(fake.flying[0].verb, ENGINE_WRITE);
 	assert_int_equal(fake.flying[0].offset_bytes, 0);
 	assert_int_equal(fake.flying[0].size_bytes, n * nr_pages * 4096);
-	assert_int_equal(sum_of(&fake.flying[0]), n * nr_pages * 4096);
+	assert_int_equal(fake_engine_length(&fake.flying[0]), n * nr_pages * 4096);
 	for (unsigned i = 0; i < n * nr_pages; i++)
-		assert_int_equal(*byte_of(&fake.flying[0], (size_t)i * 4096), (uint8_t)(i + 1));
+		assert_int_equal(
+			*fake_engine_byte(&fake.flying[0], (size_t)i * 4096), (uint8_t)(i + 1));
 	assert_int_equal(queue_stats(loop.queue).merged, n - 1);
 	assert_int_equal(queue_stats(loop.queue).in_flight, n);
-	fake_engine_end_all(&fake);
-	run();
+	pass_end_all(&loop, &fake);
 	expect_all_good(n);
 }
 
@@ -160,14 +117,13 @@ static void test_reads(void **state)
 	(void)state;
 	for (unsigned i = 0; i < n; i++)
 		loop_put(&loop, i, BLKIF_OP_READ, 800 + (uint64_t)i * 16, i * 2, 2);
-	push_and_run();
+	pass_push(&loop);
 	assert_int_equal(fake.nr_flying, 1);
 	assert_int_equal(fake.flying[0].verb, ENGINE_READ);
 	assert_int_equal(fake.flying[0].offset_bytes, 800 * 512);
 	for (unsigned i = 0; i < n * 2; i++)
-		*byte_of(&fake.flying[0], (size_t)i * 4096 + 4095) = (uint8_t)(i + 1);
-	fake_engine_end_all(&fake);
-	run();
+		*fake_engine_byte(&fake.flying[0], (size_t)i * 4096 + 4095) = (uint8_t)(i + 1);
+	pass_end_all(&loop, &fake);
 	expect_all_good(n);
 	for (unsigned i = 0; i < n * 2; i++)
 		assert_int_equal(loop.pages[(size_t)i * 4096 + 4095], (uint8_t)(i + 1));
@@ -186,9 +142,8 @@ static void test_is_bounded(void **state)
 	taken = (unsigned)queue_stats(loop.queue).in_flight;
 	assert_int_equal(fake.nr_puts, 1);
 	assert_int_equal(taken, n);
-	run();
-	fake_engine_end_all(&fake);
-	run();
+	pass_run(&loop);
+	pass_end_all(&loop, &fake);
 	expect_all_good(n);
 
 	for (unsigned i = 0; i < n; i++)
@@ -200,8 +155,7 @@ static void test_is_bounded(void **state)
 		assert_int_equal(fake.flying[i].size_bytes, 256 * 4096);
 		assert_int_equal(fake.flying[i].nr_iov, 256);
 	}
-	fake_engine_end_all(&fake);
-	run();
+	pass_end_all(&loop, &fake);
 	expect_all_good(n);
 }
 
@@ -218,11 +172,10 @@ static void test_who_does_not_follow(void **state)
 	(void)state;
 	for (unsigned i = 0; i < n; i++)
 		loop_put(&loop, i, list[i].op, list[i].block * 8, i, 1);
-	push_and_run();
+	pass_push(&loop);
 	assert_int_equal(fake.nr_flying, n);
 	assert_int_equal(queue_stats(loop.queue).merged, 0);
-	fake_engine_end_all(&fake);
-	run();
+	pass_end_all(&loop, &fake);
 	expect_all_good(n);
 }
 
@@ -234,12 +187,11 @@ static void test_ordered_ones_are_alone(void **state)
 	loop_put(&loop, 1, BLKIF_OP_FLUSH_DISKCACHE, 8, 1, 1);
 	loop_put(&loop, 2, BLKIF_OP_WRITE_BARRIER, 16, 2, 1);
 	loop_put(&loop, 3, BLKIF_OP_WRITE, 24, 3, 1);
-	push_and_run();
+	pass_push(&loop);
 	for (unsigned i = 0; i < 20 && fake.nr_flying > 0; i++) {
 		for (unsigned j = 0; j < fake.nr_flying; j++)
 			assert_in_range(fake.flying[j].size_bytes, 0, 4096);
-		fake_engine_end(&fake, fake.flying[0].verb, 0);
-		run();
+		pass_end(&loop, &fake, fake.flying[0].verb, 0);
 	}
 	expect_all_good(4);
 	assert_int_equal(fake.nr_writes, 4);
@@ -255,13 +207,12 @@ static void test_bad_one_in_the_middle(void **state)
 	loop.ref[2] = 0x7fffff00;
 	for (unsigned i = 0; i < 5; i++)
 		loop_put(&loop, i, BLKIF_OP_WRITE, i * 8, i, 1);
-	push_and_run();
+	pass_push(&loop);
 	assert_int_equal(fake.nr_flying, 2);
 	assert_int_equal(fake.flying[0].size_bytes, 2 * 4096);
 	assert_int_equal(fake.flying[1].offset_bytes, 3 * 4096);
 	assert_int_equal(fake.flying[1].size_bytes, 2 * 4096);
-	fake_engine_end_all(&fake);
-	run();
+	pass_end_all(&loop, &fake);
 	take_answers(5, status);
 	for (unsigned i = 0; i < 5; i++)
 		assert_int_equal(status[i], i == 2 ? BLKIF_RSP_ERROR : BLKIF_RSP_OKAY);
@@ -275,18 +226,17 @@ static void check_failure(uint8_t op, enum engine_verb verb, int error)
 
 	for (unsigned i = 0; i < 4; i++)
 		loop_put(&loop, i, op, i * 8, i, 1);
-	push_and_run();
+	pass_push(&loop);
 	assert_int_equal(fake.nr_flying, 1);
-	fake_engine_end(&fake, verb, error);
-	run();
+	pass_end(&loop, &fake, verb, error);
 	assert_int_equal(fake.nr_flying, 4);
 	for (unsigned i = 0; i < 4; i++) {
 		assert_int_equal(fake.flying[0].offset_bytes, i * 4096);
 		assert_int_equal(fake.flying[0].size_bytes, 4096);
-		assert_int_equal(sum_of(&fake.flying[0]), 4096);
+		assert_int_equal(fake_engine_length(&fake.flying[0]), 4096);
 		fake_engine_end(&fake, verb, i == 2 ? error : 0);
 	}
-	run();
+	pass_run(&loop);
 	take_answers(4, status);
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(status[i], i == 2 ? BLKIF_RSP_ERROR : BLKIF_RSP_OKAY);
@@ -334,9 +284,8 @@ static void test_lost_write_is_not_done_again(void **state)
 	loop.disk->storage.write_through = true;
 	for (unsigned i = 0; i < 4; i++)
 		loop_put(&loop, i, BLKIF_OP_WRITE, i * 8, i, 1);
-	push_and_run();
-	fake_engine_end(&fake, ENGINE_WRITE, -EIO);
-	run();
+	pass_push(&loop);
+	pass_end(&loop, &fake, ENGINE_WRITE, -EIO);
 	assert_int_equal(fake.nr_writes, 1);
 	assert_int_equal(disk_fault(loop.disk), -EIO);
 	take_answers(4, status);
@@ -351,23 +300,18 @@ static void test_barrier_waits_for_all(void **state)
 	for (unsigned i = 0; i < 3; i++)
 		loop_put(&loop, i, BLKIF_OP_WRITE, i * 8, i, 1);
 	loop_put(&loop, 3, BLKIF_OP_WRITE_BARRIER, 24, 3, 1);
-	push_and_run();
+	pass_push(&loop);
 	assert_int_equal(fake.nr_flying, 1);
-	fake_engine_end(&fake, ENGINE_WRITE, -EIO);
-	run();
+	pass_end(&loop, &fake, ENGINE_WRITE, -EIO);
 	for (unsigned i = 0; i < 3; i++) {
 		assert_int_equal(fake.nr_syncs, 0);
-		fake_engine_end(&fake, ENGINE_WRITE, 0);
-		run();
+		pass_end(&loop, &fake, ENGINE_WRITE, 0);
 	}
 	assert_int_equal(fake.nr_syncs, 1);
 	assert_int_equal(fake.nr_writes, 4);
-	fake_engine_end_all(&fake);
-	run();
-	fake_engine_end_all(&fake);
-	run();
-	fake_engine_end_all(&fake);
-	run();
+	pass_end_all(&loop, &fake);
+	pass_end_all(&loop, &fake);
+	pass_end_all(&loop, &fake);
 	expect_all_good(4);
 }
 

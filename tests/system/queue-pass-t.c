@@ -2,14 +2,13 @@
  * One pass of a queue, driven by hand: what it takes, submits, pushes and notifies; on an engine that
  * finishes what and when the test says. Chosen orders of events that no real storage can be asked for.
  */
-#include "tests/lib/loop.h"
+#include "tests/lib/pass.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
 
 #include "backend/data/queue_impl.h"
-#include "tests/lib/fake_engine.h"
 
 /* ---- the test ---------------------------------------------------------------------------------- */
 
@@ -46,28 +45,6 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* Until a pass finds nothing. Bounded: a pass that always has more would never sleep. */
-static void run(void)
-{
-	for (unsigned i = 0; i < 100; i++)
-		if (!queue_poll_once(loop.queue))
-			return;
-	fail_msg("the queue never comes to rest");
-}
-
-static unsigned nr_responses(int16_t status)
-{
-	struct frontring_response rsp;
-	unsigned n = 0;
-
-	while (loop_get(&loop, &rsp)) {
-		assert_int_equal(rsp.status, status);
-		assert_true(rsp.padding_is_zero);
-		n++;
-	}
-	return n;
-}
-
 /* What one pass takes: one commit; all ended: one push, one event. */
 static void test_batches(void **state)
 {
@@ -85,8 +62,8 @@ static void test_batches(void **state)
 	assert_int_equal(loop.ring.shared->rsp_prod, LIMIT_TAKE_PER_PASS);
 	assert_int_equal(loop_take_events(&loop), 1);
 	assert_int_equal(queue_stats(loop.queue).notifications, 1);
-	assert_int_equal(nr_responses(BLKIF_RSP_OKAY), LIMIT_TAKE_PER_PASS);
-	run();
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), LIMIT_TAKE_PER_PASS);
+	pass_run(&loop);
 }
 
 /* Answers that end in different passes are published at once; events only when asked for. */
@@ -96,15 +73,13 @@ static void test_notifies_who_asked(void **state)
 	loop.ring.shared->rsp_event = 3; /* wake me with the third */
 	for (unsigned i = 0; i < 4; i++)
 		loop_put(&loop, i, BLKIF_OP_WRITE, i * 16, i, 1);
-	loop_push(&loop);
-	run();
+	pass_push(&loop);
 	for (unsigned i = 1; i <= 4; i++) {
-		fake_engine_end(&fake, ENGINE_WRITE, 0);
-		run();
+		pass_end(&loop, &fake, ENGINE_WRITE, 0);
 		assert_int_equal(loop.ring.shared->rsp_prod, i);
 		assert_int_equal(loop_take_events(&loop), i == 3);
 	}
-	assert_int_equal(nr_responses(BLKIF_RSP_OKAY), 4);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 4);
 }
 
 /* Nothing to do: nothing is published, nobody is woken, and the queue says it may sleep. */
@@ -135,9 +110,9 @@ static void test_bounded_work(void **state)
 		}
 		fake_engine_end_all(&fake);
 		assert_true(queue_poll_once(loop.queue));
-		assert_int_equal(nr_responses(BLKIF_RSP_OKAY), nr_slots);
+		assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), nr_slots);
 	}
-	run();
+	pass_run(&loop);
 }
 
 /* D3: a write asked during a running fdatasync does not wait for it. FUSE cannot show this. */
@@ -145,19 +120,15 @@ static void test_flush_holds_up_no_write(void **state)
 {
 	(void)state;
 	loop_put(&loop, 1, BLKIF_OP_FLUSH_DISKCACHE, 0, 0, 0);
-	loop_push(&loop);
-	run();
+	pass_push(&loop);
 	assert_int_equal(fake.nr_syncs, 1);
 	loop_put(&loop, 2, BLKIF_OP_WRITE, 0, 0, 1);
-	loop_push(&loop);
-	run();
+	pass_push(&loop);
 	assert_int_equal(fake.nr_writes, 1);
-	fake_engine_end(&fake, ENGINE_WRITE, 0);
-	run();
-	assert_int_equal(nr_responses(BLKIF_RSP_OKAY), 1);
-	fake_engine_end(&fake, ENGINE_SYNC, 0);
-	run();
-	assert_int_equal(nr_responses(BLKIF_RSP_OKAY), 1);
+	pass_end(&loop, &fake, ENGINE_WRITE, 0);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 1);
+	pass_end(&loop, &fake, ENGINE_SYNC, 0);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 1);
 }
 
 /* D2: a write asked while the barrier's first fdatasync runs stays behind it. Nor can this. */
@@ -165,31 +136,25 @@ static void test_barrier_holds_write_during_sync(void **state)
 {
 	(void)state;
 	loop_put(&loop, 1, BLKIF_OP_WRITE_BARRIER, 0, 0, 1);
-	loop_push(&loop);
-	run();
+	pass_push(&loop);
 	assert_int_equal(fake.nr_syncs, 1);
 	assert_int_equal(fake.nr_writes, 0);
 	loop_put(&loop, 2, BLKIF_OP_WRITE, 8, 1, 1);
 	loop_put(&loop, 3, BLKIF_OP_READ, 8, 2, 1);
-	loop_push(&loop);
-	run();
+	pass_push(&loop);
 	assert_int_equal(fake.nr_writes, 0);
 	assert_int_equal(fake.nr_reads, 1);
-	fake_engine_end(&fake, ENGINE_SYNC, 0);
-	run();
+	pass_end(&loop, &fake, ENGINE_SYNC, 0);
 	assert_int_equal(fake.nr_writes, 1);
-	fake_engine_end(&fake, ENGINE_WRITE, 0);
-	run();
+	pass_end(&loop, &fake, ENGINE_WRITE, 0);
 	assert_int_equal(fake.nr_syncs, 2);
 	assert_int_equal(fake.nr_writes, 1);
-	assert_int_equal(nr_responses(BLKIF_RSP_OKAY), 0);
-	fake_engine_end(&fake, ENGINE_SYNC, 0);
-	run();
-	assert_int_equal(nr_responses(BLKIF_RSP_OKAY), 1);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 0);
+	pass_end(&loop, &fake, ENGINE_SYNC, 0);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 1);
 	assert_int_equal(fake.nr_writes, 2);
-	fake_engine_end_all(&fake);
-	run();
-	assert_int_equal(nr_responses(BLKIF_RSP_OKAY), 2);
+	pass_end_all(&loop, &fake);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 2);
 }
 
 /*
@@ -203,14 +168,12 @@ static void test_barriers_need_no_company(void **state)
 	(void)state;
 	for (unsigned i = 0; i < nr_barriers; i++)
 		loop_put(&loop, i, BLKIF_OP_WRITE_BARRIER, i * 8, i, i % 2);
-	loop_push(&loop);
-	run();
+	pass_push(&loop);
 	for (unsigned i = 0; i < 100 && fake.nr_flying > 0; i++) {
 		assert_int_equal(fake.nr_flying, 1);
-		fake_engine_end_all(&fake);
-		run();
+		pass_end_all(&loop, &fake);
 	}
-	assert_int_equal(nr_responses(BLKIF_RSP_OKAY), nr_barriers);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), nr_barriers);
 	assert_int_equal(fake.nr_syncs, 3 + 2 * 2);
 }
 
@@ -222,11 +185,9 @@ static void test_errors_go_to_their_requests(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 3; i++)
 		loop_put(&loop, i, i == 1 ? BLKIF_OP_READ : BLKIF_OP_WRITE, i * 8, i, 1);
-	loop_push(&loop);
-	run();
+	pass_push(&loop);
 	fake_engine_end(&fake, ENGINE_READ, -EIO);
-	fake_engine_end_all(&fake);
-	run();
+	pass_end_all(&loop, &fake);
 	for (unsigned i = 0; i < 3; i++) {
 		assert_true(loop_get(&loop, &rsp));
 		assert_int_equal(rsp.status, rsp.id == 1 ? BLKIF_RSP_ERROR : BLKIF_RSP_OKAY);
@@ -242,11 +203,9 @@ static void test_copy_maps_nothing(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 4; i++)
 		loop_put(&loop, i, i % 2 ? BLKIF_OP_READ : BLKIF_OP_WRITE, i * 8, i, 2);
-	loop_push(&loop);
-	run();
-	fake_engine_end_all(&fake);
-	run();
-	assert_int_equal(nr_responses(BLKIF_RSP_OKAY), 4);
+	pass_push(&loop);
+	pass_end_all(&loop, &fake);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 4);
 	assert_int_equal(queue_stats(loop.queue).grants_mapped, 1);
 	assert_int_equal(queue_stats(loop.queue).segments_copied, 8);
 }
@@ -264,11 +223,9 @@ static void test_bad_grants_fail_alone(void **state)
 	loop_put(&loop, 2, BLKIF_OP_WRITE, 40, 8, 2);
 	loop_put(&loop, 3, BLKIF_OP_READ, 0, 5, 1);
 	loop_put(&loop, 4, BLKIF_OP_READ, 0, 10, 1);
-	loop_push(&loop);
-	run();
+	pass_push(&loop);
 	assert_int_equal(fake.nr_writes, 2);
-	fake_engine_end_all(&fake);
-	run();
+	pass_end_all(&loop, &fake);
 	while (loop_get(&loop, &rsp)) {
 		assert_int_equal(
 			rsp.status, rsp.id == 1 || rsp.id == 3 ? BLKIF_RSP_ERROR : BLKIF_RSP_OKAY);
@@ -295,31 +252,26 @@ static void test_pages_in_use_stay(void **state)
 
 	(void)state;
 	loop_put(&loop, 0, BLKIF_OP_READ, 0, 0, 1);
-	loop_push(&loop);
-	run();
+	pass_push(&loop);
 	held = fake.flying[0].iov;
 	for (unsigned i = 1; i + 11 <= LOOP_PAGES; i += 11) {
 		grow_old(&loop.queue->pcache);
 		loop_put(&loop, 1, BLKIF_OP_WRITE, 0, i, 11);
-		loop_push(&loop);
-		run();
-		fake_engine_end(&fake, ENGINE_WRITE, 0);
-		run();
-		assert_int_equal(nr_responses(BLKIF_RSP_OKAY), 1);
+		pass_push(&loop);
+		pass_end(&loop, &fake, ENGINE_WRITE, 0);
+		assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 1);
 	}
 	assert_true(queue_stats(loop.queue).grants_unmapped > 0);
 	memset(loop.pages, 0x11, 4096);
 	assert_memory_equal(held->iov_base, loop.pages, 4096);
-	fake_engine_end(&fake, ENGINE_READ, 0);
-	run();
-	assert_int_equal(nr_responses(BLKIF_RSP_OKAY), 1);
+	pass_end(&loop, &fake, ENGINE_READ, 0);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 1);
 }
 
 static void ask_page(uint64_t id, uint8_t op, uint64_t sector)
 {
 	loop_put(&loop, id, op, sector, (unsigned)id, 1);
-	loop_push(&loop);
-	run();
+	pass_push(&loop);
 }
 
 /* A disk that grows under a running queue: what was beyond its end is not, from the next request on. */
@@ -327,14 +279,13 @@ static void test_grows(void **state)
 {
 	(void)state;
 	ask_page(0, BLKIF_OP_WRITE, LOOP_DISK_SECTORS);
-	assert_int_equal(nr_responses(BLKIF_RSP_ERROR), 1);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_ERROR), 1);
 	disk_resize(loop.disk, LOOP_DISK_SECTORS + 8);
 	ask_page(1, BLKIF_OP_WRITE, LOOP_DISK_SECTORS);
 	ask_page(2, BLKIF_OP_READ, LOOP_DISK_SECTORS + 1);
-	assert_int_equal(nr_responses(BLKIF_RSP_ERROR), 1);
-	fake_engine_end_all(&fake);
-	run();
-	assert_int_equal(nr_responses(BLKIF_RSP_OKAY), 1);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_ERROR), 1);
+	pass_end_all(&loop, &fake);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 1);
 	assert_int_equal(queue_stats(loop.queue).refused[BLK_BEYOND_END], 2);
 }
 
@@ -350,18 +301,14 @@ static void test_shrinks(void **state)
 	disk_resize(loop.disk, last);
 	ask_page(3, BLKIF_OP_READ, last);
 	ask_page(4, BLKIF_OP_WRITE, last);
-	assert_int_equal(nr_responses(BLKIF_RSP_ERROR), 2);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_ERROR), 2);
 	fake_engine_end(&fake, ENGINE_READ, 0);
-	fake_engine_end(&fake, ENGINE_SYNC, 0);
-	run();
-	fake_engine_end(&fake, ENGINE_WRITE, 0);
-	run();
-	fake_engine_end(&fake, ENGINE_SYNC, 0);
-	run();
+	pass_end(&loop, &fake, ENGINE_SYNC, 0);
+	pass_end(&loop, &fake, ENGINE_WRITE, 0);
+	pass_end(&loop, &fake, ENGINE_SYNC, 0);
 	assert_int_equal(fake.nr_writes, 2);
-	fake_engine_end_all(&fake);
-	run();
-	assert_int_equal(nr_responses(BLKIF_RSP_OKAY), 3);
+	pass_end_all(&loop, &fake);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 3);
 }
 
 #define PASS_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -374,15 +321,12 @@ static void test_counts_what_failed(void **state)
 
 	(void)state;
 	loop_put(&loop, 0, BLKIF_OP_FLUSH_DISKCACHE, 0, 0, 0);
-	loop_push(&loop);
-	run();
-	fake_engine_end(&fake, ENGINE_SYNC, -EIO);
-	run();
+	pass_push(&loop);
+	pass_end(&loop, &fake, ENGINE_SYNC, -EIO);
 	loop_put(&loop, 1, BLKIF_OP_FLUSH_DISKCACHE, 0, 0, 0);
 	loop_put(&loop, 2, BLKIF_OP_WRITE_BARRIER, 0, 0, 0);
 	loop_put(&loop, 3, BLKIF_OP_WRITE, 0, 0, 1);
-	loop_push(&loop);
-	run();
+	pass_push(&loop);
 	for (unsigned i = 0; i < 4; i++) {
 		assert_true(loop_get(&loop, &rsp));
 		assert_int_equal(rsp.status, rsp.id == 3 ? BLKIF_RSP_ERROR : WIRE_RSP_FLUSH_FAILED);
@@ -412,7 +356,7 @@ static void test_times(void **state)
 	loop_put(&loop, 7, BLKIF_OP_WRITE_BARRIER, 8, 3, 1);
 	loop_push(&loop);
 	for (unsigned i = 0; i < 10; i++) {
-		run();
+		pass_run(&loop);
 		fake_engine_end_all(&fake);
 	}
 	for (unsigned i = 0; i < 8; i++) {
@@ -441,15 +385,12 @@ static void test_times_tell_where(void **state)
 	(void)state;
 	loop_put(&loop, 0, BLKIF_OP_WRITE_BARRIER, 0, 0, 0);
 	loop_put(&loop, 1, BLKIF_OP_WRITE, 0, 0, 1);
-	loop_push(&loop);
-	run();
+	pass_push(&loop);
 	(void)poll(NULL, 0,
 		40); /* the fdatasync takes so long; nothing depends on it taking no longer */
-	fake_engine_end(&fake, ENGINE_SYNC, 0);
-	run();
+	pass_end(&loop, &fake, ENGINE_SYNC, 0);
 	(void)poll(NULL, 0, 10);
-	fake_engine_end(&fake, ENGINE_WRITE, 0);
-	run();
+	pass_end(&loop, &fake, ENGINE_WRITE, 0);
 	assert_true(loop_get(&loop, &rsp) && loop_get(&loop, &rsp));
 	queue_add_times(loop.queue, &times);
 	assert_true(histogram_quantile(&times.stored[TIMES_STORED_SYNC], 500) >= 40 * ms);

@@ -3,7 +3,7 @@
  * test's: it ends I/Os in any order, and a write takes its data, and a read gives them, at its end. Every I/O has to be of whole
  * blocks. No neighbour in flight may lose what it wrote, in whichever queue it is.
  */
-#include "tests/lib/loop.h"
+#include "tests/lib/pass.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "backend/data/queue_impl.h"
-#include "tests/lib/fake_engine.h"
 
 #define UNIT     4096u
 #define SECTOR   512u
@@ -52,8 +51,7 @@ static int tear_down(void **state)
 	loop[0].disk->storage.write_through = false;
 	assert_int_equal(loop[0].disk->ranges->n, 0);
 	for (unsigned i = 2; i-- > 0;) {
-		assert_true(queue_is_idle(loop[i].queue));
-		assert_int_equal(loop[i].queue->buffers.nr_free, LIMIT_COPY_CHUNKS);
+		pass_expect_rest(&loop[i]);
 		loop_disconnect(&loop[i]);
 		loop_fini(&loop[i]);
 	}
@@ -142,31 +140,12 @@ static uint8_t *data(unsigned q, unsigned page, unsigned first)
 	return loop[q].pages + (size_t)page * 4096 + (size_t)first * SECTOR;
 }
 
-static void expect(unsigned q, uint64_t id, int16_t status)
-{
-	struct frontring_response rsp;
-
-	assert_true(loop_get(&loop[q], &rsp));
-	assert_int_equal(rsp.id, id);
-	assert_int_equal(rsp.status, status);
-}
-
 static void end_all(void)
 {
 	while (fake[0].nr_flying + fake[1].nr_flying > 0) {
 		end(fake[0].nr_flying == 0, 0);
 		run();
 	}
-}
-
-static unsigned nr_good(unsigned q)
-{
-	struct frontring_response rsp;
-	unsigned n = 0;
-
-	for (; loop_get(&loop[q], &rsp); n++)
-		assert_int_equal(rsp.status, BLKIF_RSP_OKAY);
-	return n;
 }
 
 /* ---- one request ---- */
@@ -186,7 +165,7 @@ static void test_every_edge(void **state)
 			put(0, &req, 0);
 			run();
 			end_all();
-			expect(0, n, BLKIF_RSP_OKAY);
+			loop_expect(&loop[0], n, req.op, BLKIF_RSP_OKAY);
 			memset(before + sector * SECTOR, (int)(sector ^ n), (size_t)n * SECTOR);
 			assert_memory_equal(media, before, NR_BYTES);
 			req.op = BLKIF_OP_READ;
@@ -194,7 +173,7 @@ static void test_every_edge(void **state)
 			put(0, &req, 0);
 			run();
 			end_all();
-			expect(0, n, BLKIF_RSP_OKAY);
+			loop_expect(&loop[0], n, req.op, BLKIF_RSP_OKAY);
 			assert_memory_equal(
 				data(0, 0, first), media + sector * SECTOR, (size_t)n * SECTOR);
 			/* And not a byte beside the segments. */
@@ -215,7 +194,7 @@ static void test_aligned_is_direct(void **state)
 	assert_int_equal(fake[0].nr_reads, 0);
 	assert_int_equal(fake[0].nr_flying, 1);
 	end_all();
-	expect(0, 1, BLKIF_RSP_OKAY);
+	loop_expect(&loop[0], 1, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
 	assert_int_equal(
 		queue_stats(loop[0].queue).segments_persistent, loop[0].persistent ? 11 : 0);
 }
@@ -232,7 +211,7 @@ static void test_aligned_in_pieces(void **state)
 	run();
 	assert_int_equal(fake[0].nr_reads, 0);
 	end_all();
-	expect(0, 1, BLKIF_RSP_OKAY);
+	loop_expect(&loop[0], 1, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
 	for (unsigned i = 0; i < 4096; i++)
 		assert_int_equal(media[16 * SECTOR + i], 0x77);
 }
@@ -251,7 +230,7 @@ static void test_largest(void **state)
 	loop_push(&loop[0]);
 	run();
 	end_all();
-	expect(0, 7, BLKIF_RSP_OKAY);
+	loop_expect(&loop[0], 7, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
 	for (unsigned i = 0; i < n; i++)
 		memset(before + 9ul * SECTOR + i * 4096ul, (int)i + 1, 4096);
 	assert_memory_equal(media, before, NR_BYTES);
@@ -281,8 +260,8 @@ static void test_neighbours_take_turns(void **state)
 	run();
 	assert_int_equal(fake[1].nr_flying, 1);
 	end_all();
-	expect(0, 1, BLKIF_RSP_OKAY);
-	expect(1, 2, BLKIF_RSP_OKAY);
+	loop_expect(&loop[0], 1, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
+	loop_expect(&loop[1], 2, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
 	assert_int_equal(media[8 * SECTOR], 0xaa);
 	assert_int_equal(media[9 * SECTOR], 0xbb);
 }
@@ -310,8 +289,8 @@ static void test_the_other_queue_is_woken(void **state)
 	assert_int_equal(count, 1);
 	run();
 	end_all();
-	expect(0, 1, BLKIF_RSP_OKAY);
-	expect(1, 2, BLKIF_RSP_OKAY);
+	loop_expect(&loop[0], 1, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
+	loop_expect(&loop[1], 2, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
 }
 
 /* A write of the whole block, answered in between, would be undone by what had been read before it. */
@@ -333,8 +312,8 @@ static void test_whole_beside_part(void **state)
 		run();
 	}
 	end_all();
-	expect(0, 1, BLKIF_RSP_OKAY);
-	expect(1, 2, BLKIF_RSP_OKAY);
+	loop_expect(&loop[0], 1, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
+	loop_expect(&loop[1], 2, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
 	for (unsigned i = 1; i < 8; i++)
 		assert_int_equal(media[(8 + i) * SECTOR], 0xbb);
 }
@@ -354,7 +333,7 @@ static void test_edges_in_a_row(void **state)
 		loop_push(&loop[0]);
 		run();
 		end_all();
-		assert_int_equal(nr_good(0), 6);
+		assert_int_equal(loop_take_answers(&loop[0], BLKIF_RSP_OKAY), 6);
 		for (unsigned i = 0; i < 6; i++) {
 			assert_int_equal(media[(100 + i * 4) * SECTOR], i + 1);
 			assert_int_equal(data(0, i, 0)[5], i + 1);
@@ -387,11 +366,11 @@ static void test_a_busy_queue_goes_on(void **state)
 			break;
 		end(1, 0);
 		assert_true(queue_poll_once(loop[1].queue));
-		(void)nr_good(1);
+		(void)loop_take_answers(&loop[1], BLKIF_RSP_OKAY);
 	}
 	end_all();
-	assert_int_equal(nr_good(0), 1);
-	assert_in_range(nr_good(1), 1, 2);
+	assert_int_equal(loop_take_answers(&loop[0], BLKIF_RSP_OKAY), 1);
+	assert_in_range(loop_take_answers(&loop[1], BLKIF_RSP_OKAY), 1, 2);
 }
 
 /* What was read is not there: the write fails, nothing was written, and whoever waited goes on. */
@@ -407,11 +386,11 @@ static void test_edge_cannot_be_read(void **state)
 	run();
 	fake_engine_end_at(&fake[0], 0, -EIO);
 	run();
-	expect(0, 1, BLKIF_RSP_ERROR);
+	loop_expect(&loop[0], 1, BLKIF_OP_WRITE, BLKIF_RSP_ERROR);
 	/* No write was lost, so the disk is as good as before (D5). */
 	assert_int_equal(disk_fault(loop[0].disk), 0);
 	end_all();
-	expect(0, 2, BLKIF_RSP_OKAY);
+	loop_expect(&loop[0], 2, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
 	assert_int_equal(fake[0].nr_writes, 1);
 }
 
@@ -432,9 +411,9 @@ static void test_barrier(void **state)
 	run();
 	assert_int_equal(fake[0].nr_flying, 1);
 	end_all();
-	expect(0, 1, BLKIF_RSP_OKAY);
-	expect(0, 2, BLKIF_RSP_OKAY);
-	expect(0, 3, BLKIF_RSP_OKAY);
+	loop_expect(&loop[0], 1, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
+	loop_expect(&loop[0], 2, BLKIF_OP_WRITE_BARRIER, BLKIF_RSP_OKAY);
+	loop_expect(&loop[0], 3, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
 	assert_int_equal(fake[0].nr_syncs, 2);
 	assert_int_equal(media[8 * SECTOR], 1);
 	assert_int_equal(media[11 * SECTOR], (uint8_t)(11 * 37 + 11 * SECTOR % 251));

@@ -1,0 +1,41 @@
+#include "tests/lib/pass.h"
+
+#include "backend/data/queue_impl.h"
+
+void pass_run(struct loop *loop)
+{
+	for (unsigned i = 0; i < 2 * loop->ring.nr_slots; i++)
+		if (!queue_poll_once(loop->queue))
+			return;
+	fail_msg("the queue never comes to rest");
+}
+
+void pass_push(struct loop *loop)
+{
+	loop_push(loop);
+	pass_run(loop);
+}
+
+void pass_end(struct loop *loop, struct fake_engine *fake, enum engine_verb verb, int error)
+{
+	fake_engine_end(fake, verb, error);
+	pass_run(loop);
+}
+
+void pass_end_all(struct loop *loop, struct fake_engine *fake)
+{
+	fake_engine_end_all(fake);
+	pass_run(loop);
+}
+
+void pass_expect_rest(const struct loop *loop)
+{
+	struct queue_stats stats = queue_stats(loop->queue);
+
+	assert_true(queue_is_idle(loop->queue));
+	assert_int_equal(loop->queue->buffers.nr_free, LIMIT_COPY_CHUNKS);
+	assert_int_equal(loop->queue->waiting.n, 0);
+	assert_int_equal(stats.in_flight, 0);
+	assert_int_equal(stats.reads_taken, stats.reads_answered);
+	assert_int_equal(stats.writes_taken, stats.writes_answered);
+}
