@@ -3,14 +3,11 @@
  * and use, or that the hypervisor refuses one by one, at each place where a grant is used: data brought in, data
  * brought out, the page of an indirect request's segments. Just that request fails, and nothing is written for it.
  */
-#include "tests/lib/loop.h"
+#include "tests/lib/pass.h"
 
 #include <dlfcn.h>
 
 #include <xengnttab.h>
-
-#include "backend/data/queue_impl.h"
-#include "tests/lib/fake_engine.h"
 
 #define DESCRIPTOR (LOOP_PAGES - 8)
 #define NR         4u /* requests at a time: what one pass takes */
@@ -53,20 +50,10 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
-	assert_true(queue_is_idle(loop.queue));
-	assert_int_equal(loop.queue->buffers.nr_free, LIMIT_COPY_CHUNKS);
+	pass_expect_rest(&loop);
 	loop_disconnect(&loop);
 	loop_fini(&loop);
 	return 0;
-}
-
-static void push_and_run(void)
-{
-	loop_push(&loop);
-	for (unsigned i = 0; i < 200; i++)
-		if (!queue_poll_once(loop.queue))
-			return;
-	fail_msg("the queue never comes to rest");
 }
 
 /* All of the NR are answered; @bad, and no other, with an error. */
@@ -89,7 +76,7 @@ static void test_data(uint8_t op)
 			bad_ref = loop.ref[bad * 11 + segment];
 			for (unsigned i = 0; i < NR; i++)
 				loop_put(&loop, i, op, i * 96, i * 11, 11);
-			push_and_run();
+			pass_push(&loop);
 			expect_all_but(bad);
 			/* What could not be brought in is not written; what is read is read first. */
 			assert_int_equal(fake.nr_puts - before, op == BLKIF_OP_READ ? NR : NR - 1);
@@ -118,7 +105,7 @@ static void test_descriptors(void **state)
 		for (unsigned i = 0; i < NR; i++)
 			loop_put_indirect(&loop, i, i % 2 ? BLKIF_OP_READ : BLKIF_OP_WRITE, 0,
 				i * 200, 200, DESCRIPTOR + i);
-		push_and_run();
+		pass_push(&loop);
 		expect_all_but(bad);
 		assert_int_equal(fake.nr_puts - before, NR - 1);
 	}
@@ -127,7 +114,6 @@ static void test_descriptors(void **state)
 /* The page is there when the request is taken, and gone when the data comes: an error, and no signal. */
 static void test_revoked_in_between(void **state)
 {
-	struct frontring_response rsp;
 	struct wire_slot slot;
 	struct blk_request req = {
 		.id = 7, .op = BLKIF_OP_READ, .nr_segments = 1, .seg[0] = {.last_sect = 7}};
@@ -138,19 +124,16 @@ static void test_revoked_in_between(void **state)
 	fake.at_once = false;
 	frontring_encode(WIRE_ABI_64, &req, &slot);
 	frontring_put(&loop.ring, &slot);
-	push_and_run();
+	pass_push(&loop);
 	assert_int_equal(fake.nr_flying, 1);
 	assert_int_equal(xengntshr_unshare(loop.gntshr, page, 1), 0);
-	fake_engine_end_all(&fake);
-	push_and_run();
-	assert_true(loop_get(&loop, &rsp));
-	assert_int_equal(rsp.status, BLKIF_RSP_ERROR);
+	pass_end_all(&loop, &fake);
+	loop_expect(&loop, 7, BLKIF_OP_READ, BLKIF_RSP_ERROR);
 	/* The next one of the same page, which is nobody's now */
 	frontring_put(&loop.ring, &slot);
 	fake.at_once = true;
-	push_and_run();
-	assert_true(loop_get(&loop, &rsp));
-	assert_int_equal(rsp.status, BLKIF_RSP_ERROR);
+	pass_push(&loop);
+	loop_expect(&loop, 7, BLKIF_OP_READ, BLKIF_RSP_ERROR);
 }
 
 int main(void)

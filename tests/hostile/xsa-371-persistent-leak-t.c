@@ -6,7 +6,7 @@
  * The libraries' functions are ours and pass on to the simulator's: a hypervisor that is out of something cannot be
  * had otherwise.
  */
-#include "tests/lib/loop.h"
+#include "tests/lib/pass.h"
 
 #include <dirent.h>
 #include <dlfcn.h>
@@ -20,7 +20,6 @@
 #include <xengnttab.h>
 
 #include "backend/data/queue_impl.h"
-#include "tests/lib/fake_engine.h"
 
 #define DESCRIPTOR (LOOP_PAGES - 1)
 #define NR_DATA    500u
@@ -175,32 +174,6 @@ static void end(void)
 	loop_fini(&loop);
 }
 
-static void run(void)
-{
-	for (unsigned i = 0; i < 400; i++)
-		if (!queue_poll_once(loop.queue))
-			return;
-	fail_msg("the queue never comes to rest");
-}
-
-static void push_and_run(void)
-{
-	loop_push(&loop);
-	run();
-}
-
-static unsigned take_answers(int16_t status)
-{
-	struct frontring_response rsp;
-	unsigned n = 0;
-
-	while (loop_get(&loop, &rsp)) {
-		assert_int_equal(rsp.status, status);
-		n++;
-	}
-	return n;
-}
-
 /* True if the connection came about. */
 static bool connect_failing_at(unsigned n)
 {
@@ -244,8 +217,8 @@ static void test_connecting_fails_at_every_call(void **state)
 	fake_engine_install(&fake, loop.queue);
 	fake.at_once = true;
 	loop_put(&loop, 1, BLKIF_OP_READ, 0, 0, 11);
-	push_and_run();
-	assert_int_equal(take_answers(BLKIF_RSP_OKAY), 1);
+	pass_push(&loop);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 1);
 	assert_int_equal(host.nr_mapped, 12);
 	end();
 }
@@ -258,18 +231,17 @@ static void test_released_at_the_end(void **state)
 	fake.at_once = true;
 	for (unsigned page = 0; page < NR_DATA; page += 10) {
 		loop_put(&loop, page, BLKIF_OP_WRITE, 0, page, 10);
-		push_and_run();
-		assert_int_equal(take_answers(BLKIF_RSP_OKAY), 1);
+		pass_push(&loop);
+		assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 1);
 	}
 	fake.at_once = false;
 	for (unsigned i = 0; i < 20; i++)
 		loop_put(&loop, i, BLKIF_OP_READ, 0, i * 10, 10);
-	push_and_run();
+	pass_push(&loop);
 	assert_int_equal(fake.nr_flying, 20);
 	assert_int_equal(host.nr_mapped, NR_DATA + 1);
 	queue_begin_stop(loop.queue);
-	fake_engine_end_all(&fake);
-	run();
+	pass_end_all(&loop, &fake);
 	end();
 }
 
@@ -285,8 +257,8 @@ static void test_no_more_maps(void **state)
 	loop_put(&loop, 1, BLKIF_OP_WRITE, 0, 0, 11);
 	loop_put(&loop, 2, BLKIF_OP_READ, 0, 20, 11);
 	loop_put_indirect(&loop, 3, BLKIF_OP_READ, 0, 40, 200, DESCRIPTOR);
-	push_and_run();
-	assert_int_equal(take_answers(BLKIF_RSP_OKAY), 3);
+	pass_push(&loop);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 3);
 	stats = queue_stats(loop.queue);
 	assert_int_equal(stats.segments_copied, 11 + 11 + 200);
 	assert_int_equal(stats.segments_mapped, 0);
@@ -294,8 +266,8 @@ static void test_no_more_maps(void **state)
 	/* When there is room again, it is used. */
 	host.no_maps = false;
 	loop_put(&loop, 4, BLKIF_OP_READ, 0, 0, 11);
-	push_and_run();
-	assert_int_equal(take_answers(BLKIF_RSP_OKAY), 1);
+	pass_push(&loop);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 1);
 	assert_int_equal(host.nr_mapped, 12);
 	end();
 }
@@ -310,9 +282,9 @@ static void test_maps_fail_half_way(void **state)
 		host.fail_at = n;
 		host.calls = 0;
 		loop_put(&loop, n, BLKIF_OP_READ, 0, n * 11, 11);
-		push_and_run();
+		pass_push(&loop);
 		host.fail_at = 0;
-		assert_int_equal(take_answers(BLKIF_RSP_OKAY), 1);
+		assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 1);
 		assert_int_equal(loop.queue->pcache.nr_pinned, 0);
 	}
 	end();
