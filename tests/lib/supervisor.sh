@@ -23,6 +23,7 @@ supervise() {
     rm -f "$work/notify"
     # One that was killed has not said that it stops.
     [ -z "${listener:-}" ] || kill "$listener" 2>/dev/null
+    [ -z "${told:-}" ] || exec {told}<&-
     exec {told}< <(exec timeout 250 notify-listen "$work/notify" 67<&- 68<&- 2>/dev/null)
     listener=$!
     read -r -t "$deadline" -u "$told" _ || return 1 # it listens
