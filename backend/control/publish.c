@@ -13,6 +13,7 @@
 
 struct change {
 	const char *backend;
+	const char *frontend; /* NULL, or only while that is there */
 	unsigned max_queues;
 	enum xenbus_state seen;
 	enum xenbus_state next;
@@ -102,13 +103,30 @@ static int write_error(const struct node_dir *dir, const struct change *change)
 	return change->drop_error ? node_remove(dir, "hotplug-error") : 0;
 }
 
+/*
+ * The frontend's state is read inside: if it leaves before the commit, that fails, and the next try sees it. In a
+ * driver domain it may be hidden from us; then it is not there.
+ */
+static int check_frontend(struct store *store, uint32_t txn, const char *frontend)
+{
+	struct node_dir theirs = {.store = store, .txn = txn, .path = frontend};
+	enum xenbus_state state;
+	int r = state_read(&theirs, &state);
+
+	if (r)
+		return r == -EACCES ? -ESTALE : r;
+	return state == XENBUS_INITIALISED || state == XENBUS_CONNECTED ? 0 : -ESTALE;
+}
+
 static int write_change(struct store *store, uint32_t txn, void *ctx)
 {
 	const struct change *change = ctx;
 	struct node_dir dir = {.store = store, .txn = txn, .path = change->backend};
 	bool offers = change->next == XENBUS_INITWAIT || change->next == XENBUS_CONNECTED;
-	int r = state_switch(&dir, change->seen, change->next);
+	int r = change->frontend ? check_frontend(store, txn, change->frontend) : 0;
 
+	if (r == 0)
+		r = state_switch(&dir, change->seen, change->next);
 	if (r == 0 && (change->next == XENBUS_INITWAIT || change->features))
 		r = remove_old_features(&dir);
 	if (r == 0 && offers)
@@ -151,6 +169,19 @@ int publish_queues(const struct publisher *pub)
 	return txn_run(pub->store, write_queues, &copy, TXN_TRIES);
 }
 
+int publish_refusal(const struct publisher *pub, const char *frontend, enum xenbus_state seen,
+	const char *error)
+{
+	struct change change = {.backend = pub->backend,
+		.frontend = frontend,
+		.max_queues = pub->max_queues,
+		.seen = seen,
+		.next = XENBUS_CLOSING,
+		.error = error};
+
+	return txn_run(pub->store, write_change, &change, TXN_TRIES);
+}
+
 int publish_connected(const struct publisher *pub, enum xenbus_state seen,
 	const struct disk_features *features, bool keep_error)
 {
@@ -169,21 +200,6 @@ struct resize {
 	const char *frontend;
 	uint64_t nr_sectors;
 };
-
-/*
- * The frontend's state is read inside: if it leaves before the commit, that fails, and the next try sees it. In a
- * driver domain it may be hidden from us; then it is not there.
- */
-static int check_frontend(struct store *store, uint32_t txn, const char *frontend)
-{
-	struct node_dir theirs = {.store = store, .txn = txn, .path = frontend};
-	enum xenbus_state state;
-	int r = state_read(&theirs, &state);
-
-	if (r)
-		return r == -EACCES ? -ESTALE : r;
-	return state == XENBUS_INITIALISED || state == XENBUS_CONNECTED ? 0 : -ESTALE;
-}
 
 static int write_sectors(struct store *store, uint32_t txn, void *ctx)
 {

@@ -43,6 +43,13 @@ struct publisher {
 int publish_state(const struct publisher *pub, enum xenbus_state seen, enum xenbus_state next,
 	const char *error) __attribute__((nonnull(1), warn_unused_result));
 
+/*
+ * Closing, because of what the frontend says: only while it is there (3 or 4). -ESTALE also when it is not: one that has started
+ * over meanwhile would take that for itself.
+ */
+int publish_refusal(const struct publisher *pub, const char *frontend, enum xenbus_state seen,
+	const char *error) __attribute__((nonnull(1, 2), warn_unused_result));
+
 /* In InitWait: pub.max_queues is another than what was published with it. */
 int publish_queues(const struct publisher *pub) __attribute__((nonnull, warn_unused_result));
 

@@ -160,6 +160,13 @@ static int tell_lost(struct vbd *vbd, enum xenbus_state seen)
 	return r;
 }
 
+static void become(struct vbd *vbd, enum xenbus_state next)
+{
+	log_debug("%s", xenbus_state_name(next));
+	vbd->self = next;
+	vbd->is_orphan = false;
+}
+
 static int go(struct vbd *vbd, enum xenbus_state seen, enum xenbus_state next, const char *error)
 {
 	int r = tell_lost(vbd, seen);
@@ -167,21 +174,63 @@ static int go(struct vbd *vbd, enum xenbus_state seen, enum xenbus_state next, c
 	/* That sentence is not talked over. */
 	if (r == 0)
 		r = publish_state(&vbd->pub, seen, next, vbd->told_lost ? NULL : error);
-	if (r == 0) {
-		log_debug("%s", xenbus_state_name(next));
-		vbd->self = next;
-		vbd->is_orphan = false;
-	}
+	if (r == 0)
+		become(vbd, next);
 	return r;
+}
+
+static void log_refusal(struct vbd *vbd, const struct problem *problem)
+{
+	if (log_limit_pass(&vbd->limit_refused, vbd->now_ms, LIMIT_LOG_LIFE))
+		log_err("the frontend is refused: %s", problem->text);
 }
 
 /* A connection that failed for good: say why where people look; Closing makes both start over. */
 static int refuse(struct vbd *vbd, enum xenbus_state seen, const struct problem *problem)
 {
 	(void)connection_close(&vbd->conn, vbd->now_ms);
-	if (log_limit_pass(&vbd->limit_refused, vbd->now_ms, LIMIT_LOG_LIFE))
-		log_err("the frontend is refused: %s", problem->text);
+	log_refusal(vbd, problem);
 	return go(vbd, seen, XENBUS_CLOSING, problem->text);
+}
+
+/* What the frontend's keys are now, beside those of the connection or of the last try. */
+enum keys_now {
+	KEYS_INCOMPLETE,
+	KEYS_SAME,
+	KEYS_OTHER,
+};
+
+static enum keys_now keys_now(const struct vbd *vbd)
+{
+	struct handshake keys;
+	struct problem ignored;
+
+	if (handshake_read(vbd->store, vbd->frontend, vbd->max_queues, &keys, &ignored))
+		return KEYS_INCOMPLETE;
+	return vbd->has_keys && handshake_same(&keys, &vbd->keys) ? KEYS_SAME : KEYS_OTHER;
+}
+
+/*
+ * The same for a connection that never was. But the frontend may have died over it, and the next one be under way, or there already:
+ * that one is not refused for the last one's keys (-ESTALE: look again).
+ */
+static int refuse_keys(struct vbd *vbd, enum xenbus_state seen, const struct problem *problem)
+{
+	int r;
+
+	(void)connection_close(&vbd->conn, vbd->now_ms);
+	if (keys_now(vbd) == KEYS_OTHER)
+		return -ESTALE;
+	r = tell_lost(vbd, seen);
+	if (r == 0)
+		r = publish_refusal(
+			&vbd->pub, vbd->frontend, seen, vbd->told_lost ? NULL : problem->text);
+	if (r)
+		return r;
+	log_refusal(vbd, problem);
+	become(vbd, XENBUS_CLOSING);
+	vbd->is_refused = true;
+	return 0;
 }
 
 static int do_connect(struct vbd *vbd, enum xenbus_state seen, bool *ret_waiting)
@@ -199,9 +248,8 @@ static int do_connect(struct vbd *vbd, enum xenbus_state seen, bool *ret_waiting
 	*ret_waiting = outcome == OUTCOME_WAIT;
 	if (outcome != OUTCOME_REFUSE)
 		return 0;
-	vbd->is_refused = true;
 	/* What we have published decides: Connected, if only the thread was missing. */
-	return refuse(vbd, vbd->self == XENBUS_CONNECTED ? XENBUS_CONNECTED : seen, &problem);
+	return refuse_keys(vbd, vbd->self == XENBUS_CONNECTED ? XENBUS_CONNECTED : seen, &problem);
 }
 
 /*
@@ -291,18 +339,16 @@ static int perform(
  */
 static bool is_rekeyed(struct vbd *vbd, const struct xenbus_input *in)
 {
-	struct handshake keys;
-	struct problem ignored;
+	enum keys_now keys;
 
 	if (in->self != XENBUS_CONNECTED && in->self != XENBUS_CLOSING)
 		return false;
 	if (in->frontend != XENBUS_INITIALISED && in->frontend != XENBUS_CONNECTED)
 		return false;
-	if (handshake_read(vbd->store, vbd->frontend, vbd->max_queues, &keys, &ignored))
-		return false;
+	keys = keys_now(vbd);
 	if (in->frontend == XENBUS_INITIALISED && vbd->frontend_ran)
-		return true;
-	return !vbd->has_keys || !handshake_same(&keys, &vbd->keys);
+		return keys != KEYS_INCOMPLETE;
+	return keys == KEYS_OTHER;
 }
 
 static int read_input(struct vbd *vbd, struct xenbus_input *ret_in)

@@ -7,18 +7,22 @@
  *   TRIP_FALLOCATE   fallocate fails with EOPNOTSUPP, as on a file system without holes
  *   TRIP_THREAD      pthread_create fails with EAGAIN, as when the user has too many
  *   TRIP_INOTIFY     inotify_init1 fails with EMFILE, as when the user has too many instances
+ *   TRIP_STOP_GRANTS before a queue opens the grant table (and makes the logger for that) the process stops, as for SIGSTOP
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/inotify.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <xenstore.h>
+#include <xentoollog.h>
 
 static bool tripped(const char *variable)
 {
@@ -44,6 +48,17 @@ bool xs_transaction_end(struct xs_handle *h, xs_transaction_t t, bool abort)
 		return done;
 	errno = EAGAIN;
 	return false;
+}
+
+xentoollog_logger_stdiostream *xtl_createlogger_stdiostream(
+	FILE *stream, xentoollog_level level, unsigned flags)
+{
+	xentoollog_logger_stdiostream *(*real)(FILE *, xentoollog_level, unsigned);
+
+	if (tripped("TRIP_STOP_GRANTS"))
+		(void)raise(SIGSTOP);
+	*(void **)&real = dlsym(RTLD_NEXT, "xtl_createlogger_stdiostream");
+	return real(stream, level, flags);
 }
 
 int inotify_init1(int flags)

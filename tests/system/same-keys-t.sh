@@ -50,6 +50,23 @@ check "the worker refuses it" await "$be/state" 5
 check "... and waits" eventually worker_is_quiet
 check "another one is served" persona minios start "read 0 1000 seed:1" stop
 is "$(keys)" "$before" "... whose keys were the same"
+
+# The next one comes before the last one is refused.
+check "the worker ends" detach xvda
+exits 0 "... with 0" ended "$worker"
+export TRIP_STOP_GRANTS=$work/stop-grants
+trip TRIP_STOP_GRANTS
+check "another worker" tripping serve "$image"
+check "... finds a driver that has written its keys and is gone" dies_behind_its_keys
+check "... is about to map its ring" eventually worker_is_stopped
+check "... while the next driver begins" as_guest xenstore-write device/vbd/51712/state 1
+untrip TRIP_STOP_GRANTS
+refusals=$(grep -c "is refused" "$log")
+kill -CONT "$worker"
+check "... and goes on" eventually worker_is_quiet
+is "$(xenstore-read "$be/state")" 2 "... and does not refuse it for the other one's keys"
+is "$(grep -c "is refused" "$log")" "$refusals" "... nor says so"
+check "the next driver is served" persona linux start "read 0 1000 seed:1" stop
 check "the disk detaches" detach xvda
 exits 0 "the worker ends with 0" ended "$worker"
 assert_clean
