@@ -71,8 +71,8 @@ struct xenbus_input {
 	/* Our node `online` is "1". Absent counts as 0, as in Linux. */
 	bool online;
 	/* The frontend has started over unseen: we are Connected or Closing, and its keys are
-	 * complete, valid and not those of the last connection made or tried, or others with the
-	 * same numbers. False in doubt. */
+	 * complete, valid and another driver's than those of the last connection made or tried,
+	 * whatever their numbers. False in doubt. */
 	bool rekeyed;
 };
 

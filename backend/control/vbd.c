@@ -164,7 +164,7 @@ static void become(struct vbd *vbd, enum xenbus_state next)
 {
 	log_debug("%s", xenbus_state_name(next));
 	vbd->self = next;
-	vbd->is_orphan = false;
+	vbd->is_orphan = vbd->is_refused = vbd->heard_again = false;
 }
 
 static int go(struct vbd *vbd, enum xenbus_state seen, enum xenbus_state next, const char *error)
@@ -237,10 +237,8 @@ static int do_connect(struct vbd *vbd, enum xenbus_state seen, bool *ret_waiting
 {
 	struct problem problem = {.text = ""};
 	enum outcome outcome;
-	int r;
+	int r = try_connect(vbd, seen, &outcome, &problem);
 
-	vbd->is_refused = false;
-	r = try_connect(vbd, seen, &outcome, &problem);
 	if (r) {
 		(void)connection_close(&vbd->conn, vbd->now_ms);
 		return r;
@@ -346,7 +344,7 @@ static bool is_rekeyed(struct vbd *vbd, const struct xenbus_input *in)
 	if (in->frontend != XENBUS_INITIALISED && in->frontend != XENBUS_CONNECTED)
 		return false;
 	keys = keys_now(vbd);
-	if (in->frontend == XENBUS_INITIALISED && vbd->frontend_ran)
+	if (vbd->heard_again || (in->frontend == XENBUS_INITIALISED && vbd->frontend_ran))
 		return keys != KEYS_INCOMPLETE;
 	return keys == KEYS_OTHER;
 }
@@ -463,6 +461,27 @@ static bool heed_rival(struct vbd *vbd, const struct xenbus_input *in, enum riva
 	return vbd->end == VBD_LIVES;
 }
 
+/*
+ * What is told before a look is about what the look is going to see (XSA-349): but for a frontend that was refused, whose every
+ * word since then is another try, perhaps with the same numbers for its keys. However many there are, we look: a guest that writes
+ * as fast as we read must not keep us from it.
+ */
+static int take_events(struct vbd *vbd)
+{
+	struct store_event event;
+	int r = 0;
+
+	for (unsigned i = 0; i < LIMIT_STORE_EVENTS; i++) {
+		r = store_next_event(vbd->store, &event);
+		if (r)
+			break;
+		if (vbd->is_refused && strcmp(event.token, TOKEN_FRONTEND) == 0)
+			vbd->heard_again = true;
+		store_event_fini(&event);
+	}
+	return r == -EPIPE ? r : 0;
+}
+
 static enum vbd_end look(struct vbd *vbd, uint64_t now_ms, bool may_connect)
 {
 	vbd->now_ms = now_ms;
@@ -470,8 +489,10 @@ static enum vbd_end look(struct vbd *vbd, uint64_t now_ms, bool may_connect)
 		struct problem problem;
 		enum rival_news news = rival_evict(vbd, &problem);
 		struct xenbus_input in;
-		int r = read_input(vbd, &in);
+		int r = take_events(vbd);
 
+		if (r == 0)
+			r = read_input(vbd, &in);
 		if (r)
 			return give_up(vbd, r);
 		if (!heed_rival(vbd, &in, news, &problem, &r) ||
@@ -485,12 +506,6 @@ static enum vbd_end look(struct vbd *vbd, uint64_t now_ms, bool may_connect)
 			return give_up(vbd, r);
 	}
 	return vbd->end;
-}
-
-void vbd_heed_event(struct vbd *vbd, const char *token)
-{
-	if (vbd->is_refused && strcmp(token, TOKEN_FRONTEND) == 0)
-		vbd->has_keys = false;
 }
 
 enum vbd_end vbd_open(struct vbd *vbd, uint64_t now_ms)

@@ -49,7 +49,8 @@ struct vbd {
 	struct connection conn;
 	struct handshake keys; /* of the connection, or of the last try */
 	bool has_keys;
-	bool is_refused;   /* we are Closing because of .keys */
+	bool is_refused;   /* we are Closing because it could not be connected */
+	bool heard_again;  /* it has written its state since */
 	bool frontend_ran; /* it has been seen Connected since we were opened for it */
 	bool told_lost;    /* the store has been told that data may be lost */
 	bool is_orphan;    /* Connected without a ring: its worker died, and we came after it */
@@ -73,7 +74,7 @@ int vbd_init(struct vbd *vbd, struct store *store, const char *backend, unsigned
 void vbd_fini(struct vbd *vbd) __attribute__((nonnull));
 
 /*
- * Something may have changed in the store: look, and act until nothing is left to do. To be called
+ * Something may have changed in the store: take the events, look, and act until nothing is left to do. To be called
  * now and then without an event, too: what others' writing kept from getting through (-EAGAIN of
  * txn.h) is left for the next look.
  */
@@ -84,12 +85,6 @@ enum vbd_end vbd_look(struct vbd *vbd, uint64_t now_ms) __attribute__((nonnull))
  * to leave. Whoever started us can be told so before the first connection is tried.
  */
 enum vbd_end vbd_open(struct vbd *vbd, uint64_t now_ms) __attribute__((nonnull));
-
-/*
- * An event of a watch with @token has been taken, and vbd_look() is to follow. What it is about is of no matter, but for a frontend
- * that was refused: if it writes its state it tries again, perhaps with the same numbers for its keys.
- */
-void vbd_heed_event(struct vbd *vbd, const char *token) __attribute__((nonnull));
 
 /* conn.report_fd was readable: the queue has something to tell. */
 enum vbd_end vbd_heed_queue(struct vbd *vbd, uint64_t now_ms) __attribute__((nonnull));

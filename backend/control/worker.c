@@ -223,28 +223,6 @@ static void look_at_size(struct worker *w)
 
 /* ---- events ---- */
 
-/* Level-triggered: however many events there are, look once (XSA-349). */
-static void heed_store(struct worker *w)
-{
-	struct store_event event;
-	int r = 0;
-
-	/* However many there are, we look: a guest that writes as fast as we read must not keep us from it. */
-	for (unsigned i = 0; i < LIMIT_STORE_EVENTS; i++) {
-		r = store_next_event(w->store, &event);
-		if (r)
-			break;
-		vbd_heed_event(&w->vbd, event.token);
-		store_event_fini(&event);
-	}
-	if (r == -EPIPE) {
-		log_err("the connection to xenstored is lost");
-		w->vbd.end = VBD_STORE_LOST;
-		return;
-	}
-	look(w);
-}
-
 static void heed_signal(struct worker *w)
 {
 	struct signalfd_siginfo info;
@@ -324,7 +302,7 @@ static void heed(struct worker *w, int fd)
 	else if (fd == w->vbd.conn.size_watch.fd)
 		heed_size_watch(w);
 	else if (!socket_heed(&w->socket, fd))
-		heed_store(w);
+		look(w);
 }
 
 static void serve(struct worker *w)

@@ -43,13 +43,14 @@ static void give_budget(struct guest *guest, unsigned n)
 
 bool guest_may_rest(const struct guest *guest)
 {
-	return guest->budget && budget_may_rest(guest->budget);
+	return guest->has_taken && budget_may_rest(guest->budget);
 }
 
 void guest_rest(struct guest *guest)
 {
-	if (guest->budget)
+	if (guest->has_taken)
 		budget_rest(guest->budget);
+	guest->has_taken = false;
 }
 
 void guest_close(struct guest *guest)
@@ -92,7 +93,10 @@ static bool take_budget(struct guest *guest, unsigned n)
 {
 	if (guest->nr_pages + n > guest->max_pages)
 		return false;
-	return guest->budget == NULL || budget_take(guest->budget, n);
+	if (guest->budget == NULL)
+		return true;
+	guest->has_taken = true;
+	return budget_take(guest->budget, n);
 }
 
 void *guest_map(struct guest *guest, enum guest_access access, uint32_t *refs, unsigned n)

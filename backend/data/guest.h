@@ -27,6 +27,7 @@ struct guest {
 	struct budget *budget;
 	unsigned max_pages;
 	unsigned nr_pages; /* of data, mapped now */
+	bool has_taken;    /* of the budget, since the last rest */
 	uint32_t domid;
 };
 
@@ -63,7 +64,10 @@ void *guest_map(struct guest *guest, enum guest_access access, uint32_t *refs, u
 /* Undo one guest_map() exactly. */
 void guest_unmap(struct guest *guest, void *pages, unsigned n) __attribute__((nonnull));
 
-/* There is something of the host's budget that no page of ours needs, and will not for some time: give it back. */
+/*
+ * A queue that is idle gives back what its process has reserved of the host's budget and no page needs: only if it was this one that
+ * has taken, so that it does so once, and not from one that is busy.
+ */
 bool guest_may_rest(const struct guest *guest) __attribute__((nonnull));
 void guest_rest(struct guest *guest) __attribute__((nonnull));
 

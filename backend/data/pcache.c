@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "backend/data/guest.h"
+#include "backend/data/stats.h"
 
 static uint16_t *bucket_of(struct pcache *cache, uint32_t ref)
 {
@@ -126,8 +127,10 @@ static uint16_t map_new(struct pcache *cache, uint32_t ref)
 	struct pcache_page *page;
 	void *address;
 
-	if (!make_room(cache))
+	if (!make_room(cache)) {
+		stat_add(&cache->guest->stats->grants_over_limit, 1);
 		return PCACHE_NONE;
+	}
 	address = map_page(cache, ref);
 	if (address == NULL)
 		return PCACHE_NONE;

@@ -198,6 +198,9 @@ static void test_the_budget_rests(void **state)
 	}
 	queue_stop(loop.queue);
 	assert_int_equal(nr_mapped(), 0);
+	/* A minute for the pages, a second for the budget, and none more. */
+	assert_in_range(atomic_load(&nr_sleeps), 1, 4);
+	assert_false(guest_may_rest(&loop.queue->guest));
 	/* And at the end of a connection. */
 	loop_disconnect(&loop);
 	loop_connect(&loop);

@@ -214,11 +214,15 @@ static void test_too_many_persistent(void **state)
 	/* All are used now: a page more is copied, and none has gone. */
 	for (unsigned i = 0; i < 20; i++)
 		loop_put(&loop, i, BLKIF_OP_READ, i * 100, 81 + i, 1);
+	pass_push(&loop);
+	pass_end_all(&loop, &fake);
+	assert_int_equal(stats().segments_copied, 0);
 	loop_put(&loop, 20, BLKIF_OP_READ, 3000, 0, 2);
 	pass_push(&loop);
 	pass_end_all(&loop, &fake);
 	assert_int_equal(stats().segments_copied, 2);
 	assert_int_equal(stats().grants_unmapped, 81);
+	assert_int_equal(stats().grants_over_limit, 1);
 	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 21);
 	loop_put_indirect(&loop, 0, BLKIF_OP_READ, 0, 0, 21, LOOP_PAGES - 1);
 	pass_push(&loop);

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Grants and ports that were given back last are given first, so that a driver's keys may be the very numbers of the one before.
 # A guest that is resumed in place writes nothing but the same keys and 3, being Connected; that is how it is known to have
-# started over. Of one that was refused each new word is: mini-os asks for nothing.
+# started over. Of one that was refused each new word is: GRUB asks for nothing.
 # shellcheck source=tests/lib/persona.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/persona.sh"
 
@@ -35,10 +35,15 @@ keys() {
     as_guest xenstore-read device/vbd/51712/ring-ref device/vbd/51712/event-channel
 }
 
-# A mini-os that is killed behind its keys: they tell what the next one will get.
+# A GRUB that is killed behind its keys: they tell what the next one will get.
 dies_behind_its_keys() {
-    persona minios "start 2" die
-    [ $? -eq 137 ] && [ "$(xenstore-read "$fe/state")" = 4 ]
+    persona grub "start 5" die
+    [ $? -eq 137 ] && [ "$(xenstore-read "$fe/state")" = 3 ]
+}
+
+# refused: how often, as the log says
+refused() {
+    grep -c "is refused" "$log"
 }
 
 check "a driver begins" soft_reset
@@ -48,8 +53,13 @@ before=$(keys)
 kill -CONT "$worker"
 check "the worker refuses it" await "$be/state" 5
 check "... and waits" eventually worker_is_quiet
-check "another one is served" persona minios start "read 0 1000 seed:1" stop
-is "$(keys)" "$before" "... whose keys were the same"
+is "$(refused)" 1 "... for the next word"
+persona_open grub
+tell start "read 0 1000 seed:1"
+check "another one is served" hear "read 0 1000 seed:1: done"
+is "$(keys)" "$before" "... whose keys are the same"
+tell stop
+exits 0 "... and goes" guest_close
 
 # The next one comes before the last one is refused.
 check "the worker ends" detach xvda
@@ -61,13 +71,25 @@ check "... finds a driver that has written its keys and is gone" dies_behind_its
 check "... is about to map its ring" eventually worker_is_stopped
 check "... while the next driver begins" as_guest xenstore-write device/vbd/51712/state 1
 untrip TRIP_STOP_GRANTS
-refusals=$(grep -c "is refused" "$log")
+refusals=$(refused)
 kill -CONT "$worker"
 check "... and goes on" eventually worker_is_quiet
 is "$(xenstore-read "$be/state")" 2 "... and does not refuse it for the other one's keys"
-is "$(grep -c "is refused" "$log")" "$refusals" "... nor says so"
+is "$(refused)" "$refusals" "... nor says so"
 check "the next driver is served" persona linux start "read 0 1000 seed:1" stop
+
+# That the watch begins is no word of the guest's.
+check "a driver begins" soft_reset
+kill -KILL "$worker"
+exits 137 "the worker is killed" ended "$worker"
+check "... and the driver behind its keys" dies_behind_its_keys
+refusals=$(refused)
+check "the next worker" start_worker
+check "... refuses it" await "$be/state" 5
+check "... and waits" eventually worker_is_quiet
+is "$(refused)" $((refusals + 1)) "... for the guest's next word"
+check "a driver is served" persona grub start "read 0 1000 seed:1" stop
 check "the disk detaches" detach xvda
 exits 0 "the worker ends with 0" ended "$worker"
-assert_clean
+assert_clean killed
 done_testing

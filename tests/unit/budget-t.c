@@ -252,6 +252,8 @@ static void *queue_of(void *arg)
 			budget_give(b, mine);
 			mine = 0;
 		}
+		if (i % 5 == 0)
+			budget_rest(b);
 	}
 	atomic_fetch_sub(&held, mine);
 	budget_give(b, mine);
@@ -273,6 +275,10 @@ static void test_threads(void **state)
 	assert_false(atomic_load(&too_many));
 	for (unsigned i = 0; i < NR_WORKERS; i++) {
 		assert_int_equal(atomic_load(&worker[i].nr_used), 0);
+		budget_rest(&worker[i]);
+	}
+	assert_int_equal(budget_sum(&worker[0]), 0);
+	for (unsigned i = 0; i < NR_WORKERS; i++) {
 		budget_close(&worker[i]);
 	}
 }
