@@ -37,20 +37,22 @@ int guest_open(struct guest *guest, uint32_t domid, unsigned max_pages, struct b
 
 static void give_budget(struct guest *guest, unsigned n)
 {
-	if (guest->budget)
-		budget_give(guest->budget, n);
+	if (guest->budget == NULL)
+		return;
+	guest->has_counted = true;
+	budget_give(guest->budget, n);
 }
 
 bool guest_may_rest(const struct guest *guest)
 {
-	return guest->has_taken && budget_may_rest(guest->budget);
+	return guest->has_counted && budget_may_rest(guest->budget);
 }
 
 void guest_rest(struct guest *guest)
 {
-	if (guest->has_taken)
+	if (guest->has_counted)
 		budget_rest(guest->budget);
-	guest->has_taken = false;
+	guest->has_counted = false;
 }
 
 void guest_close(struct guest *guest)
@@ -95,7 +97,7 @@ static bool take_budget(struct guest *guest, unsigned n)
 		return false;
 	if (guest->budget == NULL)
 		return true;
-	guest->has_taken = true;
+	guest->has_counted = true;
 	return budget_take(guest->budget, n);
 }
 

@@ -27,7 +27,7 @@ struct guest {
 	struct budget *budget;
 	unsigned max_pages;
 	unsigned nr_pages; /* of data, mapped now */
-	bool has_taken;    /* of the budget, since the last rest */
+	bool has_counted;  /* it took from the budget or gave back, since the last rest */
 	uint32_t domid;
 };
 
@@ -66,7 +66,7 @@ void guest_unmap(struct guest *guest, void *pages, unsigned n) __attribute__((no
 
 /*
  * A queue that is idle gives back what its process has reserved of the host's budget and no page needs: only if it was this one that
- * has taken, so that it does so once, and not from one that is busy.
+ * took or gave back since the last time, so that it does so once, and not from one that is busy.
  */
 bool guest_may_rest(const struct guest *guest) __attribute__((nonnull));
 void guest_rest(struct guest *guest) __attribute__((nonnull));
