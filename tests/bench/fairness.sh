@@ -3,11 +3,12 @@
 #
 #   make bench-fairness        ROUNDS=n SECONDS_EACH=n SIZE_MIB=n WAYS='events discards' tests/bench/fairness.sh
 #
-# Three guests have a disk and a worker each. Two of them do steady 4k random I/O (one reads 32 at a time, one writes 8 at a time).
-# Their share of the machine is what each gets while the third reads like the first; it is measured again right before each way
-# to misbehave, so that a noisy machine disturbs both. A fraction is the median of the rounds' own fractions; IOPS are medians,
-# those of the shares over all that were measured. CPU is what the third guest's worker, and xenstored, took of one processor
-# meanwhile. The misbehaving guest, its kernel and the hypervisor live on the same processors, as they would not on Xen.
+# Three guests have a disk and a worker each. Two of them do steady 4k random I/O: guest 1 reads 32 at a time, guest 2 writes 8 at
+# a time. The third part of the machine that is a guest's share is what it gets while all three do as it does: the mean of the three.
+# Both shares are measured again right before each way to misbehave, so that a noisy machine disturbs all. A fraction is the median
+# of the rounds' own fractions; IOPS are medians, those of the shares over all that were measured. CPU is what the third guest's
+# worker, and xenstored, took of one processor meanwhile. The misbehaving guest, its kernel and the hypervisor live on the same
+# processors, as they would not on Xen.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -64,9 +65,10 @@ as_guest() {
     env LD_PRELOAD="$XENSIM_PRELOAD" XENSIM_DOMID="$id" XENSTORED_PATH="$XENSIM_DIR/dom$id/xenstored" "$@"
 }
 
-# A steady load; $1: domain, $2: operation, $3: depth
+# A steady load; $1: domain, $2: operation, $3: depth. A session of its own, as the misbehaving guest has: the scheduler
+# gives each session the same part of a processor (sched_autogroup_enabled), as Xen's gives each domain.
 load() {
-    as_guest "$1" blkfront-bench --op="rand$2" --iodepth="$3" --seconds="$seconds" --json >"$work/json.$1" ||
+    as_guest "$1" setsid -w blkfront-bench --op="rand$2" --iodepth="$3" --seconds="$seconds" --json >"$work/json.$1" ||
         die "guest $1: blkfront-bench failed"
 }
 
@@ -140,13 +142,16 @@ good_guests() {
     wait "$one" && wait $!
 }
 
-# Prints what both got, with a third like them.
+# Prints what one of three gets who all do the same. $1: operation, $2: depth
 run_share() {
-    load 3 read 32 &
-    third=$!
-    good_guests || die "no share could be measured"
-    wait "$third" || die "no share could be measured"
-    echo "$(iops 1) $(iops 2)"
+    load 1 "$1" "$2" &
+    one=$!
+    load 2 "$1" "$2" &
+    two=$!
+    load 3 "$1" "$2"
+    wait "$one" || die "no share could be measured"
+    wait "$two" || die "no share could be measured"
+    echo $((($(iops 1) + $(iops 2) + $(iops 3)) / 3))
 }
 
 # Prints what both got, and the CPU in percent. $1: way
@@ -233,7 +238,7 @@ header
 for round in $(seq "$rounds"); do
     for way in $ways; do
         printf '\r  round %d of %d: %-20s' "$round" "$rounds" "$way" >&2
-        share=$(run_share)
+        share="$(run_share read 32) $(run_share write 8)"
         run_hostile "$way" >"$work/got"
         echo "$way $share $(cat "$work/got")" >>"$work/runs"
         # The next way meets a worker that has seen nothing of this one.
