@@ -2,9 +2,9 @@
  * Asynchronous I/O on one descriptor: the run-time seam below a queue.
  *
  * Thread: the one queue thread that owns the engine. A queue puts I/O into the engine, commits all
- * of a pass with one call, and reaps what has ended. Nothing waits for the storage, but for an
- * fdatasync the kernel had no memory to start; discards are done by a thread of the engine's own. Each I/O that was put is reaped exactly once, also
- * when the kernel refused it. Capacity is fixed at creation; nothing is
+ * of a pass with one call, and reaps what has ended. A SYNC or DISCARD may begin when it is put, before the commit: it is for a
+ * thread of the engine's own. Nothing waits for the storage, but for an fdatasync where no thread could be started. Each I/O that
+ * was put is reaped exactly once, also when the kernel refused it. Capacity is fixed at creation; nothing but the threads is
  * allocated later. Durability is the descriptor's and the SYNC's: an engine adds nothing.
  */
 #ifndef BACKEND_DATA_ENGINE_H
@@ -68,7 +68,7 @@ struct engine {
 };
 
 /*
- * libaio with O_DIRECT descriptors; SYNC is IOCB_CMD_FDSYNC (Linux 4.18). @capacity I/Os at a time.
+ * libaio with O_DIRECT descriptors. @capacity I/Os at a time.
  * -EAGAIN when the host's aio contexts are used up: the remedy is the sysctl fs.aio-max-nr.
  */
 int engine_aio_create(unsigned capacity, struct engine **ret_engine)

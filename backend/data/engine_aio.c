@@ -13,7 +13,7 @@
  *   queued: put, not yet accepted    a FIFO of pointers; io_submit takes from its head
  *   failed: refused by io_submit     reaped before anything else, with their results
  *
- * Discards never come here: the helper has them.
+ * Syncs and discards never come here: they have a thread each, so that no flush waits for a discard of 2 TiB.
  *
  * An iocb's `.data` points to its slot; size and tag lie beside it.
  */
@@ -37,7 +37,8 @@ struct engine_aio {
 	struct iocb **queued;
 	struct engine_done *failed;
 	struct io_event *events;
-	struct helper *helper;
+	struct helper *syncs;
+	struct helper *discards;
 };
 
 static struct engine_aio *self(struct engine *e)
@@ -62,10 +63,10 @@ static void aio_put(struct engine *e, const struct engine_io *io)
 			&slot->iocb, io->fd, io->iov, (int)io->nr_iov, (long long)io->offset_bytes);
 		break;
 	case ENGINE_SYNC:
-		io_prep_fdsync(&slot->iocb, io->fd);
-		break;
+		helper_put(a->syncs, io);
+		return;
 	case ENGINE_DISCARD:
-		helper_put(a->helper, io);
+		helper_put(a->discards, io);
 		return;
 	}
 	a->nr_free--;
@@ -74,21 +75,14 @@ static void aio_put(struct engine *e, const struct engine_io *io)
 	a->queued[a->nr_queued++] = &slot->iocb;
 }
 
-/*
- * The first queued iocb will never be accepted: report it as finished. A refused fdatasync is done
- * here and now: that the kernel had no memory for it says nothing about the data, and a failed one
- * latches the disk (D5).
- */
+/* The first queued iocb will never be accepted: report it as finished. */
 static void fail_first(struct engine_aio *a, int error)
 {
 	struct aio_slot *slot = a->queued[0]->data;
-	struct engine_done done = {.tag = slot->tag, .error = error, .refused = true};
 	uint64_t one = 1;
 
-	if (slot->iocb.aio_lio_opcode == IO_CMD_FDSYNC)
-		done = (struct engine_done){.tag = slot->tag,
-			.error = fdatasync(slot->iocb.aio_fildes) < 0 ? -errno : 0};
-	a->failed[a->nr_failed++] = done;
+	a->failed[a->nr_failed++] =
+		(struct engine_done){.tag = slot->tag, .error = error, .refused = true};
 	a->free[a->nr_free++] = slot;
 	a->nr_queued--;
 	for (unsigned i = 0; i < a->nr_queued; i++)
@@ -130,8 +124,6 @@ static int error_of(const struct io_event *event, const struct aio_slot *slot)
 
 	if (res < 0)
 		return (int)res;
-	if (slot->iocb.aio_lio_opcode == IO_CMD_FDSYNC)
-		return 0;
 	return (uint64_t)res == slot->size_bytes ? 0 : -EIO;
 }
 
@@ -151,7 +143,8 @@ static unsigned aio_reap(struct engine *e, struct engine_done *done, unsigned ma
 	unsigned n = reap_failed(a, done, max);
 	int got;
 
-	n += helper_reap(a->helper, done + n, max - n);
+	n += helper_reap(a->syncs, done + n, max - n);
+	n += helper_reap(a->discards, done + n, max - n);
 	if (a->nr_submitted == 0 || n == max)
 		return n;
 	got = io_getevents(a->ctx, 0, (long)(max - n), a->events, &now);
@@ -178,7 +171,8 @@ static unsigned aio_in_flight(const struct engine *e)
 {
 	const struct engine_aio *a = (const struct engine_aio *)e;
 
-	return a->capacity - a->nr_free + a->nr_failed + helper_in_flight(a->helper);
+	return a->capacity - a->nr_free + a->nr_failed + helper_in_flight(a->syncs) +
+	       helper_in_flight(a->discards);
 }
 
 static void aio_destroy(struct engine *e)
@@ -189,7 +183,8 @@ static void aio_destroy(struct engine *e)
 		return;
 	if (a->ctx)
 		(void)io_destroy(a->ctx);
-	helper_destroy(a->helper);
+	helper_destroy(a->syncs);
+	helper_destroy(a->discards);
 	if (a->event_fd >= 0)
 		(void)close(a->event_fd);
 	free(a->slot);
@@ -238,7 +233,9 @@ int engine_aio_create(unsigned capacity, struct engine **ret_engine)
 	if (r == 0 && !allocate(a, capacity))
 		r = -ENOMEM;
 	if (r == 0)
-		r = helper_create(capacity, a->event_fd, &a->helper);
+		r = helper_create(capacity, a->event_fd, &a->syncs);
+	if (r == 0)
+		r = helper_create(capacity, a->event_fd, &a->discards);
 	if (r == 0)
 		r = io_setup((int)capacity, &a->ctx);
 	if (r) {

@@ -34,6 +34,8 @@ struct helper {
 
 static int perform(const struct engine_io *io)
 {
+	if (io->verb == ENGINE_SYNC)
+		return fdatasync(io->fd) < 0 ? -errno : 0;
 	return discard_range(
 		io->fd, io->discard, io->offset_bytes, io->size_bytes, io->secure, io->stop);
 }
@@ -46,25 +48,36 @@ static void tell(const struct helper *helper)
 	(void)!write(helper->event_fd, &one, sizeof(one));
 }
 
+/* NULL when there is to be no more. */
+static struct job *wait_for_job(struct helper *helper)
+{
+	struct job *job;
+
+	(void)pthread_mutex_lock(&helper->lock);
+	while (!helper->stop && helper->next == helper->tail)
+		(void)pthread_cond_wait(&helper->work, &helper->lock);
+	job = helper->stop ? NULL : &helper->job[helper->next % helper->capacity];
+	(void)pthread_mutex_unlock(&helper->lock);
+	return job;
+}
+
+static void end_job(struct helper *helper)
+{
+	(void)pthread_mutex_lock(&helper->lock);
+	helper->next++;
+	(void)pthread_mutex_unlock(&helper->lock);
+	tell(helper);
+}
+
 static void *helper_thread(void *arg)
 {
 	struct helper *helper = arg;
+	struct job *job;
 
-	(void)pthread_mutex_lock(&helper->lock);
-	while (!helper->stop) {
-		struct job *job = &helper->job[helper->next % helper->capacity];
-
-		if (helper->next == helper->tail) {
-			(void)pthread_cond_wait(&helper->work, &helper->lock);
-			continue;
-		}
-		(void)pthread_mutex_unlock(&helper->lock);
+	while ((job = wait_for_job(helper))) {
 		job->error = perform(&job->io);
-		(void)pthread_mutex_lock(&helper->lock);
-		helper->next++;
-		tell(helper);
+		end_job(helper);
 	}
-	(void)pthread_mutex_unlock(&helper->lock);
 	return NULL;
 }
 
@@ -116,19 +129,31 @@ static bool start_thread(struct helper *helper)
 	return true;
 }
 
+/*
+ * There is no thread to be had. A discard may be refused; that nobody is there to start an fdatasync says nothing about the data,
+ * and a failed one latches the disk (D5): it is done here and now.
+ */
+static void do_without(struct helper *helper, struct job *job)
+{
+	job->refused = job->io.verb != ENGINE_SYNC;
+	job->error = job->refused ? -EAGAIN : perform(&job->io);
+	helper->next++;
+	helper->tail++;
+	tell(helper);
+}
+
 void helper_put(struct helper *helper, const struct engine_io *io)
 {
-	bool started = start_thread(helper);
+	struct job *job = &helper->job[helper->tail % helper->capacity];
 
-	(void)pthread_mutex_lock(&helper->lock);
-	helper->job[helper->tail++ % helper->capacity] =
-		(struct job){.io = *io, .error = started ? 0 : -EAGAIN, .refused = !started};
-	if (started) {
-		(void)pthread_cond_signal(&helper->work);
-	} else {
-		helper->next = helper->tail;
-		tell(helper);
+	*job = (struct job){.io = *io};
+	if (!start_thread(helper)) {
+		do_without(helper, job);
+		return;
 	}
+	(void)pthread_mutex_lock(&helper->lock);
+	helper->tail++;
+	(void)pthread_cond_signal(&helper->work);
 	(void)pthread_mutex_unlock(&helper->lock);
 }
 

@@ -1,5 +1,9 @@
 /*
- * A thread that does discards, one after the other: the kernel has no asynchronous operation for them. Part of an engine.
+ * A thread that does fdatasyncs or discards, one after the other. Part of an engine.
+ *
+ * For discards the kernel has no asynchronous operation. Its asynchronous fdatasync (IOCB_CMD_FDSYNC) is done by threads of its
+ * own, on nobody's account: a guest that floods its disk with flushes would take from the other guests what the scheduler, a
+ * cgroup or an I/O limit gives to its worker.
  *
  * All functions are the queue thread's, but for create and destroy while it does not run. The thread is started when it is
  * first needed; a queue that never needs it has none. What has ended is told through an eventfd. Nothing else is allocated later.
@@ -18,7 +22,7 @@ int helper_create(unsigned capacity, int event_fd, struct helper **ret_helper)
 /* Nothing may be in flight. NULL is fine. */
 void helper_destroy(struct helper *helper);
 
-/* Take one I/O. If there is no thread to be had, it is reaped as refused. */
+/* Take one I/O. If there is no thread to be had, a discard is reaped as refused, and an fdatasync done before this returns. */
 void helper_put(struct helper *helper, const struct engine_io *io) __attribute__((nonnull));
 
 /* Up to @max that have ended, in the order they were put. */

@@ -3,12 +3,15 @@
  * own error, whatever the kernel takes or refuses; the descriptor says when there is something.
  *
  * io_submit() is ours and passes on to libaio's, as many as the test says: a kernel whose queues are
- * full cannot be had otherwise.
+ * full cannot be had otherwise. So are pthread_create() and fallocate(), for a kernel without threads and a discard that takes
+ * its time.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -34,6 +37,10 @@ static struct {
 	unsigned calls;
 	unsigned nr_refusals; /* -EAGAIN */
 	long most;            /* accepts no more at once; 0: any */
+	bool no_threads;
+	bool slow; /* fallocate() waits until it may go on */
+	sem_t may_go_on;
+	atomic_uint nr_discarded;
 } kernel;
 
 int io_submit(io_context_t ctx, long nr, struct iocb *iocbs[])
@@ -50,6 +57,30 @@ int io_submit(io_context_t ctx, long nr, struct iocb *iocbs[])
 	return real(ctx, kernel.most && nr > kernel.most ? kernel.most : nr, iocbs);
 }
 
+int pthread_create(
+	pthread_t *ret_thread, const pthread_attr_t *attributes, void *(*run)(void *), void *arg)
+{
+	static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+
+	if (kernel.no_threads)
+		return EAGAIN;
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+	return real(ret_thread, attributes, run, arg);
+}
+
+int fallocate(int fd, int mode, off_t offset, off_t length)
+{
+	static int (*real)(int, int, off_t, off_t);
+
+	if (kernel.slow)
+		(void)sem_wait(&kernel.may_go_on);
+	kernel.nr_discarded++;
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "fallocate");
+	return real(fd, mode, offset, length);
+}
+
 struct fixture {
 	struct engine *engine;
 	int fd;
@@ -64,6 +95,7 @@ static int set_up(void **state)
 
 	assert_non_null(f);
 	memset(&kernel, 0, sizeof(kernel));
+	(void)sem_init(&kernel.may_go_on, 0, 0);
 	f->fd = mkstemp(name);
 	assert_true(f->fd >= 0);
 	(void)unlink(name);
@@ -200,27 +232,72 @@ static void test_bad_ones_fail_alone(void **state)
 	}
 }
 
+static void put_discard(struct fixture *f, const struct discard *discard, unsigned i)
+{
+	static const atomic_bool stop = false;
+
+	f->engine->ops->put(f->engine, &(struct engine_io){.verb = ENGINE_DISCARD,
+					       .fd = f->fd,
+					       .size_bytes = 8192,
+					       .discard = discard,
+					       .stop = &stop,
+					       .tag = 100 + i});
+}
+
 /* Done by a thread: until it is reaped it is in flight, even if it has ended. */
 static void test_discard_is_in_flight(void **state)
 {
 	struct fixture *f = *state;
 	struct discard discard;
-	const atomic_bool stop = false;
 	int error[CAPACITY];
 
 	discard_probe(f->fd, false, &discard);
-	f->engine->ops->put(f->engine, &(struct engine_io){.verb = ENGINE_DISCARD,
-					       .fd = f->fd,
-					       .size_bytes = 8192,
-					       .discard = &discard,
-					       .stop = &stop,
-					       .tag = 100});
+	put_discard(f, &discard, 0);
 	put(f, ENGINE_READ, f->fd, 0, 1);
 	f->engine->ops->commit(f->engine);
 	assert_int_equal(f->engine->ops->in_flight(f->engine), 2);
 	reap_all(f, 2, 1, error);
 	assert_int_equal(error[0], discard.possible ? 0 : -EOPNOTSUPP);
 	assert_int_equal(error[1], 0);
+}
+
+/* All else ends while a discard takes its time; and then those behind it. */
+static void test_slow_discard(void **state)
+{
+	struct fixture *f = *state;
+	struct discard discard;
+	struct engine_done done[CAPACITY];
+	unsigned n = 0;
+
+	discard_probe(f->fd, false, &discard);
+	assert_true(discard.possible);
+	kernel.slow = true;
+	kernel.nr_discarded = 0;
+	for (unsigned i = 0; i < 3; i++)
+		put_discard(f, &discard, i);
+	put(f, ENGINE_SYNC, f->fd, 0, 3);
+	put(f, ENGINE_WRITE, f->fd, 0, 4);
+	f->engine->ops->commit(f->engine);
+	while (n < 2) {
+		struct pollfd pfd = {.fd = f->engine->ops->fd(f->engine), .events = POLLIN};
+		uint64_t count;
+
+		assert_int_equal(poll(&pfd, 1, DEADLINE_MS), 1);
+		(void)!read(pfd.fd, &count, sizeof(count));
+		n += f->engine->ops->reap(f->engine, done + n, CAPACITY - n);
+	}
+	for (unsigned i = 0; i < n; i++)
+		assert_in_range(done[i].tag, 103, 104);
+	assert_int_equal(f->engine->ops->in_flight(f->engine), 3);
+	for (unsigned i = 0; i < 3; i++)
+		(void)sem_post(&kernel.may_go_on);
+	while (n < 5)
+		n += f->engine->ops->reap(f->engine, done + n, CAPACITY - n);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(done[2 + i].tag, 100 + i);
+		assert_int_equal(done[2 + i].error, 0);
+	}
+	assert_int_equal(kernel.nr_discarded, 3);
 }
 
 static void test_wrong_mode(void **state)
@@ -287,22 +364,33 @@ static void test_full_kernel_of_others(void **state)
 	assert_int_equal(error[1], 0);
 }
 
-/* That a sync cannot be started is no answer to whether the data is safe: it is done at once. */
-static void test_refused_sync_is_done(void **state)
+/* That nobody can start it is no answer to whether the data is safe: a sync is done at once. A discard may be refused. */
+static void test_no_threads(void **state)
 {
 	struct fixture *f = *state;
+	struct discard discard;
+	struct engine_done done;
 	int error[CAPACITY];
 
-	kernel.nr_refusals = 1;
+	discard_probe(f->fd, false, &discard);
+	kernel.no_threads = true;
 	put(f, ENGINE_SYNC, f->fd, 0, 0);
 	f->engine->ops->commit(f->engine);
 	reap_all(f, 1, CAPACITY, error);
 	assert_int_equal(error[0], 0);
-	kernel.nr_refusals = 1;
 	put(f, ENGINE_SYNC, -1, 0, 0);
-	f->engine->ops->commit(f->engine);
+	put_discard(f, &discard, 1);
+	assert_int_equal(f->engine->ops->reap(f->engine, &done, 1), 1);
+	assert_int_equal(done.error, -EBADF);
+	assert_false(done.refused);
+	assert_int_equal(f->engine->ops->reap(f->engine, &done, 1), 1);
+	assert_int_equal(done.error, -EAGAIN);
+	assert_true(done.refused);
+	/* There are some again. */
+	kernel.no_threads = false;
+	put(f, ENGINE_SYNC, f->fd, 0, 0);
 	reap_all(f, 1, CAPACITY, error);
-	assert_int_equal(error[0], -EBADF);
+	assert_int_equal(error[0], 0);
 }
 
 static void test_places_are_used_again(void **state)
@@ -330,11 +418,12 @@ int main(void)
 		ENGINE_TEST(test_short_is_an_error),
 		ENGINE_TEST(test_bad_ones_fail_alone),
 		ENGINE_TEST(test_discard_is_in_flight),
+		ENGINE_TEST(test_slow_discard),
 		ENGINE_TEST(test_wrong_mode),
 		ENGINE_TEST(test_partial_acceptance),
 		ENGINE_TEST(test_full_kernel_is_tried_again),
 		ENGINE_TEST(test_full_kernel_of_others),
-		ENGINE_TEST(test_refused_sync_is_done),
+		ENGINE_TEST(test_no_threads),
 		ENGINE_TEST(test_places_are_used_again),
 	};
 
