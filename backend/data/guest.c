@@ -101,6 +101,16 @@ static bool take_budget(struct guest *guest, unsigned n)
 	return budget_take(guest->budget, n);
 }
 
+bool guest_may_map(const struct guest *guest)
+{
+	return !guest->map_failed;
+}
+
+void guest_begin_pass(struct guest *guest)
+{
+	guest->map_failed = false;
+}
+
 void *guest_map(struct guest *guest, enum guest_access access, uint32_t *refs, unsigned n)
 {
 	void *pages;
@@ -111,10 +121,12 @@ void *guest_map(struct guest *guest, enum guest_access access, uint32_t *refs, u
 		return NULL;
 	}
 	pages = map(guest, access == GUEST_READ ? PROT_READ : PROT_READ | PROT_WRITE, refs, n);
-	if (pages)
+	if (pages) {
 		guest->nr_pages += n;
-	else
+	} else {
+		guest->map_failed = true;
 		give_budget(guest, n);
+	}
 	return pages;
 }
 

@@ -28,6 +28,7 @@ struct guest {
 	unsigned max_pages;
 	unsigned nr_pages; /* of data, mapped now */
 	bool has_counted;  /* it took from the budget or gave back, since the last rest */
+	bool map_failed;   /* since the pass began */
 	uint32_t domid;
 };
 
@@ -60,6 +61,13 @@ enum guest_access {
  */
 void *guest_map(struct guest *guest, enum guest_access access, uint32_t *refs, unsigned n)
 	__attribute__((nonnull, warn_unused_result));
+
+/*
+ * Whether it is worth trying: where a guest_map() has failed for another reason than EDQUOT, none is until the next pass. A failed attempt
+ * costs the kernel and Xen much, a guest can ask for any number with grants that are not good, and copies tell the good from the bad.
+ */
+bool guest_may_map(const struct guest *guest) __attribute__((nonnull));
+void guest_begin_pass(struct guest *guest) __attribute__((nonnull));
 
 /* Undo one guest_map() exactly. */
 void guest_unmap(struct guest *guest, void *pages, unsigned n) __attribute__((nonnull));

@@ -85,7 +85,7 @@ static bool try_map(struct queue *q, unsigned s)
 	uint32_t refs[LIMIT_SEGMENTS];
 	uint8_t *pages;
 
-	if (!q->cfg.map_each || !is_aligned(q, slot))
+	if (!q->cfg.map_each || !guest_may_map(&q->guest) || !is_aligned(q, slot))
 		return false;
 	for (unsigned i = 0; i < req->nr_segments; i++)
 		refs[i] = req->seg[i].gref;

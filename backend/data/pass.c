@@ -1,6 +1,6 @@
 /*
  * One pass of a queue: a request's way from the ring to its response, top to bottom. Queue thread
- * only. Nothing here allocates (the first discard starts a thread), logs, or waits for the storage, the guest or
+ * only. Nothing here allocates (the first flush and the first discard start a thread), logs, or waits for the storage, the guest or
  * another queue, but for the disk's lock where a request needs ordering. Letters name rules of
  * backend/DESIGN.md (D) and ring/PROTOCOL.md (R).
  */
@@ -408,6 +408,7 @@ bool queue_poll_once(struct queue *q)
 	stat_add(&q->stats.passes, 1);
 	q->done.n = 0;
 	q->start_ns = 0;
+	guest_begin_pass(&q->guest);
 	look_at_gate(q);
 	take_requests(q);
 	indirect_fetch(q);

@@ -202,14 +202,36 @@ static void test_bad_grants(void **state)
 
 	assert_non_null(page);
 	for (unsigned i = 0; i < 3 * CAP; i++) {
+		guest_begin_pass(&f->guest);
 		assert_int_equal(pcache_get(&f->cache, 0x7fffff00u + i), PCACHE_NONE);
+		guest_begin_pass(&f->guest);
 		assert_int_equal(pcache_get(&f->cache, read_only), PCACHE_NONE);
 	}
 	assert_int_equal(f->stats.grants_mapped, 0);
+	guest_begin_pass(&f->guest);
 	for (unsigned i = 0; i < CAP; i++)
 		touch(f, i);
 	assert_int_equal(f->stats.grants_unmapped, 0);
 	assert_int_equal(xengntshr_unshare(f->gntshr, page, 1), 0);
+}
+
+/* Nobody gives up a page for one that is not going to be mapped. */
+static void test_after_a_bad_grant(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < CAP; i++)
+		touch(f, i);
+	f->cache.now_s += LIMIT_GRANT_EVICT_S;
+	for (unsigned i = 0; i < 10; i++)
+		assert_int_equal(pcache_get(&f->cache, 0x7fffff00u + i), PCACHE_NONE);
+	/* The first of them did not know yet. */
+	assert_int_equal(f->stats.grants_unmapped, 1);
+	assert_int_equal(pcache_get(&f->cache, f->ref[CAP]), PCACHE_NONE);
+	assert_int_equal(f->stats.grants_over_limit, 0);
+	guest_begin_pass(&f->guest);
+	touch(f, CAP);
+	assert_int_equal(f->stats.grants_unmapped, 1);
 }
 
 #define PCACHE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -224,6 +246,7 @@ int main(void)
 		PCACHE_TEST(test_all_pinned),
 		PCACHE_TEST(test_pinned_often),
 		PCACHE_TEST(test_bad_grants),
+		PCACHE_TEST(test_after_a_bad_grant),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
