@@ -342,8 +342,9 @@ static int close_disk(struct connection *conn, uint64_t now_ms)
 	/* Of an fdatasync that failed the log says so itself. */
 	if (adopt_fault(conn) && !had_fault && conn->lost_write)
 		log_err("%s: data the guest wrote may be lost", connection_fault_cause(conn));
-	if (!conn->disk.storage.read_only && fdatasync(conn->disk.storage.fd) < 0) {
-		r = -errno;
+	if (!conn->disk.storage.read_only)
+		r = storage_sync(conn->disk.storage.fd);
+	if (r) {
 		conn->fault = r;
 		if (log_limit_pass(&conn->limit_flush, now_ms, LIMIT_LOG_LIFE))
 			log_err("fdatasync failed at the end of the connection: %s: data the guest wrote may be lost",

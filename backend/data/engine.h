@@ -49,7 +49,7 @@ struct engine_done {
 struct engine;
 
 struct engine_ops {
-	/* Take one I/O. The caller keeps within the capacity. */
+	/* Take one I/O. The caller keeps within the capacity, with one SYNC at a time among it. */
 	void (*put)(struct engine *e, const struct engine_io *io);
 	/* Hand everything that was put to the kernel, as far as it takes it now. */
 	void (*commit)(struct engine *e);

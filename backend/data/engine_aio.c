@@ -46,33 +46,40 @@ static struct engine_aio *self(struct engine *e)
 	return (struct engine_aio *)e;
 }
 
-static void aio_put(struct engine *e, const struct engine_io *io)
+/* Reads and writes. */
+static void queue_io(struct engine_aio *a, const struct engine_io *io)
 {
-	struct engine_aio *a = self(e);
-	struct aio_slot *slot = a->free[a->nr_free - 1];
+	struct aio_slot *slot = a->free[--a->nr_free];
 
 	slot->size_bytes = io->size_bytes;
 	slot->tag = io->tag;
-	switch (io->verb) {
-	case ENGINE_READ:
+	if (io->verb == ENGINE_READ)
 		io_prep_preadv(
 			&slot->iocb, io->fd, io->iov, (int)io->nr_iov, (long long)io->offset_bytes);
-		break;
-	case ENGINE_WRITE:
+	else
 		io_prep_pwritev(
 			&slot->iocb, io->fd, io->iov, (int)io->nr_iov, (long long)io->offset_bytes);
-		break;
-	case ENGINE_SYNC:
-		helper_put(a->syncs, io);
-		return;
-	case ENGINE_DISCARD:
-		helper_put(a->discards, io);
-		return;
-	}
-	a->nr_free--;
 	io_set_eventfd(&slot->iocb, a->event_fd);
 	slot->iocb.data = slot;
 	a->queued[a->nr_queued++] = &slot->iocb;
+}
+
+static void aio_put(struct engine *e, const struct engine_io *io)
+{
+	struct engine_aio *a = self(e);
+
+	switch (io->verb) {
+	case ENGINE_READ:
+	case ENGINE_WRITE:
+		queue_io(a, io);
+		break;
+	case ENGINE_SYNC:
+		helper_put(a->syncs, io);
+		break;
+	case ENGINE_DISCARD:
+		helper_put(a->discards, io);
+		break;
+	}
 }
 
 /* The first queued iocb will never be accepted: report it as finished. */
@@ -233,9 +240,9 @@ int engine_aio_create(unsigned capacity, struct engine **ret_engine)
 	if (r == 0 && !allocate(a, capacity))
 		r = -ENOMEM;
 	if (r == 0)
-		r = helper_create(capacity, a->event_fd, &a->syncs);
+		r = helper_create("sync", 1, a->event_fd, &a->syncs);
 	if (r == 0)
-		r = helper_create(capacity, a->event_fd, &a->discards);
+		r = helper_create("discard", capacity, a->event_fd, &a->discards);
 	if (r == 0)
 		r = io_setup((int)capacity, &a->ctx);
 	if (r) {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include <xengnttab.h>
@@ -101,14 +102,14 @@ static bool take_budget(struct guest *guest, unsigned n)
 	return budget_take(guest->budget, n);
 }
 
-bool guest_may_map(const struct guest *guest)
+bool guest_may_map(const struct guest *guest, enum guest_access access)
 {
-	return !guest->map_failed;
+	return !guest->map_failed[access];
 }
 
 void guest_begin_pass(struct guest *guest)
 {
-	guest->map_failed = false;
+	memset(guest->map_failed, 0, sizeof(guest->map_failed));
 }
 
 void *guest_map(struct guest *guest, enum guest_access access, uint32_t *refs, unsigned n)
@@ -124,7 +125,7 @@ void *guest_map(struct guest *guest, enum guest_access access, uint32_t *refs, u
 	if (pages) {
 		guest->nr_pages += n;
 	} else {
-		guest->map_failed = true;
+		guest->map_failed[access] = true;
 		give_budget(guest, n);
 	}
 	return pages;

@@ -20,6 +20,12 @@ struct queue_stats;
 struct xengntdev_handle;
 struct xentoollog_logger;
 
+enum guest_access {
+	GUEST_READ, /* a page that was granted read-only will do */
+	GUEST_READ_WRITE,
+	GUEST_ACCESSES
+};
+
 struct guest {
 	struct xengntdev_handle *handle;
 	struct xentoollog_logger *quiet;
@@ -28,7 +34,7 @@ struct guest {
 	unsigned max_pages;
 	unsigned nr_pages; /* of data, mapped now */
 	bool has_counted;  /* it took from the budget or gave back, since the last rest */
-	bool map_failed;   /* since the pass began */
+	bool map_failed[GUEST_ACCESSES]; /* since the pass began */
 	uint32_t domid;
 };
 
@@ -50,11 +56,6 @@ void *guest_map_ring(struct guest *guest, uint32_t *refs, unsigned n)
 	__attribute__((nonnull, warn_unused_result));
 void guest_unmap_ring(struct guest *guest, void *pages, unsigned n) __attribute__((nonnull));
 
-enum guest_access {
-	GUEST_READ, /* a page that was granted read-only will do */
-	GUEST_READ_WRITE,
-};
-
 /*
  * The same for pages of data. They count: EDQUOT when there would be too many, of ours or of the host's, which a
  * guest_unmap() of ours may change.
@@ -63,10 +64,11 @@ void *guest_map(struct guest *guest, enum guest_access access, uint32_t *refs, u
 	__attribute__((nonnull, warn_unused_result));
 
 /*
- * Whether it is worth trying: where a guest_map() has failed for another reason than EDQUOT, none is until the next pass. A failed attempt
- * costs the kernel and Xen much, a guest can ask for any number with grants that are not good, and copies tell the good from the bad.
+ * Whether it is worth trying: where a guest_map() for that access has failed for another reason than EDQUOT, none is until the next pass. A failed
+ * attempt costs the kernel and Xen much, a guest can ask for any number with grants that are not good, and copies tell the good from the
+ * bad.
  */
-bool guest_may_map(const struct guest *guest) __attribute__((nonnull));
+bool guest_may_map(const struct guest *guest, enum guest_access access) __attribute__((nonnull));
 void guest_begin_pass(struct guest *guest) __attribute__((nonnull));
 
 /* Undo one guest_map() exactly. */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "backend/data/discard.h"
+#include "backend/data/storage.h"
 
 /* One ring of jobs: [head, next) have ended, the one at next is at work, those behind it have not begun. */
 struct job {
@@ -15,6 +16,7 @@ struct job {
 };
 
 struct helper {
+	const char *name;
 	unsigned capacity;
 	int event_fd;
 	struct job *job;
@@ -35,7 +37,7 @@ struct helper {
 static int perform(const struct engine_io *io)
 {
 	if (io->verb == ENGINE_SYNC)
-		return fdatasync(io->fd) < 0 ? -errno : 0;
+		return storage_sync(io->fd);
 	return discard_range(
 		io->fd, io->discard, io->offset_bytes, io->size_bytes, io->secure, io->stop);
 }
@@ -81,12 +83,13 @@ static void *helper_thread(void *arg)
 	return NULL;
 }
 
-int helper_create(unsigned capacity, int event_fd, struct helper **ret_helper)
+int helper_create(const char *name, unsigned capacity, int event_fd, struct helper **ret_helper)
 {
 	struct helper *helper = calloc(1, sizeof(*helper));
 
 	if (helper == NULL)
 		return -ENOMEM;
+	helper->name = name;
 	helper->capacity = capacity;
 	helper->event_fd = event_fd;
 	helper->job = calloc(capacity, sizeof(*helper->job));
@@ -124,7 +127,7 @@ static bool start_thread(struct helper *helper)
 		return true;
 	if (pthread_create(&helper->thread, NULL, helper_thread, helper))
 		return false;
-	(void)pthread_setname_np(helper->thread, "helper");
+	(void)pthread_setname_np(helper->thread, helper->name);
 	helper->has_thread = true;
 	return true;
 }

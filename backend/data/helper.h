@@ -15,8 +15,11 @@
 
 struct helper;
 
-/* For @capacity I/Os at a time. @event_fd stays the caller's, is written to and outlives the helper. -ENOMEM. */
-int helper_create(unsigned capacity, int event_fd, struct helper **ret_helper)
+/*
+ * For @capacity I/Os at a time. @name is its thread's, as top(1) shows it, and stays the caller's; so does @event_fd, which is written
+ * to and outlives the helper. -ENOMEM.
+ */
+int helper_create(const char *name, unsigned capacity, int event_fd, struct helper **ret_helper)
 	__attribute__((nonnull, warn_unused_result));
 
 /* Nothing may be in flight. NULL is fine. */

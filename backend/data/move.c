@@ -82,16 +82,16 @@ static bool try_map(struct queue *q, unsigned s)
 {
 	struct slot *slot = &q->slot[s];
 	const struct blk_request *req = &slot->req;
+	/* What the guest writes it need not let us write. */
+	enum guest_access access = blk_op_writes(req->op) ? GUEST_READ : GUEST_READ_WRITE;
 	uint32_t refs[LIMIT_SEGMENTS];
 	uint8_t *pages;
 
-	if (!q->cfg.map_each || !guest_may_map(&q->guest) || !is_aligned(q, slot))
+	if (!q->cfg.map_each || !guest_may_map(&q->guest, access) || !is_aligned(q, slot))
 		return false;
 	for (unsigned i = 0; i < req->nr_segments; i++)
 		refs[i] = req->seg[i].gref;
-	/* What the guest writes it need not let us write. */
-	pages = guest_map(&q->guest, blk_op_writes(req->op) ? GUEST_READ : GUEST_READ_WRITE, refs,
-		req->nr_segments);
+	pages = guest_map(&q->guest, access, refs, req->nr_segments);
 	if (pages == NULL)
 		return false;
 	for (unsigned i = 0; i < req->nr_segments; i++)

@@ -278,6 +278,7 @@ static void follow_orders(struct queue *q)
 {
 	struct order_action action;
 	struct order *order;
+	bool sync = false;
 
 	if (!q->look)
 		return;
@@ -287,7 +288,7 @@ static void follow_orders(struct queue *q)
 		struct slot *slot = &q->slot[action.slot];
 
 		if (action.verb == ORDER_DO_SYNC)
-			io_start_sync(q);
+			sync = true;
 		else if (action.verb == ORDER_DO_WRITE)
 			io_start(q, action.slot);
 		else
@@ -300,6 +301,9 @@ static void follow_orders(struct queue *q)
 	 */
 	order_port_see(&q->order, order->gate);
 	disk_unlock(q->disk, q->cfg.index);
+	/* Only now: it may start a thread, and where there is none to be had it waits for the storage. */
+	if (sync)
+		io_start_sync(q);
 }
 
 /* ---- 5. submit and reap: io.c. 6. give the pages back: move.c. 7. respond, push once, notify once ---- */

@@ -127,7 +127,7 @@ static uint16_t map_new(struct pcache *cache, uint32_t ref)
 	struct pcache_page *page;
 	void *address;
 
-	if (!guest_may_map(cache->guest))
+	if (!guest_may_map(cache->guest, GUEST_READ_WRITE))
 		return PCACHE_NONE;
 	if (!make_room(cache)) {
 		stat_add(&cache->guest->stats->grants_over_limit, 1);

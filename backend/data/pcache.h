@@ -58,7 +58,7 @@ void pcache_fini(struct pcache *cache) __attribute__((nonnull));
 
 /*
  * The page of @ref, mapped if it was not, and pinned once more. Returns its index, or PCACHE_NONE
- * when the caller has to copy.
+ * when the caller has to copy: no place, no grant, or another attempt of this pass has failed.
  */
 uint16_t pcache_get(struct pcache *cache, uint32_t ref)
 	__attribute__((nonnull, warn_unused_result));

@@ -254,6 +254,16 @@ int storage_size(const struct storage *storage, uint64_t *ret_size_bytes)
 	return 0;
 }
 
+int storage_sync(int fd)
+{
+	int r;
+
+	do
+		r = fdatasync(fd) < 0 ? -errno : 0;
+	while (r == -EINTR);
+	return r;
+}
+
 void storage_close(struct storage *storage)
 {
 	if (storage->fd >= 0)

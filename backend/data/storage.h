@@ -66,6 +66,9 @@ static inline bool storage_identity_same(
 	return a->device == b->device && a->number == b->number;
 }
 
+/* fdatasync, again where a signal or the freezer came in between: 0 or -errno. Any thread. Waits for the storage. */
+int storage_sync(int fd) __attribute__((warn_unused_result));
+
 /* Close. May be called twice; does not flush: who closes orderly has flushed before. */
 void storage_close(struct storage *storage) __attribute__((nonnull));
 

@@ -3,7 +3,7 @@
  * exists, and notes each failure in it as a line. The environment names the file:
  *
  *   TRIP_CONFLICT    xenstored refuses every transaction, as when others write the same nodes
- *   TRIP_FDATASYNC   fdatasync fails with EIO (the function; direct I/O's own goes another way)
+ *   TRIP_FDATASYNC   fdatasync fails with EIO
  *   TRIP_FALLOCATE   fallocate fails with EOPNOTSUPP, as on a file system without holes
  *   TRIP_THREAD      pthread_create fails with EAGAIN, as when the user has too many
  *   TRIP_INOTIFY     inotify_init1 fails with EMFILE, as when the user has too many instances

@@ -311,6 +311,37 @@ static void test_shrinks(void **state)
 	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 3);
 }
 
+/* An engine may start a thread for an fdatasync, or have to do it at once. The disk's lock is for a few list operations. */
+static void (*fake_put)(struct engine *e, const struct engine_io *io);
+
+static void put_unlocked(struct engine *e, const struct engine_io *io)
+{
+	if (io->verb == ENGINE_SYNC) {
+		assert_int_equal(pthread_mutex_trylock(&loop.disk->lock), 0);
+		(void)pthread_mutex_unlock(&loop.disk->lock);
+	}
+	fake_put(e, io);
+}
+
+static void test_sync_is_put_without_the_lock(void **state)
+{
+	struct engine_ops ops = *fake.base.ops;
+
+	(void)state;
+	fake_put = ops.put;
+	ops.put = put_unlocked;
+	fake.base.ops = &ops;
+	fake.at_once = true;
+	loop_put(&loop, 0, BLKIF_OP_WRITE_BARRIER, 0, 0, 1);
+	loop_put(&loop, 1, BLKIF_OP_FLUSH_DISKCACHE, 0, 0, 0);
+	pass_push(&loop);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 2);
+	assert_in_range(fake.nr_syncs, 2, 3);
+	ops.put = fake_put;
+	loop_disconnect(&loop);
+	loop_connect(&loop);
+}
+
 #define PASS_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 /* One fdatasync fails: that flush, and whatever is refused because of it, is counted once each (D5). */
@@ -405,6 +436,7 @@ int main(void)
 		PASS_TEST(test_batches),
 		PASS_TEST(test_notifies_who_asked),
 		PASS_TEST(test_idle),
+		PASS_TEST(test_sync_is_put_without_the_lock),
 		PASS_TEST(test_bounded_work),
 		PASS_TEST(test_flush_holds_up_no_write),
 		PASS_TEST(test_barrier_holds_write_during_sync),
