@@ -21,7 +21,7 @@ in_dom0() {
         node=/sys/bus/xen-backend/devices/vbd-$(guest_id)-$device
         [ -e "$node" ] || fail "the kernel has not noticed the disk $device: this shows nothing"
         [ ! -e "$node/driver" ] || fail "the kernel's driver is bound to the disk $device"
-        foreign=$(xenstore-ls "/local/domain/0/backend/vbd/$(guest_id)/$device" | grep indirect) &&
+        foreign=$(xenstore-ls "/local/domain/0/backend/vbd/$(guest_id)/$device" | grep feature-max-indirect) &&
             fail "the kernel's offers are left: $foreign"
     done
     [ "$(grep -c 'taken over from the kernel' /var/log/blkback/blkbackd.log)" = 2 ] || fail "the workers have taken nothing over"
