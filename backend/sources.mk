@@ -1,8 +1,8 @@
 # The backend proper: util/ (leaf helpers), data/ (queue threads), control/ (main thread).
 UTIL_SRCS    := backend/util/log.c backend/util/problem.c backend/util/pidfile.c backend/util/json.c \
 	backend/util/background.c backend/util/usage.c
-DATA_SRCS    := backend/data/storage.c backend/data/filesystem.c backend/data/discard.c \
-	backend/data/engine_aio.c backend/data/helper.c backend/data/histogram.c backend/data/times.c backend/data/channel.c \
+DATA_SRCS    := backend/util/cache.c backend/data/storage.c backend/data/storage_kinds.c backend/data/filesystem.c backend/data/discard.c \
+	backend/data/engine_aio.c backend/data/helper.c backend/data/blocking.c backend/data/histogram.c backend/data/times.c backend/data/channel.c \
 	backend/data/guest.c backend/data/budget.c backend/data/pcache.c backend/data/order.c backend/data/disk.c \
 	backend/data/buffers.c backend/data/indirect.c backend/data/move.c backend/data/io.c backend/data/rmw.c backend/data/ranges.c backend/data/record.c backend/data/pass.c backend/data/queue.c
 CONTROL_SRCS := backend/control/kernel_vbd.c backend/control/rival.c backend/control/handshake.c backend/control/publish.c backend/control/options.c \
@@ -21,17 +21,17 @@ SUPERVISOR_SRCS := $(patsubst %,backend/supervisor/%.c,child config disk disks d
 	notify restarts scan status supervisor)
 PROGRAMS += blkbackd
 SHIPPED  += blkbackd
-blkbackd_SRCS := backend/blkbackd_main.c $(SUPERVISOR_SRCS) $(filter-out %/json.c,$(UTIL_SRCS)) $(XENSTORE_SRCS)
+blkbackd_SRCS := backend/blkbackd_main.c $(SUPERVISOR_SRCS) $(filter-out %/json.c,$(UTIL_SRCS)) backend/util/cache.c $(XENSTORE_SRCS)
 blkbackd_LIBS := xenctrl xenstore inih
 
 TESTS += disk-table-t restarts-t config-t scan-t
 disk-table-t_SRCS := tests/unit/disk-table-t.c backend/supervisor/disk.c
 restarts-t_SRCS   := tests/unit/restarts-t.c $(patsubst %,backend/supervisor/%.c,restarts ending)
-config-t_SRCS     := tests/unit/config-t.c backend/supervisor/config.c backend/util/problem.c \
+config-t_SRCS     := tests/unit/config-t.c backend/supervisor/config.c backend/util/problem.c backend/util/cache.c \
 	$(XENSTORE_SRCS)
 config-t_LIBS     := xenstore inih
 scan-t_SRCS       := tests/unit/scan-t.c $(patsubst %,backend/supervisor/%.c,scan config child disk) \
-	backend/util/problem.c $(XENSTORE_SRCS)
+	backend/util/problem.c backend/util/cache.c $(XENSTORE_SRCS)
 scan-t_LIBS       := xenstore inih
 
 TESTS += uevent-t

@@ -26,8 +26,9 @@
 #define LOG_ENV       "BLKBACK_LOG"
 
 static const char usage[] =
-	"Usage: " PROGRAM " [-f] [-d] [-s] [--max-queues=N] [--max-grants=N] BACKEND_PATH\n"
-	"       " PROGRAM " --check PATH [--read-only]\n"
+	"Usage: " PROGRAM " [-f] [-d] [-s] [--max-queues=N] [--max-grants=N]\n"
+	"                   [--cache=MODE] BACKEND_PATH\n"
+	"       " PROGRAM " --check PATH [--read-only] [--cache=MODE]\n"
 	"Serve one virtual disk of a Xen guest. BACKEND_PATH is its directory in xenstore, for\n"
 	"example backend/vbd/5/51712. Goes into the background when the disk is in InitWait.\n"
 	"\n"
@@ -37,6 +38,8 @@ static const char usage[] =
 	"      --max-queues=N up to so many rings, 1 to 8 (default: one per online CPU)\n"
 	"      --max-grants=N pages of guests that all workers of this host may have mapped\n"
 	"                     together (default: 131072); more is copied\n"
+	"      --cache=MODE   none (default), directsync, writethrough, writeback or unsafe, of a\n"
+	"                     disk that does not say\n"
 	"      --check PATH   only say whether the file or block device can be served\n"
 	"      --read-only    with --check: without write access\n"
 	"  -h, --help         show this text\n"
@@ -55,6 +58,7 @@ struct options {
 	bool read_only;
 	unsigned max_queues;
 	unsigned max_grants;
+	enum cache_mode cache;
 	const char *check;
 	const char *backend;
 };
@@ -73,7 +77,8 @@ static int parse(int argc, char **argv, struct options *ret_options)
 		OPT_CHECK = 256,
 		OPT_READ_ONLY,
 		OPT_MAX_QUEUES,
-		OPT_MAX_GRANTS
+		OPT_MAX_GRANTS,
+		OPT_CACHE
 	};
 	static const struct option longs[] = {
 		{"foreground", no_argument, NULL, 'f'},
@@ -81,6 +86,7 @@ static int parse(int argc, char **argv, struct options *ret_options)
 		{"syslog", no_argument, NULL, 's'},
 		{"max-queues", required_argument, NULL, OPT_MAX_QUEUES},
 		{"max-grants", required_argument, NULL, OPT_MAX_GRANTS},
+		{"cache", required_argument, NULL, OPT_CACHE},
 		{"check", required_argument, NULL, OPT_CHECK},
 		{"read-only", no_argument, NULL, OPT_READ_ONLY},
 		{"help", no_argument, NULL, 'h'},
@@ -113,6 +119,12 @@ static int parse(int argc, char **argv, struct options *ret_options)
 		case OPT_MAX_GRANTS:
 			if (!worker_parse_grants(optarg, &o.max_grants))
 				return misuse("--max-grants is 0 to 16777216, not ", optarg);
+			break;
+		case OPT_CACHE:
+			if (!cache_mode_parse(optarg, &o.cache))
+				return misuse(
+					"--cache is none, directsync, writethrough, writeback or unsafe, not ",
+					optarg);
 			break;
 		case OPT_READ_ONLY:
 			o.read_only = true;
@@ -166,6 +178,7 @@ static enum worker_exit serve(const struct options *o, int *ready_fd)
 		.stats_dir = STATS_DIR,
 		.max_queues = o->max_queues,
 		.max_grants = o->max_grants,
+		.cache = o->cache,
 		.ready = tell_parent,
 		.ctx = ready_fd};
 	char name[WORKER_NAME_MAX];
@@ -209,7 +222,7 @@ int main(int argc, char **argv)
 	if (result >= 0)
 		return result;
 	if (options.check)
-		return check_image(options.check, options.read_only);
+		return check_image(options.check, options.read_only, options.cache);
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (!options.foreground) {
 		ready_fd = background_enter(PROGRAM);

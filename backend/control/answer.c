@@ -48,11 +48,11 @@ static struct json_object *storage_json(const struct disk *disk)
 	struct json_object *o = json_object_new_object();
 	bool ok = json_set(o, "path", open_path(storage->fd));
 
-	ok = ok && json_set(o, "type",
-			   json_object_new_string(storage->is_block_device ? "block" : "file"));
+	ok = ok && json_set(o, "type", json_object_new_string(storage->kind->name));
 	ok = ok && json_set(o, "sectors", json_object_new_uint64(disk_nr_sectors(disk)));
 	ok = ok && json_set(o, "physical_sector_size",
 			   json_object_new_uint64(storage->physical_sector_size));
+	ok = ok && json_set(o, "cache", json_object_new_string(cache_mode_name(storage->cache)));
 	ok = ok && json_set(o, "read_only", json_object_new_boolean(storage->read_only));
 	return whole(o, ok);
 }

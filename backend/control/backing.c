@@ -112,10 +112,9 @@ static char *read_path(struct node_dir *dir, int *ret_error, struct problem *pro
 static int open_path(const char *path, bool read_only, const struct backing_terms *terms,
 	struct storage *ret_storage, struct problem *problem)
 {
-	unsigned flags = (read_only ? STORAGE_READ_ONLY : 0u) |
-			 (terms->write_through ? STORAGE_WRITE_THROUGH : 0u) |
-			 (terms->discard ? STORAGE_DISCARD : 0u);
-	int r = storage_open(path, flags, ret_storage, problem);
+	struct storage_terms how = {
+		.read_only = read_only, .cache = terms->cache, .discard = terms->discard};
+	int r = storage_open(path, &how, ret_storage, problem);
 
 	if (r || terms->expected == NULL ||
 		storage_identity_same(&ret_storage->identity, terms->expected))

@@ -28,8 +28,8 @@ int backing_hotplug(struct store *store, const char *backend, enum hotplug_state
 /* What the storage has to be. */
 struct backing_terms {
 	const struct storage_identity *expected; /* NULL: whatever is there */
-	bool write_through;                      /* see struct storage */
-	bool discard;                            /* is to be offered, if it can be done */
+	enum cache_mode cache;
+	bool discard; /* is to be offered, if it can be done */
 };
 
 /*

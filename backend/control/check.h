@@ -10,8 +10,10 @@
 #include <stdbool.h>
 
 #include "backend/control/worker.h"
+#include "backend/util/cache.h"
 
 /* One line of facts on standard output, or one sentence on standard error and WORKER_STORAGE. */
-enum worker_exit check_image(const char *path, bool read_only) __attribute__((nonnull));
+enum worker_exit check_image(const char *path, bool read_only, enum cache_mode cache)
+	__attribute__((nonnull));
 
 #endif

@@ -33,7 +33,7 @@ static int choose_features(struct connection *conn, struct store *store, const c
 	struct backing_terms *terms, struct problem *problem)
 {
 	struct disk_options options;
-	int r = options_read(store, backend, &options, problem);
+	int r = options_read(store, backend, conn->default_cache, &options, problem);
 
 	if (r)
 		return r;
@@ -43,7 +43,7 @@ static int choose_features(struct connection *conn, struct store *store, const c
 	conn->features.flush = options.flush;
 	conn->features.barrier = options.barrier;
 	conn->features.indirect = options.indirect;
-	terms->write_through = !options.flush && !options.barrier;
+	terms->cache = options.cache;
 	terms->discard = options.discard;
 	return 0;
 }
@@ -83,6 +83,7 @@ static int open_storage(
 	conn->features.nr_sectors = storage.nr_sectors;
 	conn->features.physical_sector_size = storage.physical_sector_size;
 	conn->features.discard = storage.discard;
+	conn->features.cache = storage.cache;
 	return 0;
 }
 
@@ -247,7 +248,7 @@ static int adopt_fault(struct connection *conn)
 	int fault = disk_fault(&conn->disk);
 
 	if (fault && !conn->fault)
-		conn->lost_write = conn->disk.storage.write_through;
+		conn->lost_write = storage_writes_through(&conn->disk.storage);
 	if (fault)
 		conn->fault = fault;
 	return fault;
@@ -343,7 +344,7 @@ static int close_disk(struct connection *conn, uint64_t now_ms)
 	if (adopt_fault(conn) && !had_fault && conn->lost_write)
 		log_err("%s: data the guest wrote may be lost", connection_fault_cause(conn));
 	if (!conn->disk.storage.read_only)
-		r = storage_sync(conn->disk.storage.fd);
+		r = storage_sync(&conn->disk.storage);
 	if (r) {
 		conn->fault = r;
 		if (log_limit_pass(&conn->limit_flush, now_ms, LIMIT_LOG_LIFE))

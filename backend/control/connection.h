@@ -28,6 +28,7 @@ struct connection {
 	struct disk_features features;    /* as published; of a new size the disk knows first */
 	struct storage_identity identity; /* of the first connection: no other is taken later */
 	bool has_identity;
+	enum cache_mode default_cache; /* of a disk whose options do not say */
 	bool map_each;   /* of the disk's options: pages are mapped for each request */
 	int fault;       /* 0, or the -errno that latched the disk in this process's life */
 	bool lost_write; /* ... which a write failed with, not an fdatasync */

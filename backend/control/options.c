@@ -10,6 +10,9 @@
 /* Longer than a list of all features there are. */
 #define FEATURES_OFF_MAX 256
 
+/* ... and than any mode's name. */
+#define CACHE_MODE_MAX 32
+
 static int wrong(const struct node_dir *dir, const char *name, enum node_result result,
 	const char *rule, struct problem *problem)
 {
@@ -20,17 +23,21 @@ static int wrong(const struct node_dir *dir, const char *name, enum node_result 
 		problem, -EINVAL, "node '%s/%s' is malformed: %s", dir->path, name, rule);
 }
 
-/* D6. The modes to come are refused until they do what they promise. */
-static int read_cache_mode(struct node_dir *dir, struct problem *problem)
+/* D6 */
+static int read_cache_mode(
+	struct node_dir *dir, struct disk_options *options, struct problem *problem)
 {
-	static const char *const modes[] = {"none"};
-	unsigned mode;
-	enum node_result result = node_enum(dir, "cache-mode", modes, 1, &mode);
+	char *text = NULL;
+	enum node_result result = node_string(dir, "cache-mode", CACHE_MODE_MAX, NULL, &text);
+	int r = 0;
 
-	if (result == NODE_VALUE || result == NODE_ABSENT)
+	if (result == NODE_ABSENT)
 		return 0;
-	return wrong(
-		dir, "cache-mode", result, "this version serves cache mode none only", problem);
+	if (result != NODE_VALUE || !cache_mode_parse(text, &options->cache))
+		r = wrong(dir, "cache-mode", result,
+			"it is none, directsync, writethrough, writeback or unsafe", problem);
+	free(text);
+	return r;
 }
 
 /* One word of the list: what it names is off. */
@@ -110,17 +117,18 @@ static int read_discard_enable(
 	return 0;
 }
 
-int options_read(struct store *store, const char *backend, struct disk_options *ret_options,
-	struct problem *ret_problem)
+int options_read(struct store *store, const char *backend, enum cache_mode default_cache,
+	struct disk_options *ret_options, struct problem *ret_problem)
 {
 	struct node_dir dir = {.store = store, .txn = STORE_NO_TXN, .path = backend};
-	struct disk_options options = {.persistent = true,
+	struct disk_options options = {.cache = default_cache,
+		.persistent = true,
 		.flush = true,
 		.barrier = true,
 		.multi_queue = true,
 		.indirect = true,
 		.discard = true};
-	int r = read_cache_mode(&dir, ret_problem);
+	int r = read_cache_mode(&dir, &options, ret_problem);
 
 	if (r == 0)
 		r = read_features_off(&dir, &options, ret_problem);
@@ -128,7 +136,13 @@ int options_read(struct store *store, const char *backend, struct disk_options *
 		r = read_transfer(&dir, &options, ret_problem);
 	if (r == 0)
 		r = read_discard_enable(&dir, &options, ret_problem);
-	if (r == 0)
-		*ret_options = options;
-	return r;
+	if (r)
+		return r;
+	/* D4: a disk without a write cache offers no flush. Who finds none takes every answered write for durable (R22). */
+	if (cache_writes_through(options.cache))
+		options.flush = options.barrier = false;
+	else if (!options.flush && !options.barrier && cache_flushes(options.cache))
+		options.cache = cache_mode_writing_through(options.cache);
+	*ret_options = options;
+	return 0;
 }

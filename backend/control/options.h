@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 
+#include "backend/util/cache.h"
 #include "backend/util/problem.h"
 
 struct store;
@@ -22,6 +23,8 @@ enum disk_transfer {
 
 /* What may be offered to the guest, if the disk can do it at all (D4). */
 struct disk_options {
+	enum cache_mode
+		cache; /* a mode that writes through, too, if neither flush nor barrier is to be offered */
 	bool persistent;
 	bool flush;
 	bool barrier;
@@ -32,11 +35,12 @@ struct disk_options {
 };
 
 /*
- * Read the nodes below @backend; absent ones mean cache mode none, nothing off, as does an empty
+ * Read the nodes below @backend; absent ones mean @default_cache, nothing off, as does an empty
  * list, and transfer auto. To be read when the hotplug script has reported success, not before. -EINVAL with a sentence
  * when they are malformed, another -errno of the store.
  */
-int options_read(struct store *store, const char *backend, struct disk_options *ret_options,
-	struct problem *ret_problem) __attribute__((nonnull, warn_unused_result));
+int options_read(struct store *store, const char *backend, enum cache_mode default_cache,
+	struct disk_options *ret_options, struct problem *ret_problem)
+	__attribute__((nonnull, warn_unused_result));
 
 #endif

@@ -15,6 +15,7 @@ struct change {
 	const char *backend;
 	const char *frontend; /* NULL, or only while that is there */
 	unsigned max_queues;
+	enum cache_mode default_cache;
 	enum xenbus_state seen;
 	enum xenbus_state next;
 	const struct disk_features *features; /* for Connected, else NULL */
@@ -22,10 +23,15 @@ struct change {
 	bool drop_error;
 };
 
-/* Who serves the disk is what libxenstat needs to find its figures (xentop.h). */
-static int write_server(const struct node_dir *dir)
+/*
+ * Who serves the disk is what libxenstat needs to find its figures (xentop.h). By the mode the hotplug script judges
+ * the image, where the disk's options do not say.
+ */
+static int write_server(const struct node_dir *dir, enum cache_mode default_cache)
 {
-	return node_printf(dir, "kthread-pid", "%d", (int)getpid());
+	int r = node_printf(dir, "kthread-pid", "%d", (int)getpid());
+
+	return r ? r : node_printf(dir, "cache-mode-default", "%s", cache_mode_name(default_cache));
 }
 
 /*
@@ -57,6 +63,14 @@ static int write_discard_features(const struct node_dir *dir, const struct disca
 	return r;
 }
 
+/* What the guest has: not for frontends, of which none looks for it, but for who looks after the disk. */
+static int write_cache(const struct node_dir *dir, enum cache_mode cache)
+{
+	int r = node_printf(dir, "cache-mode-active", "%s", cache_mode_name(cache));
+
+	return r ? r : node_printf(dir, "write-cache", "%d", !cache_writes_through(cache));
+}
+
 /* Every unit is 512 bytes, whatever the medium has (D1). */
 static int write_disk_features(const struct node_dir *dir, const struct disk_features *f)
 {
@@ -70,6 +84,8 @@ static int write_disk_features(const struct node_dir *dir, const struct disk_fea
 		r = node_printf(dir, INDIRECT, "%d", LIMIT_SEGMENTS);
 	if (r == 0 && f->discard.possible)
 		r = write_discard_features(dir, &f->discard);
+	if (r == 0)
+		r = write_cache(dir, f->cache);
 	if (r == 0)
 		r = node_printf(dir, "sectors", "%" PRIu64, f->nr_sectors);
 	if (r == 0)
@@ -88,7 +104,8 @@ static int write_disk_features(const struct node_dir *dir, const struct disk_fea
 static int remove_old_features(const struct node_dir *dir)
 {
 	static const char *const names[] = {INDIRECT, "feature-discard", "discard-granularity",
-		"discard-alignment", "discard-secure"};
+		"discard-alignment", "discard-secure", "cache-mode-active", "cache-mode-error",
+		"write-cache", "write-cache-error"};
 	int r = 0;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && r == 0; i++)
@@ -132,7 +149,7 @@ static int write_change(struct store *store, uint32_t txn, void *ctx)
 	if (r == 0 && offers)
 		r = write_ring_features(&dir, change->max_queues);
 	if (r == 0 && change->next == XENBUS_INITWAIT)
-		r = write_server(&dir);
+		r = write_server(&dir, change->default_cache);
 	if (r == 0 && change->features)
 		r = write_disk_features(&dir, change->features);
 	return r ? r : write_error(&dir, change);
@@ -143,6 +160,7 @@ int publish_state(const struct publisher *pub, enum xenbus_state seen, enum xenb
 {
 	struct change change = {.backend = pub->backend,
 		.max_queues = pub->max_queues,
+		.default_cache = pub->default_cache,
 		.seen = seen,
 		.next = next,
 		.error = error};

@@ -25,6 +25,7 @@ struct disk_features {
 	bool flush;
 	bool barrier;
 	bool indirect;
+	enum cache_mode cache;  /* what the disk is opened in */
 	struct discard discard; /* what of it is offered */
 };
 
@@ -32,7 +33,8 @@ struct disk_features {
 struct publisher {
 	struct store *store;
 	const char *backend;
-	unsigned max_queues; /* 1: no word of it */
+	unsigned max_queues;           /* 1: no word of it */
+	enum cache_mode default_cache; /* of a disk that does not say: for the hotplug script */
 };
 
 /*

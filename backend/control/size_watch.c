@@ -162,8 +162,9 @@ int size_watch_set(
 	int r;
 
 	size_watch_clear(watch);
-	watch->is_block_device = storage->is_block_device;
-	r = storage->is_block_device ? watch_device(watch, storage) : watch_file(watch, storage);
+	watch->is_block_device = storage_is_block_device(storage);
+	r = storage_is_block_device(storage) ? watch_device(watch, storage)
+					     : watch_file(watch, storage);
 	if (r == 0 && epoll_ctl(watch->fd, EPOLL_CTL_ADD, watch->source_fd, &event) < 0)
 		r = -errno;
 	return r ? refuse(watch, r, ret_problem) : 0;

@@ -84,12 +84,16 @@ static void log_connected(struct vbd *vbd)
 	if (!log_limit_pass(&vbd->limit_connected, vbd->now_ms, LIMIT_LOG_LIFE))
 		return;
 	log_info(
-		"connected: sectors=%llu access=%s protocol=%s persistent=%u flush=%u barrier=%u indirect=%u discard=%u queues=%u ring-pages=%u",
+		"connected: sectors=%llu access=%s cache=%s protocol=%s persistent=%u flush=%u barrier=%u indirect=%u discard=%u queues=%u ring-pages=%u",
 		(unsigned long long)features->nr_sectors,
 		vbd->conn.disk.storage.read_only ? "read-only" : "read-write",
-		handshake_protocol(&vbd->keys), vbd->keys.persistent && features->persistent,
-		features->flush, features->barrier, features->indirect, features->discard.possible,
-		vbd->keys.nr_queues, vbd->keys.nr_ring_pages);
+		cache_mode_name(features->cache), handshake_protocol(&vbd->keys),
+		vbd->keys.persistent && features->persistent, features->flush, features->barrier,
+		features->indirect, features->discard.possible, vbd->keys.nr_queues,
+		vbd->keys.nr_ring_pages);
+	if (!cache_flushes(features->cache))
+		log_warn(
+			"cache mode unsafe: flushes and barriers do nothing: if this host crashes or loses power, what the guest wrote is lost or damaged, its file systems too");
 	if (vbd->conn.fault)
 		log_err("on an earlier connection %s (%s): all writes and flushes fail until the disk is detached and attached again",
 			connection_fault_cause(&vbd->conn), strerror(-vbd->conn.fault));
@@ -261,7 +265,7 @@ static unsigned queues_to_offer(const struct vbd *vbd)
 	struct problem ignored;
 
 	if (backing_hotplug(vbd->store, vbd->backend, &hotplug) || hotplug != HOTPLUG_CONNECTED ||
-		options_read(vbd->store, vbd->backend, &options, &ignored))
+		options_read(vbd->store, vbd->backend, vbd->conn.default_cache, &options, &ignored))
 		return vbd->pub.max_queues;
 	return options.multi_queue ? vbd->max_queues : 1;
 }

@@ -194,6 +194,7 @@ static enum worker_exit start(struct worker *w)
 		log_err("the disk's events cannot be waited for: %s", strerror(-r));
 		return WORKER_FAILED;
 	}
+	w->vbd.conn.default_cache = w->vbd.pub.default_cache = w->cfg->cache;
 	open_views(w);
 	open_budget(w);
 	return WORKER_OK;

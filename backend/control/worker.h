@@ -10,6 +10,8 @@
 #include <signal.h>
 #include <stdbool.h>
 
+#include "backend/util/cache.h"
+
 /* Exit codes of blkback-vbd; see its manual. */
 enum worker_exit {
 	WORKER_OK = 0,
@@ -51,6 +53,7 @@ struct worker_config {
 	const char *stats_dir; /* where xentop looks, /dev/shm */
 	unsigned max_queues;   /* rings the disk may have, 1 .. LIMIT_QUEUES */
 	unsigned max_grants;   /* pages of guests that all workers of this host may have mapped */
+	enum cache_mode cache; /* of a disk that does not say */
 	void (*ready)(void *ctx);
 	void *ctx;
 };

@@ -26,6 +26,7 @@ int disk_init(struct disk *disk, struct storage *storage, int fault)
 	order_init(order);
 	if (fault)
 		order_latch(order, fault);
+	disk->change_fd = -1;
 	atomic_init(&disk->gate, order->gate);
 	atomic_init(&disk->nr_sectors, storage->nr_sectors);
 	for (unsigned i = 0; i < LIMIT_QUEUES; i++)
@@ -84,9 +85,14 @@ void disk_unlock(struct disk *disk, unsigned self)
 {
 	uint32_t told = disk_gate(disk) / ORDER_GATE_WAKE(0);
 	uint32_t wake = disk->order->wake;
+	uint64_t one = 1;
 
 	atomic_store_explicit(
 		&disk->gate, disk->order->gate | wake * ORDER_GATE_WAKE(0), memory_order_relaxed);
+	if (disk->order->wake_control) {
+		disk->order->wake_control = false;
+		(void)!write(disk->change_fd, &one, sizeof(one));
+	}
 	/* Told already and not looked since: it will, and sees this too (follow_orders()). */
 	wake_queues(disk, wake & ~told & ~(1u << self));
 	(void)pthread_mutex_unlock(&disk->lock);
@@ -110,6 +116,47 @@ bool disk_leave(struct disk *disk, unsigned queue)
 		disk->wake_fd[queue] = -1;
 	disk_unlock(disk, queue);
 	return left;
+}
+
+/* ---- a change ---- */
+
+/* Control is no queue: all of them are woken. */
+#define CONTROL LIMIT_QUEUES
+
+void disk_begin_change(struct disk *disk, int change_fd)
+{
+	struct order *order = disk_lock(disk);
+
+	disk->change_fd = change_fd;
+	order_begin_change(order);
+	disk_unlock(disk, CONTROL);
+}
+
+enum order_change disk_change(struct disk *disk, int *ret_error)
+{
+	struct order *order = disk_lock(disk);
+	enum order_change change = (enum order_change)order->change;
+
+	*ret_error = order->change_error;
+	disk_unlock(disk, CONTROL);
+	return change;
+}
+
+/* Nobody is at the storage: it is exchanged under the lock that the queues take before they go on. */
+void disk_end_change(struct disk *disk, struct storage *storage, bool clear_fault)
+{
+	struct order *order = disk_lock(disk);
+	bool is_ready = order->change == ORDER_CHANGE_READY;
+
+	if (is_ready && storage) {
+		storage_close(&disk->storage);
+		disk->storage = *storage;
+		storage->fd = -1;
+	}
+	if (is_ready && clear_fault)
+		order_clear_fault(order);
+	order_end_change(order);
+	disk_unlock(disk, CONTROL);
 }
 
 /* ---- blocks ---- */

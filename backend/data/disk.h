@@ -20,10 +20,11 @@
 #include "backend/data/storage.h"
 
 struct disk {
-	struct storage storage; /* owned; constant while queues run */
+	struct storage storage; /* owned; constant while queues run, but for a change (D7) */
 	pthread_mutex_t lock;
 	struct order *order;       /* owned */
 	int wake_fd[LIMIT_QUEUES]; /* borrowed from the queues, -1 for none */
+	int change_fd; /* eventfd, borrowed from control: a change is ready or has failed; or -1 */
 	atomic_uint gate;
 	_Atomic uint64_t nr_sectors; /* size, 512-byte units */
 	pthread_mutex_t range_lock;  /* the same for .ranges; taken alone, or while .lock is held */
@@ -45,6 +46,18 @@ int disk_fault(struct disk *disk) __attribute__((nonnull));
  * the new end is what the storage says. Of the storage nothing is changed.
  */
 void disk_resize(struct disk *disk, uint64_t nr_sectors) __attribute__((nonnull));
+
+/*
+ * Changing what the disk is opened on (D7), control thread. disk_begin_change() asks the queues to let go of it, of whom one must be joined;
+ * @change_fd is written when they have, and an fdatasync has ended. disk_change() says how far it is, and the error that made
+ * it fail. disk_end_change() lets them go on; if the change is ready, with @storage, unless that is NULL, and without the latch if
+ * @clear_fault. It may be called at any time, and waits for nothing. What the disk was opened on before is closed then, and
+ * @storage reads as closed.
+ */
+void disk_begin_change(struct disk *disk, int change_fd) __attribute__((nonnull));
+enum order_change disk_change(struct disk *disk, int *ret_error) __attribute__((nonnull));
+void disk_end_change(struct disk *disk, struct storage *storage, bool clear_fault)
+	__attribute__((nonnull(1)));
 
 /* Closes the storage. No queue may be joined. May be called twice after disk_init(). */
 void disk_fini(struct disk *disk) __attribute__((nonnull));

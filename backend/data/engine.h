@@ -2,8 +2,8 @@
  * Asynchronous I/O on one descriptor: the run-time seam below a queue.
  *
  * Thread: the one queue thread that owns the engine. A queue puts I/O into the engine, commits all
- * of a pass with one call, and reaps what has ended. A SYNC or DISCARD may begin when it is put, before the commit: it is for a
- * thread of the engine's own. Nothing waits for the storage, but for an fdatasync where no thread could be started. Each I/O that
+ * of a pass with one call, and reaps what has ended. What is for a thread of the engine's own (a SYNC, a DISCARD, anything through
+ * the page cache) may begin when it is put, before the commit. Nothing waits for the storage, unless not one thread could be started. Each I/O that
  * was put is reaped exactly once, also when the kernel refused it. Capacity is fixed at creation; nothing but the threads is
  * allocated later. Durability is the descriptor's and the SYNC's: an engine adds nothing.
  */
@@ -22,18 +22,15 @@ enum engine_verb {
 	ENGINE_DISCARD,
 };
 
-struct discard;
+struct storage;
 
 struct engine_io {
 	enum engine_verb verb;
-	int fd;
+	const struct storage *storage; /* must stay as it is until the I/O is reaped */
 	uint64_t offset_bytes;
 	const struct iovec *iov; /* must stay until the I/O is reaped */
 	unsigned nr_iov;
-	uint64_t
-		size_bytes; /* sum of the iovecs, anything shorter is an error; or what is to be discarded */
-	const struct discard
-		*discard; /* DISCARD: what the storage can do; must stay until it is reaped */
+	uint64_t size_bytes; /* sum of the iovecs; or what is to be discarded */
 	const atomic_bool
 		*stop; /* DISCARD: give up when it is set, with -ECANCELED; must stay, too */
 	bool secure;   /* DISCARD */
@@ -42,7 +39,7 @@ struct engine_io {
 
 struct engine_done {
 	uint32_t tag;
-	int error;    /* 0 or -errno; a short read or write is -EIO */
+	int error;    /* 0 or -errno; a read beyond the end is -EIO */
 	bool refused; /* the kernel did not take it: it has not come near the storage */
 };
 
@@ -68,7 +65,7 @@ struct engine {
 };
 
 /*
- * libaio with O_DIRECT descriptors. @capacity I/Os at a time.
+ * libaio for what is done by direct I/O, threads for the rest. @capacity I/Os at a time.
  * -EAGAIN when the host's aio contexts are used up: the remedy is the sysctl fs.aio-max-nr.
  */
 int engine_aio_create(unsigned capacity, struct engine **ret_engine)

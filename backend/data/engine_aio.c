@@ -7,20 +7,22 @@
 
 #include "backend/data/engine.h"
 #include "backend/data/helper.h"
+#include "backend/data/storage.h"
+#include "backend/util/limits.h"
 
 /*
  *   free: iocbs nobody uses          a stack of pointers
  *   queued: put, not yet accepted    a FIFO of pointers; io_submit takes from its head
  *   failed: refused by io_submit     reaped before anything else, with their results
  *
- * Syncs and discards never come here: they have a thread each, so that no flush waits for a discard of 2 TiB.
+ * Only what is done by direct I/O comes here: the rest is done by helpers. Syncs and discards have a thread each, so that no
+ * flush waits for a discard of 2 TiB.
  *
- * An iocb's `.data` points to its slot; size and tag lie beside it.
+ * An iocb's `.data` points to its slot; what it was asked for lies beside it.
  */
 struct aio_slot {
 	struct iocb iocb;
-	uint64_t size_bytes;
-	uint32_t tag;
+	struct engine_io io;
 };
 
 struct engine_aio {
@@ -39,6 +41,8 @@ struct engine_aio {
 	struct io_event *events;
 	struct helper *syncs;
 	struct helper *discards;
+	struct helper *
+		moves; /* reads and writes that would be waited for in io_submit, or that stopped half-way */
 };
 
 static struct engine_aio *self(struct engine *e)
@@ -46,19 +50,18 @@ static struct engine_aio *self(struct engine *e)
 	return (struct engine_aio *)e;
 }
 
-/* Reads and writes. */
+/* Direct reads and writes. */
 static void queue_io(struct engine_aio *a, const struct engine_io *io)
 {
 	struct aio_slot *slot = a->free[--a->nr_free];
 
-	slot->size_bytes = io->size_bytes;
-	slot->tag = io->tag;
+	slot->io = *io;
 	if (io->verb == ENGINE_READ)
-		io_prep_preadv(
-			&slot->iocb, io->fd, io->iov, (int)io->nr_iov, (long long)io->offset_bytes);
+		io_prep_preadv(&slot->iocb, io->storage->fd, io->iov, (int)io->nr_iov,
+			(long long)io->offset_bytes);
 	else
-		io_prep_pwritev(
-			&slot->iocb, io->fd, io->iov, (int)io->nr_iov, (long long)io->offset_bytes);
+		io_prep_pwritev(&slot->iocb, io->storage->fd, io->iov, (int)io->nr_iov,
+			(long long)io->offset_bytes);
 	io_set_eventfd(&slot->iocb, a->event_fd);
 	slot->iocb.data = slot;
 	a->queued[a->nr_queued++] = &slot->iocb;
@@ -71,7 +74,10 @@ static void aio_put(struct engine *e, const struct engine_io *io)
 	switch (io->verb) {
 	case ENGINE_READ:
 	case ENGINE_WRITE:
-		queue_io(a, io);
+		if (cache_is_direct(io->storage->cache))
+			queue_io(a, io);
+		else
+			helper_put(a->moves, io);
 		break;
 	case ENGINE_SYNC:
 		helper_put(a->syncs, io);
@@ -89,7 +95,7 @@ static void fail_first(struct engine_aio *a, int error)
 	uint64_t one = 1;
 
 	a->failed[a->nr_failed++] =
-		(struct engine_done){.tag = slot->tag, .error = error, .refused = true};
+		(struct engine_done){.tag = slot->io.tag, .error = error, .refused = true};
 	a->free[a->nr_free++] = slot;
 	a->nr_queued--;
 	for (unsigned i = 0; i < a->nr_queued; i++)
@@ -124,14 +130,26 @@ static void aio_commit(struct engine *e)
 	}
 }
 
-static int error_of(const struct io_event *event, const struct aio_slot *slot)
+/*
+ * One that has ended: true if @ret_done says how. A part of it says nothing about what is wrong with the rest, a full disk
+ * perhaps: it is done once more, by someone who can wait for that.
+ */
+static bool end_slot(
+	struct engine_aio *a, const struct io_event *event, struct engine_done *ret_done)
 {
+	struct aio_slot *slot = event->data;
 	/* libaio declares res unsigned, the kernel means a signed long. */
 	long res = (long)event->res;
+	bool is_part = res >= 0 && (uint64_t)res != slot->io.size_bytes;
 
-	if (res < 0)
-		return (int)res;
-	return (uint64_t)res == slot->size_bytes ? 0 : -EIO;
+	if (is_part)
+		helper_put(a->moves, &slot->io);
+	else
+		*ret_done =
+			(struct engine_done){.tag = slot->io.tag, .error = res < 0 ? (int)res : 0};
+	a->free[a->nr_free++] = slot;
+	a->nr_submitted--;
+	return !is_part;
 }
 
 static unsigned reap_failed(struct engine_aio *a, struct engine_done *done, unsigned max)
@@ -152,17 +170,12 @@ static unsigned aio_reap(struct engine *e, struct engine_done *done, unsigned ma
 
 	n += helper_reap(a->syncs, done + n, max - n);
 	n += helper_reap(a->discards, done + n, max - n);
+	n += helper_reap(a->moves, done + n, max - n);
 	if (a->nr_submitted == 0 || n == max)
 		return n;
 	got = io_getevents(a->ctx, 0, (long)(max - n), a->events, &now);
-	for (int i = 0; i < got; i++) {
-		struct aio_slot *slot = a->events[i].data;
-
-		done[n++] = (struct engine_done){
-			.tag = slot->tag, .error = error_of(&a->events[i], slot)};
-		a->free[a->nr_free++] = slot;
-		a->nr_submitted--;
-	}
+	for (int i = 0; i < got; i++)
+		n += end_slot(a, &a->events[i], &done[n]);
 	/* What did not fit before may fit now. */
 	if (got > 0 && a->nr_queued > 0)
 		aio_commit(e);
@@ -179,7 +192,7 @@ static unsigned aio_in_flight(const struct engine *e)
 	const struct engine_aio *a = (const struct engine_aio *)e;
 
 	return a->capacity - a->nr_free + a->nr_failed + helper_in_flight(a->syncs) +
-	       helper_in_flight(a->discards);
+	       helper_in_flight(a->discards) + helper_in_flight(a->moves);
 }
 
 static void aio_destroy(struct engine *e)
@@ -192,6 +205,7 @@ static void aio_destroy(struct engine *e)
 		(void)io_destroy(a->ctx);
 	helper_destroy(a->syncs);
 	helper_destroy(a->discards);
+	helper_destroy(a->moves);
 	if (a->event_fd >= 0)
 		(void)close(a->event_fd);
 	free(a->slot);
@@ -240,9 +254,11 @@ int engine_aio_create(unsigned capacity, struct engine **ret_engine)
 	if (r == 0 && !allocate(a, capacity))
 		r = -ENOMEM;
 	if (r == 0)
-		r = helper_create("sync", 1, a->event_fd, &a->syncs);
+		r = helper_create("sync", 1, 1, a->event_fd, &a->syncs);
 	if (r == 0)
-		r = helper_create("discard", capacity, a->event_fd, &a->discards);
+		r = helper_create("discard", capacity, 1, a->event_fd, &a->discards);
+	if (r == 0)
+		r = helper_create("move", capacity, LIMIT_MOVE_THREADS, a->event_fd, &a->moves);
 	if (r == 0)
 		r = io_setup((int)capacity, &a->ctx);
 	if (r) {

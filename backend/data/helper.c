@@ -5,42 +5,69 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "backend/data/discard.h"
-#include "backend/data/storage.h"
+#include "backend/data/blocking.h"
 
-/* One ring of jobs: [head, next) have ended, the one at next is at work, those behind it have not begun. */
 struct job {
+	struct job *next; /* in .work, .done or .free */
 	struct engine_io io;
 	int error;
 	bool refused;
 };
 
-struct helper {
-	const char *name;
-	unsigned capacity;
-	int event_fd;
-	struct job *job;
-	uint64_t head; /* the queue thread's: reaped so far */
-
-	/* Guards what is below; never held over I/O, and not by a queue that has put nothing. */
-	pthread_mutex_t lock;
-	pthread_cond_t work;
-	uint64_t next; /* done so far */
-	uint64_t
-		tail; /* put so far; only the queue thread writes it, so it may read it at any time */
-	bool stop;
-
-	pthread_t thread;
-	bool has_thread; /* the queue thread's */
+struct list {
+	struct job *first;
+	struct job **end; /* where the next one is to be hung up */
 };
 
-static int perform(const struct engine_io *io)
+struct helper {
+	const char *name;
+	int event_fd;
+	struct job *job;
+
+	/* The queue thread's. */
+	struct job *free;
+	unsigned nr_touched; /* of .job: those behind have never been used */
+	unsigned in_flight;
+	unsigned nr_threads, max_threads;
+	pthread_t *thread;
+
+	/* Guards what is below; never held over I/O, and not taken by a queue that has put nothing. */
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	struct list work; /* put, not begun */
+	struct list done; /* ended, not reaped */
+	unsigned nr_work, nr_idle;
+	bool stop;
+};
+
+/* ---- lists ---- */
+
+static void list_init(struct list *list)
 {
-	if (io->verb == ENGINE_SYNC)
-		return storage_sync(io->fd);
-	return discard_range(
-		io->fd, io->discard, io->offset_bytes, io->size_bytes, io->secure, io->stop);
+	list->first = NULL;
+	list->end = &list->first;
 }
+
+static void append(struct list *list, struct job *job)
+{
+	job->next = NULL;
+	*list->end = job;
+	list->end = &job->next;
+}
+
+static struct job *pop(struct list *list)
+{
+	struct job *job = list->first;
+
+	if (job == NULL)
+		return NULL;
+	list->first = job->next;
+	if (list->first == NULL)
+		list->end = &list->first;
+	return job;
+}
+
+/* ---- a thread ---- */
 
 static void tell(const struct helper *helper)
 {
@@ -53,20 +80,25 @@ static void tell(const struct helper *helper)
 /* NULL when there is to be no more. */
 static struct job *wait_for_job(struct helper *helper)
 {
-	struct job *job;
+	struct job *job = NULL;
 
 	(void)pthread_mutex_lock(&helper->lock);
-	while (!helper->stop && helper->next == helper->tail)
-		(void)pthread_cond_wait(&helper->work, &helper->lock);
-	job = helper->stop ? NULL : &helper->job[helper->next % helper->capacity];
+	helper->nr_idle++;
+	while (!helper->stop && helper->nr_work == 0)
+		(void)pthread_cond_wait(&helper->wake, &helper->lock);
+	helper->nr_idle--;
+	if (!helper->stop) {
+		job = pop(&helper->work);
+		helper->nr_work--;
+	}
 	(void)pthread_mutex_unlock(&helper->lock);
 	return job;
 }
 
-static void end_job(struct helper *helper)
+static void end_job(struct helper *helper, struct job *job)
 {
 	(void)pthread_mutex_lock(&helper->lock);
-	helper->next++;
+	append(&helper->done, job);
 	(void)pthread_mutex_unlock(&helper->lock);
 	tell(helper);
 }
@@ -77,29 +109,37 @@ static void *helper_thread(void *arg)
 	struct job *job;
 
 	while ((job = wait_for_job(helper))) {
-		job->error = perform(&job->io);
-		end_job(helper);
+		job->error = blocking_io(&job->io);
+		end_job(helper, job);
 	}
 	return NULL;
 }
 
-int helper_create(const char *name, unsigned capacity, int event_fd, struct helper **ret_helper)
+/* ---- the queue's side ---- */
+
+int helper_create(const char *name, unsigned capacity, unsigned max_threads, int event_fd,
+	struct helper **ret_helper)
 {
 	struct helper *helper = calloc(1, sizeof(*helper));
 
 	if (helper == NULL)
 		return -ENOMEM;
 	helper->name = name;
-	helper->capacity = capacity;
+	helper->max_threads = max_threads;
 	helper->event_fd = event_fd;
 	helper->job = calloc(capacity, sizeof(*helper->job));
-	if (helper->job == NULL) {
+	helper->thread = calloc(max_threads, sizeof(*helper->thread));
+	if (helper->job == NULL || helper->thread == NULL) {
+		free(helper->job);
+		free(helper->thread);
 		free(helper);
 		return -ENOMEM;
 	}
+	list_init(&helper->work);
+	list_init(&helper->done);
 	/* Neither can fail on Linux with the default attributes. */
 	(void)pthread_mutex_init(&helper->lock, NULL);
-	(void)pthread_cond_init(&helper->work, NULL);
+	(void)pthread_cond_init(&helper->wake, NULL);
 	*ret_helper = helper;
 	return 0;
 }
@@ -108,79 +148,95 @@ void helper_destroy(struct helper *helper)
 {
 	if (helper == NULL)
 		return;
-	if (helper->has_thread) {
-		(void)pthread_mutex_lock(&helper->lock);
-		helper->stop = true;
-		(void)pthread_cond_signal(&helper->work);
-		(void)pthread_mutex_unlock(&helper->lock);
-		(void)pthread_join(helper->thread, NULL);
-	}
-	(void)pthread_cond_destroy(&helper->work);
+	(void)pthread_mutex_lock(&helper->lock);
+	helper->stop = true;
+	(void)pthread_cond_broadcast(&helper->wake);
+	(void)pthread_mutex_unlock(&helper->lock);
+	for (unsigned i = 0; i < helper->nr_threads; i++)
+		(void)pthread_join(helper->thread[i], NULL);
+	(void)pthread_cond_destroy(&helper->wake);
 	(void)pthread_mutex_destroy(&helper->lock);
+	free(helper->thread);
 	free(helper->job);
 	free(helper);
 }
 
-static bool start_thread(struct helper *helper)
+static void start_thread(struct helper *helper)
 {
-	if (helper->has_thread)
-		return true;
-	if (pthread_create(&helper->thread, NULL, helper_thread, helper))
-		return false;
-	(void)pthread_setname_np(helper->thread, helper->name);
-	helper->has_thread = true;
-	return true;
+	pthread_t *thread = &helper->thread[helper->nr_threads];
+
+	if (pthread_create(thread, NULL, helper_thread, helper))
+		return;
+	(void)pthread_setname_np(*thread, helper->name);
+	helper->nr_threads++;
 }
 
 /*
- * There is no thread to be had. A discard may be refused; that nobody is there to start an fdatasync says nothing about the data,
- * and a failed one latches the disk (D5): it is done here and now.
+ * There is no thread to be had. A discard may be refused; of anything else that nobody is there to do it says nothing about the
+ * data, and a failed fdatasync latches the disk (D5): it is done here and now.
  */
 static void do_without(struct helper *helper, struct job *job)
 {
-	job->refused = job->io.verb != ENGINE_SYNC;
-	job->error = job->refused ? -EAGAIN : perform(&job->io);
-	helper->next++;
-	helper->tail++;
-	tell(helper);
+	job->refused = job->io.verb == ENGINE_DISCARD;
+	job->error = job->refused ? -EAGAIN : blocking_io(&job->io);
+	end_job(helper, job);
+}
+
+static struct job *take_job(struct helper *helper)
+{
+	struct job *job = helper->free;
+
+	helper->in_flight++;
+	if (job == NULL)
+		return &helper->job[helper->nr_touched++];
+	helper->free = job->next;
+	return job;
 }
 
 void helper_put(struct helper *helper, const struct engine_io *io)
 {
-	struct job *job = &helper->job[helper->tail % helper->capacity];
+	struct job *job = take_job(helper);
+	bool is_short;
 
 	*job = (struct job){.io = *io};
-	if (!start_thread(helper)) {
+	if (helper->nr_threads == 0)
+		start_thread(helper);
+	if (helper->nr_threads == 0) {
 		do_without(helper, job);
 		return;
 	}
 	(void)pthread_mutex_lock(&helper->lock);
-	helper->tail++;
-	(void)pthread_cond_signal(&helper->work);
+	append(&helper->work, job);
+	helper->nr_work++;
+	is_short = helper->nr_work > helper->nr_idle;
+	(void)pthread_cond_signal(&helper->wake);
 	(void)pthread_mutex_unlock(&helper->lock);
+	/* Those that just start do not count as idle yet: it may be one more than are needed. */
+	if (is_short && helper->nr_threads < helper->max_threads)
+		start_thread(helper);
 }
 
 unsigned helper_reap(struct helper *helper, struct engine_done *done, unsigned max)
 {
-	uint64_t next;
+	struct job *job;
 	unsigned n = 0;
 
 	/* The price for those who have nothing here. */
-	if (helper->head == helper->tail)
+	if (helper->in_flight == 0)
 		return 0;
 	(void)pthread_mutex_lock(&helper->lock);
-	next = helper->next;
-	(void)pthread_mutex_unlock(&helper->lock);
-	for (; n < max && helper->head != next; helper->head++) {
-		const struct job *job = &helper->job[helper->head % helper->capacity];
-
+	while (n < max && (job = pop(&helper->done))) {
 		done[n++] = (struct engine_done){
 			.tag = job->io.tag, .error = job->error, .refused = job->refused};
+		job->next = helper->free;
+		helper->free = job;
 	}
+	(void)pthread_mutex_unlock(&helper->lock);
+	helper->in_flight -= n;
 	return n;
 }
 
 unsigned helper_in_flight(const struct helper *helper)
 {
-	return (unsigned)(helper->tail - helper->head);
+	return helper->in_flight;
 }

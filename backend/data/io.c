@@ -23,10 +23,9 @@ static void start_discard(struct queue *q, unsigned s)
 	const struct blk_request *req = &q->slot[s].req;
 	struct engine_io io = {
 		.verb = ENGINE_DISCARD,
-		.fd = storage->fd,
+		.storage = storage,
 		.offset_bytes = req->sector << WIRE_SECTOR_SHIFT,
 		.size_bytes = req->nr_sectors << WIRE_SECTOR_SHIFT,
-		.discard = &storage->discard,
 		.stop = &q->stop,
 		/* Where that was not offered the flag is ignored (R27). */
 		.secure = req->secure && storage->discard.secure,
@@ -53,7 +52,7 @@ static void put_run(struct queue *q)
 	const struct blk_request *first = &slot->req;
 	struct engine_io io = {
 		.verb = first->op == BLKIF_OP_READ ? ENGINE_READ : ENGINE_WRITE,
-		.fd = q->disk->storage.fd,
+		.storage = &q->disk->storage,
 		.offset_bytes = (first->sector << WIRE_SECTOR_SHIFT) - slot->edges.head_bytes,
 		.iov = q->iov[run->first],
 		.nr_iov = run->nr_iovecs,
@@ -138,13 +137,24 @@ void io_start(struct queue *q, unsigned s)
 		rmw_start(q, s);
 }
 
-void io_start_sync(struct queue *q)
+/* The one that order.h asked for. */
+static void end_sync(struct queue *q, int error)
+{
+	order_synced(disk_lock(q->disk), q->cfg.index, error);
+	disk_unlock(q->disk, q->cfg.index);
+	q->look = true;
+}
+
+void io_start_sync(struct queue *q, bool is_needed)
 {
 	struct engine_io sync = {
-		.verb = ENGINE_SYNC, .fd = q->disk->storage.fd, .tag = QUEUE_SYNC_TAG};
+		.verb = ENGINE_SYNC, .storage = &q->disk->storage, .tag = QUEUE_SYNC_TAG};
 
 	q->sync_ns = start_time(q);
-	q->engine->ops->put(q->engine, &sync);
+	if (is_needed || cache_flushes(q->disk->storage.cache))
+		q->engine->ops->put(q->engine, &sync);
+	else
+		end_sync(q, 0);
 }
 
 void io_commit(struct queue *q)
@@ -168,9 +178,7 @@ static void reap_sync(struct queue *q, int error, uint64_t now_ns)
 	if (error)
 		count_failure(q, &q->stats.failed_syncs, &q->stats.last_sync_error, error);
 	stat_add(&q->stats.syncs, 1);
-	order_synced(disk_lock(q->disk), q->cfg.index, error);
-	disk_unlock(q->disk, q->cfg.index);
-	q->look = true;
+	end_sync(q, error);
 }
 
 /*
@@ -180,7 +188,7 @@ static void reap_sync(struct queue *q, int error, uint64_t now_ns)
  */
 static bool loses_writes(const struct queue *q, const struct engine_done *done)
 {
-	return q->disk->storage.write_through && done->error && !done->refused &&
+	return storage_writes_through(&q->disk->storage) && done->error && !done->refused &&
 	       done->error != -ENOSPC && done->error != -EDQUOT;
 }
 
@@ -196,7 +204,7 @@ static int judge_write(struct queue *q, const struct engine_done *done)
 {
 	if (done->error)
 		count_failure(q, &q->stats.failed_writes, &q->stats.last_write_error, done->error);
-	if (!q->disk->storage.write_through)
+	if (!storage_writes_through(&q->disk->storage))
 		return done->error;
 	if (loses_writes(q, done))
 		heed_lost_write(q, done);

@@ -146,6 +146,16 @@ bool order_port_may_resume(const struct order_port *port, uint32_t gate)
 	return port->holding && !port->barrier && !(gate & ORDER_GATE_CLOSED);
 }
 
+bool order_port_must_be_quiet(const struct order_port *port, uint32_t gate, bool is_idle)
+{
+	return (gate & ORDER_GATE_QUIET) && !port->quiet && port->writes == 0 && is_idle;
+}
+
+bool order_port_must_stir(const struct order_port *port, uint32_t gate)
+{
+	return port->quiet && !(gate & ORDER_GATE_QUIET);
+}
+
 void order_port_resume(struct order_port *port)
 {
 	port->parked = false;
@@ -213,7 +223,7 @@ static void want_sync(struct order *o, uint16_t ref, unsigned queue)
 
 /*
  * Answer the active barrier and open the gate behind it. The next one cannot close it yet: the
- * queues that are parked have to resume first.
+ * queues that are parked have to resume first. A change can, and does as soon as the caller calls close_gate().
  */
 static void finish_barrier(struct order *o, int error)
 {
@@ -245,10 +255,33 @@ static void check_drained(struct order *o, unsigned queue)
 	want_sync(o, o->active, o->members & bit(queue) ? queue : ORDER_REF_QUEUE(o->active));
 }
 
-/* Let the next pending barrier close the gate, once all who may resume have resumed. */
+/* A change may have the storage when every member is quiet, and the fdatasync it needs begins after that. */
+static void check_quiet(struct order *o)
+{
+	if (o->change != ORDER_CHANGE_DRAIN || o->members == 0 || o->sync_queue)
+		return;
+	if ((o->quiet & o->members) != o->members)
+		return;
+	o->change = ORDER_CHANGE_SYNC;
+	o->sync_is_needed = true;
+	start_sync(o, (unsigned)__builtin_ctz(o->members));
+}
+
+/*
+ * Let a change, or the next pending barrier, close the gate: a change once all have stirred since the last one, a barrier once
+ * all who may resume have resumed, too.
+ */
 static void close_gate(struct order *o)
 {
-	if (o->active != ORDER_NO_REF || list_is_empty(&o->barriers))
+	if (o->active != ORDER_NO_REF || o->change > ORDER_CHANGE_PENDING || o->quiet & o->members)
+		return;
+	if (o->change == ORDER_CHANGE_PENDING) {
+		o->change = ORDER_CHANGE_DRAIN;
+		o->gate |= ORDER_GATE_CLOSED | ORDER_GATE_QUIET;
+		o->wake |= o->members;
+		return;
+	}
+	if (list_is_empty(&o->barriers))
 		return;
 	if (o->parked & o->members & ~o->own_barrier)
 		return;
@@ -280,6 +313,7 @@ void order_park(struct order *o, unsigned queue)
 {
 	o->parked |= bit(queue);
 	check_drained(o, queue);
+	close_gate(o);
 }
 
 bool order_resume(struct order *o, unsigned queue)
@@ -306,9 +340,12 @@ bool order_leave(struct order *o, unsigned queue)
 		return false;
 	o->members &= ~bit(queue);
 	o->parked &= ~bit(queue);
+	o->quiet &= ~bit(queue);
 	o->wake &= ~bit(queue);
 	close_gate(o);
 	check_drained(o, queue);
+	close_gate(o);
+	check_quiet(o);
 	return true;
 }
 
@@ -350,9 +387,19 @@ static void refuse_pending(struct order *o)
 	}
 }
 
+static void end_change_sync(struct order *o, int error)
+{
+	if (o->change != ORDER_CHANGE_SYNC)
+		return;
+	o->change = error ? ORDER_CHANGE_FAILED : ORDER_CHANGE_READY;
+	o->change_error = error;
+	o->wake_control = true;
+}
+
 void order_synced(struct order *o, unsigned queue, int error)
 {
 	o->sync_queue = 0;
+	o->sync_is_needed = false;
 	if (error && !o->fault) {
 		/* D5: the kernel reports a lost write once; a later success would prove nothing. */
 		order_latch(o, error);
@@ -364,6 +411,62 @@ void order_synced(struct order *o, unsigned queue, int error)
 		advance_all(o, &o->waiting, -EIO);
 	else if (!o->sync_queue && !list_is_empty(&o->waiting))
 		start_sync(o, queue);
+	end_change_sync(o, error);
+	close_gate(o);
+	check_quiet(o);
+}
+
+/* ---- a change ---- */
+
+void order_be_quiet(struct order *o, unsigned queue)
+{
+	o->quiet |= bit(queue);
+	check_quiet(o);
+}
+
+void order_stir(struct order *o, unsigned queue)
+{
+	o->quiet &= ~bit(queue);
+	close_gate(o);
+}
+
+void order_begin_change(struct order *o)
+{
+	o->change = ORDER_CHANGE_PENDING;
+	o->change_error = 0;
+	close_gate(o);
+}
+
+void order_end_change(struct order *o)
+{
+	if (o->change > ORDER_CHANGE_PENDING) {
+		o->gate &= ~(ORDER_GATE_CLOSED | ORDER_GATE_QUIET);
+		o->wake |= o->members;
+	}
+	o->change = ORDER_CHANGE_NONE;
+	o->wake_control = false;
+	close_gate(o);
+}
+
+void order_clear_fault(struct order *o)
+{
+	o->fault = 0;
+	o->gate &= ~ORDER_GATE_FAULT;
+	o->wake |= o->members;
+}
+
+/* ---- a stop ---- */
+
+void order_stop(struct order *o)
+{
+	o->gate |= ORDER_GATE_STOPPED;
+	o->wake |= o->members;
+}
+
+void order_go_on(struct order *o)
+{
+	o->gate &= ~ORDER_GATE_STOPPED;
+	o->wake |= o->members;
 }
 
 void order_write_lost(struct order *o, int error)
@@ -380,6 +483,7 @@ void order_written(struct order *o, unsigned queue, unsigned slot, int error)
 
 	if (error || o->fault) {
 		finish_barrier(o, error ? error : -EIO);
+		close_gate(o);
 		return;
 	}
 	o->node[ref].stage = STAGE_POST;
@@ -396,6 +500,7 @@ bool order_next(struct order *o, unsigned queue, struct order_action *ret_action
 	if (o->sync_queue & bit(queue) && !o->sync_told) {
 		o->sync_told = true;
 		ret_action->verb = ORDER_DO_SYNC;
+		ret_action->is_needed = o->sync_is_needed;
 		return true;
 	}
 	ref = pop(o, &o->outbox[queue]);

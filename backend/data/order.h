@@ -1,5 +1,5 @@
 /*
- * Barriers, flushes and the fault latch of one disk: who may run when. Rules D2, D3 and D5 of
+ * Barriers, flushes, changes of the cache mode and the fault latch of one disk: who may run when. Rules D2, D3, D5 and D7 of
  * backend/DESIGN.md.
  *
  * A pure state machine: events in, actions out. No I/O, no threads, no clock, no pointers, so that
@@ -29,6 +29,15 @@
  * another ring: before, unless that queue saw the gate closed before it started the write; a write
  * that was started is waited for. Two rings have no order of their own that we could keep: what the
  * guest may rely on, an answer that it has seen, agrees with this.
+ *
+ * The life of a change, for which nobody may be at the storage, reads included:
+ *
+ *   pending --no barrier active--> drain --all queues quiet--> sync --> ready or failed --order_end_change()--> none
+ *               gate closes here |                                                       gate opens here |
+ *
+ * A queue that is to be QUIET takes nothing from its ring, and says so when nothing of it is in flight. What it has taken and holds
+ * stays where it is. The control thread may end a change at any time: then nothing has happened, but for the
+ * fdatasync, which is going to end as one that nobody waits for.
  *
  * At most one fdatasync of a disk is running. Whoever needs one waits for a run that starts later
  * than its need; all who wait share the next run.
@@ -70,7 +79,7 @@ enum order_verdict {
 
 enum order_verb {
 	ORDER_DO_NOTHING,
-	ORDER_DO_SYNC,   /* start an fdatasync; report with order_synced() */
+	ORDER_DO_SYNC, /* start an fdatasync, whatever the mode if .is_needed; report with order_synced() */
 	ORDER_DO_WRITE,  /* start the slot's data write */
 	ORDER_DO_ANSWER, /* the slot is finished with .error (0 or -errno) */
 };
@@ -79,6 +88,16 @@ struct order_action {
 	enum order_verb verb;
 	unsigned slot;
 	int error;
+	bool is_needed;
+};
+
+enum order_change {
+	ORDER_CHANGE_NONE,
+	ORDER_CHANGE_PENDING,
+	ORDER_CHANGE_DRAIN,
+	ORDER_CHANGE_SYNC,
+	ORDER_CHANGE_READY,  /* the storage is nobody's, and has everything that was answered */
+	ORDER_CHANGE_FAILED, /* it is nobody's, but the fdatasync has failed: change_error */
 };
 
 /*
@@ -87,7 +106,9 @@ struct order_action {
  */
 #define ORDER_GATE_CLOSED      1u
 #define ORDER_GATE_FAULT       2u
-#define ORDER_GATE_WAKE(queue) (4u << (queue))
+#define ORDER_GATE_QUIET       4u /* D7: nothing is to be taken, and what is in flight is to end */
+#define ORDER_GATE_STOPPED     8u /* D9: nothing is to be taken until an operator says so */
+#define ORDER_GATE_WAKE(queue) (16u << (queue))
 
 /* Neither a slot nor a node. */
 #define ORDER_NO_REF UINT16_MAX
@@ -110,6 +131,7 @@ struct order_port {
 	bool parked;     /* we told the disk that we hold and have drained */
 	bool barrier;    /* a barrier of ours is submitted and not answered */
 	bool faulty;     /* the disk is latched */
+	bool quiet;      /* we told the disk that nothing of ours is in flight */
 	struct order_list held;
 	struct order_link slot[ORDER_SLOTS];
 };
@@ -122,13 +144,18 @@ struct order_node {
 };
 
 struct order {
-	uint32_t gate;              /* ORDER_GATE_*: what the caller publishes */
-	uint32_t members;           /* queues that take part */
-	uint32_t parked;            /* queues that hold and have drained */
-	uint32_t own_barrier;       /* queues with a barrier pending or active */
-	uint32_t wake;              /* queues with something to see; order_next() clears the bit */
-	uint32_t sync_queue;        /* bit of the queue that runs the fdatasync, or 0 */
-	bool sync_told;             /* that queue has been told to start it */
+	uint32_t gate;        /* ORDER_GATE_*: what the caller publishes */
+	uint32_t members;     /* queues that take part */
+	uint32_t parked;      /* queues that hold and have drained */
+	uint32_t own_barrier; /* queues with a barrier pending or active */
+	uint32_t wake;        /* queues with something to see; order_next() clears the bit */
+	uint32_t sync_queue;  /* bit of the queue that runs the fdatasync, or 0 */
+	bool sync_told;       /* that queue has been told to start it */
+	bool sync_is_needed;  /* it is for a change: to be done even if the mode does without */
+	bool wake_control;    /* a change is ready or has failed; the caller clears it */
+	uint8_t change;       /* enum order_change */
+	int32_t change_error;
+	uint32_t quiet;             /* queues that take nothing and have nothing in flight */
 	uint16_t active;            /* the barrier that closed the gate */
 	int32_t fault;              /* 0 or the -errno of the fdatasync that failed */
 	struct order_list barriers; /* pending, in order of submission; at most one per queue */
@@ -170,6 +197,16 @@ bool order_port_must_park(const struct order_port *port) __attribute__((nonnull)
 bool order_port_may_resume(const struct order_port *port, uint32_t gate) __attribute__((nonnull));
 void order_port_resume(struct order_port *port) __attribute__((nonnull));
 
+/*
+ * True when the caller must take the lock and say with order_be_quiet() that this queue is. @is_idle: nothing of it is with
+ * the storage.
+ */
+bool order_port_must_be_quiet(const struct order_port *port, uint32_t gate, bool is_idle)
+	__attribute__((nonnull));
+
+/* True when it need not be quiet any more, and must say so with order_stir(). */
+bool order_port_must_stir(const struct order_port *port, uint32_t gate) __attribute__((nonnull));
+
 /* ---- the disk: under the disk's lock ---- */
 
 /* Leaves the nodes alone, see order_join(). */
@@ -207,6 +244,26 @@ void order_synced(struct order *o, unsigned queue, int error) __attribute__((non
 /* The data of a barrier (only of a barrier) was written with 0 or -errno. */
 void order_written(struct order *o, unsigned queue, unsigned slot, int error)
 	__attribute__((nonnull));
+
+/* @queue takes nothing, and nothing of it is in flight. It has seen ORDER_GATE_QUIET, which may be gone by now: then no more. */
+void order_be_quiet(struct order *o, unsigned queue) __attribute__((nonnull));
+
+/* @queue takes requests again. */
+void order_stir(struct order *o, unsigned queue) __attribute__((nonnull));
+
+/*
+ * Control wants the storage for itself, and all that was answered on it. There must be no change yet, and a queue.
+ * .wake_control is set when .change is READY or FAILED; then, or whenever it has waited long enough, it ends the change.
+ */
+void order_begin_change(struct order *o) __attribute__((nonnull));
+void order_end_change(struct order *o) __attribute__((nonnull));
+
+/* The latch is off: control's, while a change is READY. What was lost stays lost (D5). */
+void order_clear_fault(struct order *o) __attribute__((nonnull));
+
+/* D9: a request could not be done and is kept; nothing more is taken until order_go_on(). Both may be called twice. */
+void order_stop(struct order *o) __attribute__((nonnull));
+void order_go_on(struct order *o) __attribute__((nonnull));
 
 /*
  * A write failed with @error after its answer was to mean that it is durable: the disk is latched (D5). Of a disk only

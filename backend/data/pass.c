@@ -167,7 +167,8 @@ static void take_requests(struct queue *q)
 	unsigned n;
 
 	q->taken.n = 0;
-	if (take_waiting(q) || atomic_load_explicit(&q->stop, memory_order_relaxed))
+	if (queue_is_held_up(q) || take_waiting(q) ||
+		atomic_load_explicit(&q->stop, memory_order_relaxed))
 		return;
 	n = backring_available(&q->ring);
 	if (q->ring.broken && atomic_load(&q->status) != QUEUE_BROKEN) {
@@ -239,6 +240,45 @@ static void order_requests(struct queue *q)
 	}
 }
 
+static bool is_idle(const struct queue *q)
+{
+	return q->run.n == 0 && q->engine->ops->in_flight(q->engine) == 0;
+}
+
+/* D7: tell the disk that nothing of ours is in flight, or that we go on. Returns the gate of then. */
+static uint32_t heed_change(struct queue *q, uint32_t gate)
+{
+	bool be_quiet = order_port_must_be_quiet(&q->order, gate, is_idle(q));
+	struct order *order;
+
+	if (!be_quiet && !order_port_must_stir(&q->order, gate))
+		return gate;
+	order = disk_lock(q->disk);
+	q->order.quiet = be_quiet;
+	if (be_quiet)
+		order_be_quiet(order, q->cfg.index);
+	else
+		order_stir(order, q->cfg.index);
+	gate = order->gate;
+	disk_unlock(q->disk, q->cfg.index);
+	q->look = true;
+	return gate;
+}
+
+/* D2: tell the disk that our writes wait and none is in flight. Returns the gate of then. */
+static uint32_t park(struct queue *q)
+{
+	struct order *order = disk_lock(q->disk);
+	uint32_t gate;
+
+	q->order.parked = true;
+	order_park(order, q->cfg.index);
+	gate = order->gate;
+	disk_unlock(q->disk, q->cfg.index);
+	q->look = true;
+	return gate;
+}
+
 /* Once per pass, before anything is taken: the price of barriers for those who send none. */
 static void look_at_gate(struct queue *q)
 {
@@ -249,15 +289,10 @@ static void look_at_gate(struct queue *q)
 	if (gate & ORDER_GATE_WAKE(q->cfg.index))
 		q->look = true;
 	order_port_see(&q->order, gate);
-	if (order_port_must_park(&q->order)) {
-		struct order *order = disk_lock(q->disk);
-
-		q->order.parked = true;
-		order_park(order, q->cfg.index);
-		gate = order->gate;
-		disk_unlock(q->disk, q->cfg.index);
-		q->look = true;
-	}
+	gate = heed_change(q, gate);
+	if (order_port_must_park(&q->order))
+		gate = park(q);
+	q->gate = gate;
 	if (!order_port_may_resume(&q->order, gate))
 		return;
 	if (q->order.parked) {
@@ -278,7 +313,7 @@ static void follow_orders(struct queue *q)
 {
 	struct order_action action;
 	struct order *order;
-	bool sync = false;
+	bool sync = false, is_needed = false;
 
 	if (!q->look)
 		return;
@@ -287,23 +322,26 @@ static void follow_orders(struct queue *q)
 	while (order_next(order, q->cfg.index, &action)) {
 		struct slot *slot = &q->slot[action.slot];
 
-		if (action.verb == ORDER_DO_SYNC)
+		if (action.verb == ORDER_DO_SYNC) {
 			sync = true;
-		else if (action.verb == ORDER_DO_WRITE)
+			is_needed = action.is_needed;
+		} else if (action.verb == ORDER_DO_WRITE) {
 			io_start(q, action.slot);
-		else
+		} else {
 			slot_finish(q, action.slot,
 				action.error ? failure_status(slot) : BLKIF_RSP_OKAY);
+		}
 	}
 	/*
 	 * order_next() has taken our wake bit back. What the gate says now has to be seen under the
 	 * same lock: nobody wakes us for it again.
 	 */
+	q->gate = order->gate;
 	order_port_see(&q->order, order->gate);
 	disk_unlock(q->disk, q->cfg.index);
 	/* Only now: it may start a thread, and where there is none to be had it waits for the storage. */
 	if (sync)
-		io_start_sync(q);
+		io_start_sync(q, is_needed);
 }
 
 /* ---- 5. submit and reap: io.c. 6. give the pages back: move.c. 7. respond, push once, notify once ---- */
@@ -398,11 +436,14 @@ static void respond(struct queue *q)
 
 /* ---- the pass ---- */
 
-/* What look_at_gate() would act upon: a barrier waits for us to park, or ours are to be released. */
+/* What look_at_gate() would act upon: somebody waits for us to park or be quiet, or ours are to go on. */
 static bool has_gate_work(struct queue *q)
 {
-	return order_port_must_park(&q->order) ||
-	       order_port_may_resume(&q->order, disk_gate(q->disk));
+	uint32_t gate = disk_gate(q->disk);
+
+	return order_port_must_park(&q->order) || order_port_may_resume(&q->order, gate) ||
+	       order_port_must_be_quiet(&q->order, gate, is_idle(q)) ||
+	       order_port_must_stir(&q->order, gate);
 }
 
 bool queue_poll_once(struct queue *q)
@@ -427,10 +468,16 @@ bool queue_poll_once(struct queue *q)
 	respond(q);
 	stat_add(&q->stats.grants_released, pcache_release_idle(&q->pcache));
 	/* Whatever was finished may have opened the way for more. */
-	return q->taken.n > 0 || nr_reaped > 0 || q->done.n > 0 || q->look || has_gate_work(q);
+	return q->taken.n > 0 || nr_reaped > 0 || q->done.n > 0 || q->run.n > 0 || q->look ||
+	       has_gate_work(q);
 }
 
 bool queue_is_idle(const struct queue *q)
 {
-	return q->free.n == q->nr_slots && q->engine->ops->in_flight(q->engine) == 0;
+	return q->free.n == q->nr_slots && is_idle(q);
+}
+
+bool queue_is_held_up(const struct queue *q)
+{
+	return (q->gate & ORDER_GATE_QUIET) != 0;
 }

@@ -183,6 +183,9 @@ static bool may_sleep(struct queue *q)
 	/* Nothing is taken until there are buffers again: the end of an I/O wakes us, or the disk does. */
 	if (q->waiting.n > 0)
 		return true;
+	/* Nor while the disk is somebody else's: the gate's opening wakes us. */
+	if (queue_is_held_up(q))
+		return true;
 	/* A ring found broken just now still has to be reported: by the next pass. */
 	if (backring_final_check(&q->ring) || q->ring.broken)
 		return false;

@@ -55,7 +55,8 @@ struct queue {
 
 	struct engine *engine;
 	struct order_port order;
-	bool look; /* the ordering object may have something for us */
+	uint32_t gate; /* as last seen: what is to be taken goes by it */
+	bool look;     /* the ordering object may have something for us */
 
 	/* Arrays of nr_slots, the ring's. Slots and iovecs are address space until they are used. */
 	unsigned nr_slots;
@@ -115,8 +116,8 @@ void io_start(struct queue *q, unsigned slot) __attribute__((nonnull));
 /* @slot's data, now that nothing is in the way: for rmw.c. */
 void io_move(struct queue *q, unsigned slot) __attribute__((nonnull));
 
-/* The queue's one fdatasync. */
-void io_start_sync(struct queue *q) __attribute__((nonnull));
+/* The queue's one fdatasync: in a mode that does without (D6) only one that @is_needed all the same. */
+void io_start_sync(struct queue *q, bool is_needed) __attribute__((nonnull));
 
 /* All that was started goes to the storage. */
 void io_commit(struct queue *q) __attribute__((nonnull));
@@ -169,6 +170,9 @@ void slot_judge(struct queue *q, unsigned slot) __attribute__((nonnull));
 
 /* Tell control that the counters are worth a look. */
 void queue_report(struct queue *q) __attribute__((nonnull));
+
+/* Nothing is to be taken from the ring now (D7). */
+bool queue_is_held_up(const struct queue *q) __attribute__((nonnull));
 
 /* Nothing taken is unanswered and the engine is empty. */
 bool queue_is_idle(const struct queue *q) __attribute__((nonnull));

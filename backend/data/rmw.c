@@ -66,7 +66,7 @@ static void read_edge(struct queue *q, unsigned s, enum slot_edge edge)
 	struct iovec *iov = &q->iov[s][LIMIT_SEGMENTS - 1];
 	struct engine_io io = {
 		.verb = ENGINE_READ,
-		.fd = q->disk->storage.fd,
+		.storage = &q->disk->storage,
 		.offset_bytes = block_of(q, slot, edge),
 		.iov = iov,
 		.nr_iov = 1,

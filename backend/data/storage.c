@@ -2,12 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <linux/stat.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -17,8 +15,15 @@
 /* Alignment in memory when the kernel does not say: no Linux driver asks for more. */
 #define SAFE_MEMORY_ALIGN 4096u
 
-/* What a block of the storage may have: it fits a page. */
-#define UNIT_MAX 4096u
+/* Long enough for a name below /proc/self/fd. */
+#define OWN_NAME_MAX 32
+
+/* What is open, whatever has become of its name. */
+static const char *own_name(const struct storage *s, char name[OWN_NAME_MAX])
+{
+	(void)snprintf(name, OWN_NAME_MAX, "/proc/self/fd/%d", s->fd);
+	return name;
+}
 
 static int no_direct_io(const char *path, struct problem *ret_problem)
 {
@@ -29,7 +34,7 @@ static int no_direct_io(const char *path, struct problem *ret_problem)
 	if (fd >= 0)
 		(void)close(fd);
 	return problem_set(ret_problem, -EINVAL,
-		"'%s': %s does not support direct I/O (O_DIRECT), without which guest data would pass through the host page cache and not be safe: put the image on ext4, xfs or a block device",
+		"'%s': %s does not support direct I/O (O_DIRECT), without which guest data would pass through the host page cache: put the image on ext4, xfs or a block device, or choose cache=writethrough or cache=writeback",
 		path, fs);
 }
 
@@ -57,16 +62,19 @@ static int check_type(const char *path, struct problem *ret_problem)
 	return 0;
 }
 
-static int open_direct(const char *path, struct storage *s, struct problem *ret_problem)
+static int open_flags(const struct storage *s)
 {
-	int flags = (s->read_only ? O_RDONLY : O_RDWR) | O_DIRECT | O_CLOEXEC | O_NOCTTY;
+	return (s->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY |
+	       (cache_is_direct(s->cache) ? O_DIRECT : 0) |
+	       (cache_writes_through(s->cache) ? O_DSYNC : 0);
+}
 
-	if (s->write_through)
-		flags |= O_DSYNC;
-	s->fd = open(path, flags);
+static int open_image(const char *path, struct storage *s, struct problem *ret_problem)
+{
+	s->fd = open(path, open_flags(s));
 	if (s->fd >= 0)
 		return 0;
-	if (errno == EINVAL)
+	if (errno == EINVAL && cache_is_direct(s->cache))
 		return no_direct_io(path, ret_problem);
 	if (errno == EROFS || errno == EACCES || errno == EPERM) {
 		int r = -errno;
@@ -76,61 +84,6 @@ static int open_direct(const char *path, struct storage *s, struct problem *ret_
 			s->read_only ? "" : "; give the disk access 'r' if the guest only reads");
 	}
 	return problem_set(ret_problem, -errno, "'%s' cannot be opened: %s", path, strerror(errno));
-}
-
-static int probe_block_device(
-	const char *path, struct storage *s, unsigned *ret_unit, struct problem *ret_problem)
-{
-	uint64_t size_bytes = 0;
-	unsigned physical;
-	int logical;
-	int r;
-
-	s->is_block_device = true;
-	r = storage_size(s, &size_bytes);
-	if (r == 0 &&
-		(ioctl(s->fd, BLKSSZGET, &logical) < 0 || ioctl(s->fd, BLKPBSZGET, &physical) < 0))
-		r = -errno;
-	if (r)
-		return problem_set(ret_problem, r, "'%s': size and sector size are unknown: %s",
-			path, strerror(-r));
-	s->nr_sectors = size_bytes / STORAGE_SECTOR_SIZE;
-	s->physical_sector_size = physical;
-	*ret_unit = (unsigned)logical;
-	return 0;
-}
-
-/*
- * The file system's block, within what guests know as a physical sector. A write of less makes it
- * zero or read the rest of a new block, in the thread that submits it.
- */
-static unsigned preferred_unit(const struct stat *st)
-{
-	unsigned unit = STORAGE_SECTOR_SIZE;
-
-	while (unit < SAFE_MEMORY_ALIGN && (blksize_t)unit < st->st_blksize)
-		unit *= 2;
-	return unit;
-}
-
-static int probe_file(
-	const char *path, struct storage *s, unsigned *ret_unit, struct problem *ret_problem)
-{
-	struct stat st;
-
-	if (fstat(s->fd, &st) < 0)
-		return problem_set(ret_problem, -errno, "'%s': %s", path, strerror(errno));
-	if (!S_ISREG(st.st_mode))
-		return problem_set(
-			ret_problem, -ENOTBLK, "'%s' was replaced while it was opened", path);
-	if (st.st_size % STORAGE_SECTOR_SIZE)
-		return problem_set(ret_problem, -EINVAL,
-			"'%s': its size of %lld bytes is not a multiple of 512: extend it with truncate -s %%512",
-			path, (long long)st.st_size);
-	s->nr_sectors = (uint64_t)st.st_size / STORAGE_SECTOR_SIZE;
-	s->physical_sector_size = preferred_unit(&st);
-	*ret_unit = STORAGE_SECTOR_SIZE;
-	return 0;
 }
 
 /*
@@ -151,7 +104,7 @@ static int ask_kernel(int fd, unsigned *ret_unit, unsigned *ret_memory_align)
 }
 
 /* Read one sector in each plausible unit until one is accepted. 0 when none is. */
-static unsigned find_unit(const struct storage *s)
+static unsigned find_unit(int fd)
 {
 	void *buffer;
 	unsigned unit;
@@ -159,109 +112,188 @@ static unsigned find_unit(const struct storage *s)
 	if (posix_memalign(&buffer, SAFE_MEMORY_ALIGN, SAFE_MEMORY_ALIGN))
 		return 0;
 	for (unit = STORAGE_SECTOR_SIZE; unit <= SAFE_MEMORY_ALIGN; unit *= 2)
-		if (pread(s->fd, buffer, unit, 0) >= 0 || errno != EINVAL)
+		if (pread(fd, buffer, unit, 0) >= 0 || errno != EINVAL)
 			break;
 	free(buffer);
 	return unit > SAFE_MEMORY_ALIGN ? 0 : unit;
 }
 
-static int probe_alignment(
-	const char *path, struct storage *s, unsigned unit, struct problem *ret_problem)
+/* The same for what is open without O_DIRECT: 0, too, if that cannot be had. */
+static unsigned find_direct_unit(const struct storage *s)
 {
-	unsigned dio_unit;
+	char name[OWN_NAME_MAX];
+	unsigned unit = 0;
+	int fd;
 
-	if (ask_kernel(s->fd, &dio_unit, &s->memory_align) < 0) {
-		dio_unit = find_unit(s);
+	if (cache_is_direct(s->cache))
+		return find_unit(s->fd);
+	fd = open(own_name(s, name), O_RDONLY | O_DIRECT | O_CLOEXEC | O_NOCTTY);
+	if (fd >= 0) {
+		unit = find_unit(fd);
+		(void)close(fd);
+	}
+	return unit;
+}
+
+/* What direct I/O needs, as far as there is any: .unit is 0 where there is none. */
+static void probe_alignment(struct storage *s, unsigned logical)
+{
+	if (ask_kernel(s->fd, &s->unit, &s->memory_align) < 0) {
+		s->unit = find_direct_unit(s);
 		s->memory_align = SAFE_MEMORY_ALIGN;
 	}
-	if (dio_unit == 0)
-		return no_direct_io(path, ret_problem);
-	if (dio_unit > unit)
-		unit = dio_unit;
-	if (unit > s->physical_sector_size)
-		s->physical_sector_size = unit;
-	if (unit > UNIT_MAX)
-		return problem_set(ret_problem, -ENOTSUP,
-			"'%s': direct I/O only in units of %u bytes: up to %u are supported", path,
-			unit, UNIT_MAX);
-	if (s->nr_sectors % (unit / STORAGE_SECTOR_SIZE))
-		return problem_set(ret_problem, -EINVAL,
-			"'%s': its size is not a multiple of %u bytes, which its storage takes at least: extend it with truncate -s %%%u",
-			path, unit, unit);
-	s->unit = unit;
+	if (s->unit > 0 && s->unit < logical)
+		s->unit = logical;
 	if (s->memory_align < STORAGE_SECTOR_SIZE)
 		s->memory_align = STORAGE_SECTOR_SIZE;
+}
+
+static int check_direct(const char *path, const struct storage *s, struct problem *ret_problem)
+{
+	if (s->unit == 0)
+		return no_direct_io(path, ret_problem);
+	if (s->unit > STORAGE_UNIT_MAX)
+		return problem_set(ret_problem, -ENOTSUP,
+			"'%s': direct I/O only in units of %u bytes: up to %u are supported", path,
+			s->unit, STORAGE_UNIT_MAX);
+	if (s->nr_sectors % (s->unit / STORAGE_SECTOR_SIZE))
+		return problem_set(ret_problem, -EINVAL,
+			"'%s': its size is not a multiple of %u bytes, which its storage takes at least: extend it with truncate -s %%%u",
+			path, s->unit, s->unit);
 	return 0;
 }
 
-int storage_open(
-	const char *path, unsigned flags, struct storage *ret_storage, struct problem *ret_problem)
+/*
+ * Through the page cache any sector can be moved. But what direct I/O needs is kept to all the same, where there is such: so the
+ * mode can change while requests wait that were made ready for the other (D7).
+ */
+static int settle_alignment(const char *path, struct storage *s, struct problem *ret_problem)
 {
-	struct storage s = {.fd = -1,
-		.read_only = (flags & STORAGE_READ_ONLY) != 0,
-		.write_through = (flags & STORAGE_WRITE_THROUGH) != 0};
-	unsigned unit;
+	struct problem ignored;
+	unsigned logical = s->unit;
+
+	probe_alignment(s, logical);
+	if (cache_is_direct(s->cache)) {
+		int r = check_direct(path, s, ret_problem);
+
+		if (r)
+			return r;
+	} else if (check_direct(path, s, &ignored)) {
+		s->unit = STORAGE_SECTOR_SIZE;
+	}
+	if (s->unit > s->physical_sector_size)
+		s->physical_sector_size = s->unit;
+	return 0;
+}
+
+static int probe(const char *path, struct storage *s, struct problem *ret_problem)
+{
 	struct stat st;
+	int r;
+
+	if (fstat(s->fd, &st) < 0)
+		return problem_set(ret_problem, -errno, "'%s': %s", path, strerror(errno));
+	s->kind = S_ISBLK(st.st_mode) ? &storage_block : &storage_file;
+	s->identity = S_ISBLK(st.st_mode) ? (struct storage_identity){0, st.st_rdev}
+					  : (struct storage_identity){st.st_dev, st.st_ino};
+	r = s->kind->probe(path, s, ret_problem);
+	if (r)
+		return r;
+	if (s->nr_sectors == 0)
+		return problem_set(ret_problem, -EINVAL,
+			"'%s' is empty: a disk has at least one sector of 512 bytes", path);
+	return settle_alignment(path, s, ret_problem);
+}
+
+int storage_open(const char *path, const struct storage_terms *terms, struct storage *ret_storage,
+	struct problem *ret_problem)
+{
+	struct storage s = {.fd = -1, .read_only = terms->read_only, .cache = terms->cache};
 	int r;
 
 	*ret_storage = s;
 	r = check_type(path, ret_problem);
-	if (r)
-		return r;
-	r = open_direct(path, &s, ret_problem);
-	if (r)
-		return r;
-	if (fstat(s.fd, &st) < 0) {
-		r = problem_set(ret_problem, -errno, "'%s': %s", path, strerror(errno));
-		storage_close(&s);
-		return r;
-	}
-	s.identity = S_ISBLK(st.st_mode) ? (struct storage_identity){0, st.st_rdev}
-					 : (struct storage_identity){st.st_dev, st.st_ino};
-	if (S_ISBLK(st.st_mode))
-		r = probe_block_device(path, &s, &unit, ret_problem);
-	else
-		r = probe_file(path, &s, &unit, ret_problem);
-	if (r == 0 && s.nr_sectors == 0)
-		r = problem_set(ret_problem, -EINVAL,
-			"'%s' is empty: a disk has at least one sector of 512 bytes", path);
 	if (r == 0)
-		r = probe_alignment(path, &s, unit, ret_problem);
+		r = open_image(path, &s, ret_problem);
+	if (r)
+		return r;
+	r = probe(path, &s, ret_problem);
 	if (r) {
 		storage_close(&s);
 		return r;
 	}
-	if (!s.read_only && flags & STORAGE_DISCARD)
-		discard_probe(s.fd, s.is_block_device, &s.discard);
+	if (!s.read_only && terms->discard)
+		discard_probe(s.fd, storage_is_block_device(&s), &s.discard);
 	*ret_storage = s;
 	return 0;
 }
 
-int storage_size(const struct storage *storage, uint64_t *ret_size_bytes)
-{
-	uint64_t size_bytes;
-	struct stat st;
+/* ---- again, in another mode ---- */
 
-	if (!storage->is_block_device) {
-		if (fstat(storage->fd, &st) < 0)
-			return -errno;
-		*ret_size_bytes = (uint64_t)st.st_size;
-		return 0;
-	}
-	if (ioctl(storage->fd, BLKGETSIZE64, &size_bytes) < 0)
-		return -errno;
-	*ret_size_bytes = size_bytes;
+static int not_reopened(int error, enum cache_mode cache, struct problem *ret_problem)
+{
+	if (error == -EINVAL && cache_is_direct(cache))
+		return problem_set(ret_problem, error,
+			"cache mode %s needs direct I/O, which the image's file system does not have",
+			cache_mode_name(cache));
+	return problem_set(ret_problem, error,
+		"the image cannot be opened again for cache mode %s: %s%s", cache_mode_name(cache),
+		strerror(-error),
+		error == -EMFILE || error == -ENFILE ? ": raise the limit of open files" : "");
+}
+
+/* The same place, and usable as requests have been made ready for it. */
+static int check_same(const struct storage *s, const struct storage *old, struct problem *problem)
+{
+	if (!storage_identity_same(&s->identity, &old->identity))
+		return problem_set(problem, -ENXIO,
+			"the image was another file or device when it was opened again");
+	if (cache_is_direct(s->cache) && s->unit != old->unit)
+		return problem_set(problem, -EINVAL,
+			"cache mode %s would move blocks of %u bytes instead of %u: it takes effect when the guest's driver connects anew",
+			cache_mode_name(s->cache), s->unit, old->unit);
 	return 0;
 }
 
-int storage_sync(int fd)
+int storage_reopen(const struct storage *storage, enum cache_mode cache,
+	struct storage *ret_storage, struct problem *ret_problem)
 {
+	struct storage s = {.fd = -1, .read_only = storage->read_only, .cache = cache};
+	char name[OWN_NAME_MAX];
 	int r;
 
-	do
-		r = fdatasync(fd) < 0 ? -errno : 0;
-	while (r == -EINTR);
-	return r;
+	*ret_storage = s;
+	s.fd = open(own_name(storage, name), open_flags(&s));
+	if (s.fd < 0)
+		return not_reopened(-errno, cache, ret_problem);
+	r = probe("the image", &s, ret_problem);
+	if (r == 0)
+		r = check_same(&s, storage, ret_problem);
+	if (r) {
+		storage_close(&s);
+		return r;
+	}
+	*ret_storage = *storage;
+	ret_storage->fd = s.fd;
+	ret_storage->cache = cache;
+	return 0;
+}
+
+/* ---- in use ---- */
+
+int storage_size(const struct storage *storage, uint64_t *ret_size_bytes)
+{
+	return storage->kind->size(storage, ret_size_bytes);
+}
+
+int storage_sync(const struct storage *storage)
+{
+	return storage->kind->sync(storage);
+}
+
+void storage_drop_pages(const struct storage *storage)
+{
+	(void)posix_fadvise(storage->fd, 0, 0, POSIX_FADV_DONTNEED);
 }
 
 void storage_close(struct storage *storage)

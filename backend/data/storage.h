@@ -1,21 +1,56 @@
 /*
- * What a disk's data lies on: one open file or block device, used with direct I/O only.
+ * What a disk's data lies on: one open file or block device.
  *
- * Control thread opens and closes; queue threads use the descriptor in between. Owns the
+ * Control thread opens, opens again and closes; queue threads and their helpers use it in between. Owns the
  * descriptor. Never logs: failures come as a sentence for the log and for hotplug-error.
  * Formats are never probed: the bytes are the disk's (XSA-48).
  */
 #ifndef BACKEND_DATA_STORAGE_H
 #define BACKEND_DATA_STORAGE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "backend/data/discard.h"
+#include "backend/util/cache.h"
 #include "backend/util/problem.h"
 
 /* The unit of every size and position a guest sees, whatever the medium has (D1). */
 #define STORAGE_SECTOR_SIZE 512u
+
+/* What a block of the storage may have: it fits a page. */
+#define STORAGE_UNIT_MAX 4096u
+
+struct storage;
+
+/*
+ * A kind of storage, and what it has to keep so that the promises of D2 to D6 hold above it:
+ *
+ *   A write that has ended with 0 is seen by every read that begins later. If the storage writes through (D6) it is on
+ *   stable media, whatever else was or was not flushed. It may be done again with the same data.
+ *   One that failed may be there, or in part. Sectors are never torn, and nothing beside it changes.
+ *   sync(): all writes that ended before it began are on stable media when it says 0. Anything else says nothing about any of
+ *   them, and neither does a sync() that works later.
+ *   discard(): the range reads as zeros, as it was, or a mixture, by whole blocks; after a loss of power too.
+ *
+ * All functions may block.
+ */
+struct storage_kind {
+	const char *name; /* as blkbackctl shows it */
+	/* Fill in nr_sectors, physical_sector_size and unit of @s, whose .fd is open. -errno with a sentence. */
+	int (*probe)(const char *path, struct storage *s, struct problem *problem);
+	/* The size of now, or -errno. */
+	int (*size)(const struct storage *s, uint64_t *ret_size_bytes);
+	/* 0 or -errno. */
+	int (*sync)(const struct storage *s);
+	/* See discard_range(). */
+	int (*discard)(const struct storage *s, uint64_t offset_bytes, uint64_t length_bytes,
+		bool secure, const atomic_bool *stop);
+};
+
+extern const struct storage_kind storage_file;
+extern const struct storage_kind storage_block;
 
 /* Which file or device it is, whatever its name: device and inode, or the block device's number. */
 struct storage_identity {
@@ -24,34 +59,43 @@ struct storage_identity {
 };
 
 struct storage {
-	int fd; /* -1 when closed; O_DIRECT, O_RDONLY if read_only, O_DSYNC if write_through */
+	const struct storage_kind *kind;
+	int fd;                /* -1 when closed; opened as .read_only and .cache say */
+	enum cache_mode cache; /* D6 */
 	uint64_t nr_sectors; /* 512-byte units, when it was opened; struct disk has those of now */
 	unsigned
 		physical_sector_size; /* bytes; what the guest should align to: a file system's block */
-	unsigned unit;                /* bytes, 512 to 4096: what direct I/O moves at least */
-	unsigned memory_align;        /* bytes: where a buffer for direct I/O may begin */
+	unsigned
+		unit; /* bytes, 512 to 4096: what direct I/O moves at least, in every mode that is */
+	unsigned memory_align; /* bytes: where a buffer for direct I/O may begin */
 	bool read_only;
-	bool write_through; /* O_DSYNC: a write is answered when it is on stable media */
-	bool is_block_device;
 	struct discard discard; /* zeros, if nobody asked or it is read_only */
 	struct storage_identity identity;
 };
 
 /* How to open it. */
-enum storage_flags {
-	STORAGE_READ_ONLY = 1,
-	STORAGE_WRITE_THROUGH = 2,
-	STORAGE_DISCARD =
-		4, /* if it is to be written, find out whether it can be given back, too */
+struct storage_terms {
+	bool read_only;
+	enum cache_mode cache;
+	bool discard; /* if it is to be written, find out whether it can be given back, too */
 };
 
 /*
- * Open @path as @flags (STORAGE_*) say and find out size and alignment. Refuses what cannot be served: neither file nor
- * block device, empty or not a multiple of that unit, no direct I/O, or direct I/O only in units
+ * Open @path by @terms and find out size and alignment. Refuses what cannot be served: neither file nor
+ * block device, empty or not a multiple of that unit; and for direct I/O, where there is none, or only in units
  * above 4096 bytes. Returns -errno with a sentence in @ret_problem and @ret_storage closed. Blocks.
  */
-int storage_open(const char *path, unsigned flags, struct storage *ret_storage,
+int storage_open(const char *path, const struct storage_terms *terms, struct storage *ret_storage,
 	struct problem *ret_problem) __attribute__((nonnull, warn_unused_result));
+
+/*
+ * Open what @storage is open on once more, whatever has become of its name, in another cache mode. Everything else about it is as
+ * in @storage, its unit and alignment too: where that cannot be, or the mode cannot, -errno with a sentence, and
+ * @ret_storage closed. @storage stays as it is, and open. Blocks.
+ */
+int storage_reopen(const struct storage *storage, enum cache_mode cache,
+	struct storage *ret_storage, struct problem *ret_problem)
+	__attribute__((nonnull, warn_unused_result));
 
 /*
  * The size of now, in bytes; a device's may change at any time, a file's whenever somebody likes. -errno when it cannot
@@ -66,8 +110,25 @@ static inline bool storage_identity_same(
 	return a->device == b->device && a->number == b->number;
 }
 
-/* fdatasync, again where a signal or the freezer came in between: 0 or -errno. Any thread. Waits for the storage. */
-int storage_sync(int fd) __attribute__((warn_unused_result));
+static inline bool storage_is_block_device(const struct storage *storage)
+{
+	return storage->kind == &storage_block;
+}
+
+/* An answered write is on stable media (D6). */
+static inline bool storage_writes_through(const struct storage *storage)
+{
+	return cache_writes_through(storage->cache);
+}
+
+/*
+ * What was written is on stable media, whatever the mode: 0 or -errno, see struct storage_kind. Any thread. Waits for the
+ * storage.
+ */
+int storage_sync(const struct storage *storage) __attribute__((nonnull, warn_unused_result));
+
+/* What the page cache of this host has of it may go. Of no consequence but for memory, and who looks at it. */
+void storage_drop_pages(const struct storage *storage) __attribute__((nonnull));
 
 /* Close. May be called twice; does not flush: who closes orderly has flushed before. */
 void storage_close(struct storage *storage) __attribute__((nonnull));

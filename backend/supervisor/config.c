@@ -161,6 +161,11 @@ static bool parse_max_grants(const char *text, struct config *config)
 	return node_parse_u32(text, 0, LIMIT_GRANTS_HOST_MAX, &config->max_grants);
 }
 
+static bool parse_cache(const char *text, struct config *config)
+{
+	return cache_mode_parse(text, &config->cache);
+}
+
 enum key_id {
 	KEY_KINDS,
 	KEY_SCRIPTS,
@@ -168,6 +173,7 @@ enum key_id {
 	KEY_LOG_LEVEL,
 	KEY_MAX_QUEUES,
 	KEY_MAX_GRANTS,
+	KEY_CACHE,
 	KEY_DELAY_MIN,
 	KEY_DELAY_MAX,
 	KEY_LIMIT,
@@ -188,6 +194,7 @@ static const struct key {
 	[KEY_LOG_LEVEL] = {"log-level", parse_level, "info or debug"},
 	[KEY_MAX_QUEUES] = {"max-queues", parse_max_queues, "auto or a number from 1 to 8"},
 	[KEY_MAX_GRANTS] = {"max-grants", parse_max_grants, "a number from 0 to 16777216"},
+	[KEY_CACHE] = {"cache", parse_cache, "none, directsync, writethrough, writeback or unsafe"},
 	[KEY_DELAY_MIN] = {"restart-delay-min", parse_delay_min, "a time from 10ms to 600s"},
 	[KEY_DELAY_MAX] = {"restart-delay-max", parse_delay_max, "a time from 10ms to 600s"},
 	[KEY_LIMIT] = {"restart-limit", parse_limit, "a number from 0 to 100"},

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "backend/supervisor/restarts.h"
+#include "backend/util/cache.h"
 #include "backend/util/problem.h"
 
 #define CONFIG_WORDS_MAX 8  /* words of a list */
@@ -28,8 +29,9 @@ struct config {
 	struct config_words scripts; /* hotplug scripts whose disks of kind vbd are ours */
 	char worker[CONFIG_PATH_MAX + 1];
 	bool debug;
-	uint32_t max_queues; /* of a disk; 0: the worker's default */
-	uint32_t max_grants; /* pages of guests that all workers may have mapped */
+	uint32_t max_queues;   /* of a disk; 0: the worker's default */
+	uint32_t max_grants;   /* pages of guests that all workers may have mapped */
+	enum cache_mode cache; /* of disks that do not say */
 	struct restarts_rules restarts;
 };
 

@@ -83,8 +83,8 @@ static enum disk_event note_failure(struct keeper *k, struct disks_entry *e)
 /* False with the cause if there is no worker. */
 static bool start(struct keeper *k, struct disks_entry *e, struct cause *cause)
 {
-	const char *argv[] = {k->config->worker, "-f", NULL, NULL, NULL, NULL, NULL, NULL};
-	char max_queues[24], max_grants[32];
+	const char *argv[] = {k->config->worker, "-f", NULL, NULL, NULL, NULL, NULL, NULL, NULL};
+	char max_queues[24], max_grants[32], cache[32];
 	struct problem problem;
 	unsigned n = 2;
 
@@ -101,6 +101,11 @@ static bool start(struct keeper *k, struct disks_entry *e, struct cause *cause)
 		(void)snprintf(max_grants, sizeof(max_grants), "--max-grants=%" PRIu32,
 			k->config->max_grants);
 		argv[n++] = max_grants;
+	}
+	if (k->config->cache != CACHE_NONE) {
+		(void)snprintf(
+			cache, sizeof(cache), "--cache=%s", cache_mode_name(k->config->cache));
+		argv[n++] = cache;
 	}
 	argv[n] = e->backend;
 	if (child_adopt(k->run_dir, e->name, &e->child) == 0 ||

@@ -61,6 +61,9 @@
 #define LIMIT_IDLE_KEEP 32
 #define LIMIT_IDLE_MS   1000
 
+/* Threads of a queue that read and write through the page cache (cache modes writethrough, writeback, unsafe). */
+#define LIMIT_MOVE_THREADS 16u
+
 /*
  * Bytes of a discard that are given back in one go, of a file and of a device. A file system lets nobody else at the file
  * meanwhile: 8 MiB in one piece take ext4 0.1 to 6 ms, in 1024 pieces up to 0.2 s (128 MiB: 60 ms, 1.5 s). A guest may discard

@@ -48,6 +48,22 @@ static bool has_word(const struct line *list, const char *word, size_t *left)
 	return found;
 }
 
+/* None if it does not say, CACHE_MODE_COUNT if it is not one. */
+static enum cache_mode mode_of(const struct line *line)
+{
+	static const struct {
+		const char *name;
+		enum cache_mode mode;
+	} modes[] = {{"none", CACHE_NONE}, {"directsync", CACHE_DIRECTSYNC},
+		{"writethrough", CACHE_WRITETHROUGH}, {"writeback", CACHE_WRITEBACK},
+		{"unsafe", CACHE_UNSAFE}, {"volatile", CACHE_UNSAFE}};
+
+	for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
+		if (is_text(line, modes[i].name))
+			return modes[i].mode;
+	return line->there ? CACHE_MODE_COUNT : CACHE_NONE;
+}
+
 static bool expect(const struct line lines[NR_LINES], struct disk_options *ret_options)
 {
 	const struct line *list = &lines[1];
@@ -64,6 +80,14 @@ static bool expect(const struct line lines[NR_LINES], struct disk_options *ret_o
 	options.multi_queue = !has_word(list, "multi-queue", &left);
 	options.indirect = !has_word(list, "indirect", &left);
 	options.discard = !has_word(list, "discard", &left) && !is_text(&lines[2], "0");
+	options.cache = mode_of(&lines[0]);
+	/* D4 */
+	if (options.cache == CACHE_DIRECTSYNC || options.cache == CACHE_WRITETHROUGH)
+		options.flush = options.barrier = false;
+	else if (!options.flush && !options.barrier && options.cache == CACHE_NONE)
+		options.cache = CACHE_DIRECTSYNC;
+	else if (!options.flush && !options.barrier && options.cache == CACHE_WRITEBACK)
+		options.cache = CACHE_WRITETHROUGH;
 	for (size_t i = 0; list->there && i < list->n; i++)
 		nr_words += list->at[i] == '+';
 	*ret_options = options;
@@ -72,7 +96,7 @@ static bool expect(const struct line lines[NR_LINES], struct disk_options *ret_o
 		(left != nr_words - 1 || list->n > 256 || list->at[0] == '+' ||
 			list->at[list->n - 1] == '+' || memmem(list->at, list->n, "++", 2)))
 		return false;
-	return (!lines[0].there || is_text(&lines[0], "none")) &&
+	return (!lines[0].there || mode_of(&lines[0]) != CACHE_MODE_COUNT) &&
 	       (!lines[3].there || options.transfer != TRANSFER_AUTO ||
 		       is_text(&lines[3], "auto")) &&
 	       (!lines[2].there || is_text(&lines[2], "0") || is_text(&lines[2], "1"));
@@ -82,7 +106,7 @@ static bool same(const struct disk_options *a, const struct disk_options *b)
 {
 	return a->persistent == b->persistent && a->flush == b->flush && a->barrier == b->barrier &&
 	       a->multi_queue == b->multi_queue && a->indirect == b->indirect &&
-	       a->discard == b->discard && a->transfer == b->transfer;
+	       a->discard == b->discard && a->transfer == b->transfer && a->cache == b->cache;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -107,7 +131,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	good = expect(lines, &expected);
 	FUZZ_CHECK(store_open(&store) == 0, "no store");
-	r = options_read(store, BACKEND, &options, &problem);
+	r = options_read(store, BACKEND, CACHE_NONE, &options, &problem);
 	store_close(store);
 	FUZZ_CHECK((r == 0) == good, "%d: %s", r, r ? problem.text : "accepted");
 	FUZZ_CHECK(r ? r == -EINVAL && strstr(problem.text, BACKEND) : same(&options, &expected),

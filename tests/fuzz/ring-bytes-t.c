@@ -62,7 +62,8 @@ static enum trouble choose(struct guest_end *g, struct fuzz_input *in, struct st
 		.unit = unit,
 		.memory_align = more & 16 ? 4096 : 512,
 		.read_only = flags & 64,
-		.write_through = flags & 128,
+		.kind = &storage_file,
+		.cache = flags & 128 ? CACHE_DIRECTSYNC : CACHE_NONE,
 		.discard = {.possible = true, .secure = more & 64},
 	};
 	g->cfg = (struct queue_config){
@@ -74,8 +75,8 @@ static enum trouble choose(struct guest_end *g, struct fuzz_input *in, struct st
 		.map_each = size & 0x2000,
 		.max_grants = max_grants[size >> 14],
 		/* A write-through disk offers neither (D4). */
-		.flush = flags & 4 && !storage->write_through,
-		.barrier = flags & 8 && !storage->write_through,
+		.flush = flags & 4 && !storage_writes_through(storage),
+		.barrier = flags & 8 && !storage_writes_through(storage),
 		.indirect = flags & 16,
 		.discard = flags & 32,
 	};

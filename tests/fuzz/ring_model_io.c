@@ -198,7 +198,7 @@ static unsigned on_put(const struct engine_io *io)
 		[BLKIF_OP_DISCARD] = ENGINE_DISCARD};
 	struct entry *e;
 
-	FUZZ_CHECK(io->fd == ring_model.disk->storage.fd, "another file");
+	FUZZ_CHECK(io->storage == &ring_model.disk->storage, "another file");
 	if (io->verb == ENGINE_SYNC) {
 		FUZZ_CHECK(
 			!ring_model.syncing && io->tag == QUEUE_SYNC_TAG, "two fdatasyncs at once");
@@ -255,7 +255,7 @@ static void end_shared(struct entry *e)
 static void on_end(const struct engine_io *io, const struct engine_done *done)
 {
 	bool is_lost = io->verb == ENGINE_WRITE && done->error && !done->refused &&
-		       done->error != -ENOSPC && ring_model.disk->storage.write_through;
+		       done->error != -ENOSPC && storage_writes_through(&ring_model.disk->storage);
 	struct entry *e, *next;
 	bool again;
 

@@ -22,6 +22,7 @@ static void open_image(struct loop *loop)
 	/* tmpfs takes direct I/O since Linux 6.6; before, a disk's file system has to do. */
 	static const char *const places[] = {
 		"/dev/shm/loop-t.XXXXXX", "/var/tmp/loop-t.XXXXXX", "/tmp/loop-t.XXXXXX"};
+	struct storage_terms terms = {.discard = true};
 	struct problem problem = {.text = ""};
 	struct storage storage;
 
@@ -37,7 +38,7 @@ static void open_image(struct loop *loop)
 		}
 		assert_int_equal(
 			ftruncate(loop->image_fd, (off_t)LOOP_DISK_SECTORS * WIRE_SECTOR_SIZE), 0);
-		r = storage_open(path, STORAGE_DISCARD, &storage, &problem);
+		r = storage_open(path, &terms, &storage, &problem);
 		(void)unlink(path);
 		if (r == 0) {
 			storage.unit = loop->unit;

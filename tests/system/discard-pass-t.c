@@ -39,10 +39,9 @@ static void test_whole_disk(void **state)
 	pass_push(&loop);
 	assert_int_equal(fake.nr_discards, 1);
 	assert_int_equal(io->verb, ENGINE_DISCARD);
-	assert_int_equal(io->fd, loop.disk->storage.fd);
+	assert_ptr_equal(io->storage, &loop.disk->storage);
 	assert_int_equal(io->offset_bytes, 0);
 	assert_int_equal(io->size_bytes, LOOP_DISK_SECTORS * 512ull);
-	assert_ptr_equal(io->discard, &loop.disk->storage.discard);
 	assert_ptr_equal(io->stop, &loop.queue->stop);
 	assert_false(io->secure);
 	loop_expect_none(&loop);

@@ -82,8 +82,14 @@ done <<'TABLE'
 features-off trim *persistent, flush-cache, barrier, multi-queue, indirect or discard*
 features-off barrier+ *persistent, flush-cache, barrier, multi-queue, indirect or discard*
 features-off barrier,persistent *several with + between*
-cache-mode writeback *cache mode none only
 TABLE
+check "a disk" serve "$image"
+check "... whose cache mode is made nonsense afterwards" xenstore-write "$be/cache-mode" sometimes
+refuses "... takes no frontend" guest_io info
+like "$(xenstore-read "$be/hotplug-error")" "node *cache-mode' is malformed: *none, directsync, writethrough, writeback or unsafe" \
+    "... hotplug-error says why"
+check "... the disk detaches" detach xvda
+exits 0 "... the worker ends with 0" ended "$worker"
 check "an empty list is none" serve "$image" --set=features-off=
 check "... all is offered" guest_io "flush" "barrier" "write 0 8 pattern=1"
 check "... the disk detaches" detach xvda

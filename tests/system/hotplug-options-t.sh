@@ -44,6 +44,11 @@ IMAGES/disk,features-off=persistent IMAGES/disk - persistent -
 IMAGES/disk,cache=none,features-off=flush-cache+barrier IMAGES/disk none flush-cache+barrier -
 raw:IMAGES/disk,features-off=barrier,cache=none IMAGES/disk none barrier -
 aio:IMAGES/disk,cache=none IMAGES/disk none - -
+IMAGES/disk,cache=directsync IMAGES/disk directsync - -
+IMAGES/disk,cache=writethrough IMAGES/disk writethrough - -
+IMAGES/disk,features-off=barrier,cache=writeback IMAGES/disk writeback barrier -
+IMAGES/disk,cache=unsafe IMAGES/disk unsafe - -
+IMAGES/disk,cache=volatile IMAGES/disk volatile - -
 IMAGES/,,c,, IMAGES/,c, - - -
 IMAGES/,,c,,,cache=none IMAGES/,c, none - -
 IMAGES/a,,,,b IMAGES/a,,b - - -
@@ -80,10 +85,7 @@ IMAGES/disk,cache=none,,features-off=barrier option '' is not known: *
 IMAGES/disk,cache option 'cache' has no value: *cache=none*
 IMAGES/disk,cache= option 'cache' has no value: *cache=none*
 IMAGES/disk,cache=None option 'cache=None' is not known: *cache=none*writeback*
-IMAGES/disk,cache=writeback option 'cache=writeback' is not served by this version*cache=none*
-IMAGES/disk,cache=directsync option 'cache=directsync' is not served by this version*cache=none*
-IMAGES/disk,cache=writethrough option 'cache=writethrough' is not served by this version*cache=none*
-IMAGES/disk,cache=unsafe option 'cache=unsafe' is not served by this version*cache=none*
+IMAGES/disk,cache=safe option 'cache=safe' is not known: *cache=none*unsafe*
 IMAGES/disk,cache=none,cache=none option 'cache' is given twice*
 IMAGES/disk,features-off= option 'features-off' has no value: *persistent, flush-cache, barrier, multi-queue, indirect or discard*
 IMAGES/disk,features-off=barrier,features-off=persistent option 'features-off' is given twice*

@@ -43,7 +43,7 @@ static int tear_down(void **state)
 {
 	(void)state;
 	pass_expect_rest(&loop);
-	loop.disk->storage.write_through = false;
+	loop.disk->storage.cache = CACHE_NONE;
 	loop_disconnect(&loop);
 	loop_fini(&loop);
 	return 0;
@@ -261,7 +261,7 @@ static void test_failed_write(void **state)
 static void test_failed_read_of_write_through(void **state)
 {
 	(void)state;
-	loop.disk->storage.write_through = true;
+	loop.disk->storage.cache = CACHE_DIRECTSYNC;
 	check_failure(BLKIF_OP_READ, ENGINE_READ, -EIO);
 	assert_int_equal(disk_fault(loop.disk), 0);
 }
@@ -270,7 +270,7 @@ static void test_failed_read_of_write_through(void **state)
 static void test_no_room(void **state)
 {
 	(void)state;
-	loop.disk->storage.write_through = true;
+	loop.disk->storage.cache = CACHE_DIRECTSYNC;
 	check_failure(BLKIF_OP_WRITE, ENGINE_WRITE, -ENOSPC);
 	assert_int_equal(disk_fault(loop.disk), 0);
 }
@@ -281,7 +281,7 @@ static void test_lost_write_is_not_done_again(void **state)
 	int16_t status[4];
 
 	(void)state;
-	loop.disk->storage.write_through = true;
+	loop.disk->storage.cache = CACHE_DIRECTSYNC;
 	for (unsigned i = 0; i < 4; i++)
 		loop_put(&loop, i, BLKIF_OP_WRITE, i * 8, i, 1);
 	pass_push(&loop);

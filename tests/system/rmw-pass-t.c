@@ -48,7 +48,7 @@ static int set_up_copy(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
-	loop[0].disk->storage.write_through = false;
+	loop[0].disk->storage.cache = CACHE_NONE;
 	assert_int_equal(loop[0].disk->ranges->n, 0);
 	for (unsigned i = 2; i-- > 0;) {
 		pass_expect_rest(&loop[i]);
@@ -380,7 +380,7 @@ static void test_edge_cannot_be_read(void **state)
 	struct blk_request b = request(2, BLKIF_OP_WRITE, 9, 1, 0);
 
 	(void)state;
-	loop[0].disk->storage.write_through = true;
+	loop[0].disk->storage.cache = CACHE_DIRECTSYNC;
 	put(0, &a, 0);
 	put(0, &b, 1);
 	run();

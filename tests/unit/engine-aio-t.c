@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -28,6 +30,7 @@
 
 #include "backend/data/discard.h"
 #include "backend/data/engine.h"
+#include "backend/data/storage.h"
 
 #define CAPACITY    8u
 #define DEADLINE_MS 60000 /* a shared disk's fdatasync */
@@ -96,6 +99,10 @@ int fdatasync(int fd)
 struct fixture {
 	struct engine *engine;
 	int fd;
+	struct storage
+		storage; /* on it, by direct I/O as far as the engine knows; the same through the page cache; on nothing */
+	struct storage buffered;
+	struct storage closed;
 	uint8_t *memory;
 	struct iovec iov[CAPACITY];
 };
@@ -112,6 +119,10 @@ static int set_up(void **state)
 	assert_true(f->fd >= 0);
 	(void)unlink(name);
 	assert_int_equal(ftruncate(f->fd, FILE_BYTES), 0);
+	f->storage = (struct storage){.kind = &storage_file, .fd = f->fd};
+	f->closed = (struct storage){.kind = &storage_file, .fd = -1};
+	f->buffered = f->storage;
+	f->buffered.cache = CACHE_WRITEBACK;
 	f->memory = calloc(CAPACITY, 4096);
 	assert_non_null(f->memory);
 	assert_int_equal(engine_aio_create(CAPACITY, &f->engine), 0);
@@ -132,11 +143,12 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void put(struct fixture *f, enum engine_verb verb, int fd, uint64_t offset, unsigned i)
+static void put(struct fixture *f, enum engine_verb verb, const struct storage *storage,
+	uint64_t offset, unsigned i)
 {
 	f->iov[i] = (struct iovec){.iov_base = f->memory + i * 4096, .iov_len = 4096};
 	f->engine->ops->put(f->engine, &(struct engine_io){.verb = verb,
-					       .fd = fd,
+					       .storage = storage,
 					       .offset_bytes = offset,
 					       .iov = verb == ENGINE_SYNC ? NULL : &f->iov[i],
 					       .nr_iov = verb == ENGINE_SYNC ? 0 : 1,
@@ -186,15 +198,15 @@ static void test_each_verb(void **state)
 	uint8_t bytes[4096];
 
 	memset(f->memory, 0x5a, 4096);
-	put(f, ENGINE_WRITE, f->fd, 8192, 0);
+	put(f, ENGINE_WRITE, &f->storage, 8192, 0);
 	f->engine->ops->commit(f->engine);
 	reap_all(f, 1, CAPACITY, error);
 	assert_int_equal(error[0], 0);
 	assert_int_equal(pread(f->fd, bytes, 4096, 8192), 4096);
 	assert_memory_equal(bytes, f->memory, 4096);
 
-	put(f, ENGINE_SYNC, f->fd, 0, 1);
-	put(f, ENGINE_READ, f->fd, 8192, 2);
+	put(f, ENGINE_SYNC, &f->storage, 0, 1);
+	put(f, ENGINE_READ, &f->storage, 8192, 2);
 	f->engine->ops->commit(f->engine);
 	reap_all(f, 2, CAPACITY, error);
 	assert_int_equal(error[1], 0);
@@ -209,7 +221,7 @@ static void test_one_batch(void **state)
 	int error[CAPACITY];
 
 	for (unsigned i = 0; i < CAPACITY; i++)
-		put(f, ENGINE_READ, f->fd, i * 4096u, i);
+		put(f, ENGINE_READ, &f->storage, i * 4096u, i);
 	assert_int_equal(kernel.calls, 0);
 	f->engine->ops->commit(f->engine);
 	assert_int_equal(kernel.calls, 1);
@@ -223,9 +235,9 @@ static void test_short_is_an_error(void **state)
 	struct fixture *f = *state;
 	int error[CAPACITY];
 
-	put(f, ENGINE_READ, f->fd, FILE_BYTES - 512, 0);
-	put(f, ENGINE_READ, f->fd, FILE_BYTES, 1);
-	put(f, ENGINE_READ, f->fd, FILE_BYTES - 4096, 2);
+	put(f, ENGINE_READ, &f->storage, FILE_BYTES - 512, 0);
+	put(f, ENGINE_READ, &f->storage, FILE_BYTES, 1);
+	put(f, ENGINE_READ, &f->storage, FILE_BYTES - 4096, 2);
 	f->engine->ops->commit(f->engine);
 	reap_all(f, 3, CAPACITY, error);
 	assert_int_equal(error[0], -EIO);
@@ -241,7 +253,7 @@ static void test_bad_ones_fail_alone(void **state)
 
 	for (unsigned bad = 0; bad < 1u << CAPACITY; bad += 3) {
 		for (unsigned i = 0; i < CAPACITY; i++)
-			put(f, ENGINE_READ, bad >> i & 1 ? -1 : f->fd, 0, i);
+			put(f, ENGINE_READ, bad >> i & 1 ? &f->closed : &f->storage, 0, i);
 		f->engine->ops->commit(f->engine);
 		reap_all(f, CAPACITY, 1 + bad % CAPACITY, error);
 		for (unsigned i = 0; i < CAPACITY; i++)
@@ -249,14 +261,13 @@ static void test_bad_ones_fail_alone(void **state)
 	}
 }
 
-static void put_discard(struct fixture *f, const struct discard *discard, unsigned i)
+static void put_discard(struct fixture *f, unsigned i)
 {
 	static const atomic_bool stop = false;
 
 	f->engine->ops->put(f->engine, &(struct engine_io){.verb = ENGINE_DISCARD,
-					       .fd = f->fd,
+					       .storage = &f->storage,
 					       .size_bytes = 8192,
-					       .discard = discard,
 					       .stop = &stop,
 					       .tag = 100 + i});
 }
@@ -265,16 +276,15 @@ static void put_discard(struct fixture *f, const struct discard *discard, unsign
 static void test_discard_is_in_flight(void **state)
 {
 	struct fixture *f = *state;
-	struct discard discard;
 	int error[CAPACITY];
 
-	discard_probe(f->fd, false, &discard);
-	put_discard(f, &discard, 0);
-	put(f, ENGINE_READ, f->fd, 0, 1);
+	discard_probe(f->fd, false, &f->storage.discard);
+	put_discard(f, 0);
+	put(f, ENGINE_READ, &f->storage, 0, 1);
 	f->engine->ops->commit(f->engine);
 	assert_int_equal(f->engine->ops->in_flight(f->engine), 2);
 	reap_all(f, 2, 1, error);
-	assert_int_equal(error[0], discard.possible ? 0 : -EOPNOTSUPP);
+	assert_int_equal(error[0], f->storage.discard.possible ? 0 : -EOPNOTSUPP);
 	assert_int_equal(error[1], 0);
 }
 
@@ -282,18 +292,17 @@ static void test_discard_is_in_flight(void **state)
 static void test_slow_discard(void **state)
 {
 	struct fixture *f = *state;
-	struct discard discard;
 	struct engine_done done[CAPACITY];
 	unsigned n = 0;
 
-	discard_probe(f->fd, false, &discard);
-	assert_true(discard.possible);
+	discard_probe(f->fd, false, &f->storage.discard);
+	assert_true(f->storage.discard.possible);
 	kernel.slow = true;
 	kernel.nr_discarded = 0;
 	for (unsigned i = 0; i < 3; i++)
-		put_discard(f, &discard, i);
-	put(f, ENGINE_SYNC, f->fd, 0, 3);
-	put(f, ENGINE_WRITE, f->fd, 0, 4);
+		put_discard(f, i);
+	put(f, ENGINE_SYNC, &f->storage, 0, 3);
+	put(f, ENGINE_WRITE, &f->storage, 0, 4);
 	f->engine->ops->commit(f->engine);
 	while (n < 2) {
 		struct pollfd pfd = {.fd = f->engine->ops->fd(f->engine), .events = POLLIN};
@@ -321,15 +330,86 @@ static void test_wrong_mode(void **state)
 {
 	struct fixture *f = *state;
 	int error[CAPACITY];
-	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct storage null = {
+		.kind = &storage_file, .fd = open("/dev/null", O_RDONLY | O_CLOEXEC)};
 
-	put(f, ENGINE_WRITE, fd, 0, 0);
-	put(f, ENGINE_SYNC, fd, 0, 1);
+	put(f, ENGINE_WRITE, &null, 0, 0);
+	put(f, ENGINE_SYNC, &null, 0, 1);
 	f->engine->ops->commit(f->engine);
 	reap_all(f, 2, CAPACITY, error);
 	assert_int_equal(error[0], -EBADF);
 	assert_int_equal(error[1], -EINVAL);
-	(void)close(fd);
+	(void)close(null.fd);
+}
+
+/* Through the page cache the kernel is never asked for asynchronous I/O; threads do it, each once. */
+static void test_buffered(void **state)
+{
+	struct fixture *f = *state;
+	int error[CAPACITY];
+
+	for (unsigned round = 0; round < 50; round++) {
+		for (unsigned i = 0; i < CAPACITY; i++) {
+			memset(f->memory + i * 4096, (int)(round + i), 4096);
+			put(f, ENGINE_WRITE, &f->buffered, i * 4096u, i);
+		}
+		f->engine->ops->commit(f->engine);
+		reap_all(f, CAPACITY, 1 + round % CAPACITY, error);
+		memset(f->memory, 0xff, (size_t)CAPACITY * 4096);
+		for (unsigned i = 0; i < CAPACITY; i++) {
+			assert_int_equal(error[i], 0);
+			put(f, ENGINE_READ, &f->buffered, i * 4096u, i);
+		}
+		reap_all(f, CAPACITY, CAPACITY, error);
+		for (unsigned i = 0; i < CAPACITY; i++) {
+			assert_int_equal(error[i], 0);
+			assert_int_equal(f->memory[i * 4096], (uint8_t)(round + i));
+			assert_int_equal(f->memory[i * 4096 + 4095], (uint8_t)(round + i));
+		}
+	}
+	put(f, ENGINE_READ, &f->buffered, FILE_BYTES - 512, 0);
+	reap_all(f, 1, 1, error);
+	assert_int_equal(error[0], -EIO);
+	assert_int_equal(kernel.calls, 0);
+}
+
+/* Without any thread they are done all the same, while the caller waits. */
+static void test_buffered_without_threads(void **state)
+{
+	struct fixture *f = *state;
+	int error[CAPACITY];
+
+	kernel.no_threads = true;
+	put(f, ENGINE_WRITE, &f->buffered, 0, 0);
+	put(f, ENGINE_READ, &f->buffered, FILE_BYTES, 1);
+	reap_all(f, 2, CAPACITY, error);
+	assert_int_equal(error[0], 0);
+	assert_int_equal(error[1], -EIO);
+}
+
+/*
+ * A disk that is full in the middle of a write: the kernel does a part of it, and what is wrong with the rest is not kept to
+ * itself. By asynchronous I/O and by threads.
+ */
+static void test_part_has_its_error(void **state)
+{
+	struct fixture *f = *state;
+	const struct storage *kinds[] = {&f->storage, &f->buffered};
+	struct rlimit before, less;
+	int error[CAPACITY];
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	less = before;
+	less.rlim_cur = FILE_BYTES + 1024;
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &less), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		put(f, ENGINE_WRITE, kinds[i], FILE_BYTES, 0);
+		f->engine->ops->commit(f->engine);
+		reap_all(f, 1, 1, error);
+		assert_int_equal(error[0], -EFBIG);
+	}
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
 }
 
 /* A kernel that takes them one by one gets them one by one, in order. */
@@ -340,7 +420,7 @@ static void test_partial_acceptance(void **state)
 
 	kernel.most = 1;
 	for (unsigned i = 0; i < CAPACITY; i++)
-		put(f, ENGINE_READ, f->fd, i * 4096u, i);
+		put(f, ENGINE_READ, &f->storage, i * 4096u, i);
 	f->engine->ops->commit(f->engine);
 	reap_all(f, CAPACITY, CAPACITY, error);
 	assert_int_equal(kernel.calls, CAPACITY);
@@ -354,11 +434,11 @@ static void test_full_kernel_is_tried_again(void **state)
 	struct fixture *f = *state;
 	int error[CAPACITY];
 
-	put(f, ENGINE_READ, f->fd, 0, 0);
+	put(f, ENGINE_READ, &f->storage, 0, 0);
 	f->engine->ops->commit(f->engine);
 	kernel.nr_refusals = 1;
 	for (unsigned i = 1; i < CAPACITY; i++)
-		put(f, ENGINE_READ, f->fd, 0, i);
+		put(f, ENGINE_READ, &f->storage, 0, i);
 	f->engine->ops->commit(f->engine);
 	assert_int_equal(f->engine->ops->in_flight(f->engine), CAPACITY);
 	reap_all(f, CAPACITY, CAPACITY, error);
@@ -373,8 +453,8 @@ static void test_full_kernel_of_others(void **state)
 	int error[CAPACITY];
 
 	kernel.nr_refusals = 1;
-	put(f, ENGINE_READ, f->fd, 0, 0);
-	put(f, ENGINE_READ, f->fd, 0, 1);
+	put(f, ENGINE_READ, &f->storage, 0, 0);
+	put(f, ENGINE_READ, &f->storage, 0, 1);
 	f->engine->ops->commit(f->engine);
 	reap_all(f, 2, CAPACITY, error);
 	assert_int_equal(error[0], -EAGAIN);
@@ -388,7 +468,7 @@ static void test_interrupted_sync(void **state)
 	int error[CAPACITY];
 
 	kernel.nr_interrupted = 3;
-	put(f, ENGINE_SYNC, f->fd, 0, 0);
+	put(f, ENGINE_SYNC, &f->storage, 0, 0);
 	reap_all(f, 1, CAPACITY, error);
 	assert_int_equal(error[0], 0);
 	assert_int_equal(kernel.nr_interrupted, 0);
@@ -398,18 +478,17 @@ static void test_interrupted_sync(void **state)
 static void test_no_threads(void **state)
 {
 	struct fixture *f = *state;
-	struct discard discard;
 	struct engine_done done;
 	int error[CAPACITY];
 
-	discard_probe(f->fd, false, &discard);
+	discard_probe(f->fd, false, &f->storage.discard);
 	kernel.no_threads = true;
-	put(f, ENGINE_SYNC, f->fd, 0, 0);
+	put(f, ENGINE_SYNC, &f->storage, 0, 0);
 	f->engine->ops->commit(f->engine);
 	reap_all(f, 1, CAPACITY, error);
 	assert_int_equal(error[0], 0);
-	put(f, ENGINE_SYNC, -1, 0, 0);
-	put_discard(f, &discard, 1);
+	put(f, ENGINE_SYNC, &f->closed, 0, 0);
+	put_discard(f, 1);
 	assert_int_equal(f->engine->ops->reap(f->engine, &done, 1), 1);
 	assert_int_equal(done.error, -EBADF);
 	assert_false(done.refused);
@@ -418,7 +497,7 @@ static void test_no_threads(void **state)
 	assert_true(done.refused);
 	/* There are some again. */
 	kernel.no_threads = false;
-	put(f, ENGINE_SYNC, f->fd, 0, 0);
+	put(f, ENGINE_SYNC, &f->storage, 0, 0);
 	reap_all(f, 1, CAPACITY, error);
 	assert_int_equal(error[0], 0);
 }
@@ -432,7 +511,7 @@ static void test_places_are_used_again(void **state)
 		unsigned n = 1 + round % CAPACITY;
 
 		for (unsigned i = 0; i < n; i++)
-			put(f, ENGINE_WRITE, i == 3 ? -1 : f->fd, i * 4096u, i);
+			put(f, ENGINE_WRITE, i == 3 ? &f->closed : &f->storage, i * 4096u, i);
 		f->engine->ops->commit(f->engine);
 		reap_all(f, n, 1 + round % 3, error);
 	}
@@ -449,6 +528,9 @@ int main(void)
 		ENGINE_TEST(test_bad_ones_fail_alone),
 		ENGINE_TEST(test_discard_is_in_flight),
 		ENGINE_TEST(test_slow_discard),
+		ENGINE_TEST(test_buffered),
+		ENGINE_TEST(test_buffered_without_threads),
+		ENGINE_TEST(test_part_has_its_error),
 		ENGINE_TEST(test_wrong_mode),
 		ENGINE_TEST(test_partial_acceptance),
 		ENGINE_TEST(test_full_kernel_is_tried_again),

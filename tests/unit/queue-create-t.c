@@ -148,8 +148,10 @@ static unsigned count_descriptors(void)
 
 static int set_up(void **state)
 {
-	struct storage storage = {
-		.fd = open("/dev/null", O_RDWR | O_CLOEXEC), .nr_sectors = 64, .unit = 512};
+	struct storage storage = {.kind = &storage_file,
+		.fd = open("/dev/null", O_RDWR | O_CLOEXEC),
+		.nr_sectors = 64,
+		.unit = 512};
 
 	(void)state;
 	fake_xen_reset();

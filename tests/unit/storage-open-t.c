@@ -128,8 +128,8 @@ static void test_refused(void **state)
 			struct problem problem = {.text = ""};
 			struct storage storage;
 			int before = free_fd();
-			int r = storage_open(
-				path, read_only ? STORAGE_READ_ONLY : 0, &storage, &problem);
+			struct storage_terms terms = {.read_only = read_only};
+			int r = storage_open(path, &terms, &storage, &problem);
 
 			if (r != bad[i].error && !(r == -EACCES && path[1] == 'p'))
 				fail_msg("'%s': %d, not %d: %s", path, r, bad[i].error,
@@ -145,25 +145,27 @@ static void test_refused(void **state)
 
 static void test_relative_path(void **state)
 {
+	struct storage_terms terms = {.read_only = false};
 	struct problem problem;
 	struct storage storage;
 
 	(void)state;
 	assert_int_equal(chdir(dir), 0);
-	assert_int_equal(storage_open("good", 0, &storage, &problem), -EINVAL);
+	assert_int_equal(storage_open("good", &terms, &storage, &problem), -EINVAL);
 	assert_non_null(strstr(problem.text, "absolute"));
-	assert_int_equal(storage_open("", 0, &storage, &problem), -EINVAL);
+	assert_int_equal(storage_open("", &terms, &storage, &problem), -EINVAL);
 	assert_int_equal(chdir("/"), 0);
 }
 
 static void open_good(const char *name, bool read_only, uint64_t nr_sectors)
 {
+	struct storage_terms terms = {.read_only = read_only};
 	struct problem problem = {.text = ""};
 	struct storage s;
 	int before = free_fd();
 	int flags;
 
-	if (storage_open(in_dir(name), read_only ? STORAGE_READ_ONLY : 0, &s, &problem))
+	if (storage_open(in_dir(name), &terms, &s, &problem))
 		fail_msg("%s", problem.text);
 	flags = fcntl(s.fd, F_GETFL);
 	assert_true(flags & O_DIRECT);
@@ -171,7 +173,7 @@ static void open_good(const char *name, bool read_only, uint64_t nr_sectors)
 	assert_true(fcntl(s.fd, F_GETFD) & FD_CLOEXEC);
 	assert_int_equal(s.nr_sectors, nr_sectors);
 	assert_int_equal(s.read_only, read_only);
-	assert_false(s.is_block_device);
+	assert_ptr_equal(s.kind, &storage_file);
 	assert_in_range(s.physical_sector_size, 512, 65536);
 	assert_in_range(s.memory_align, 512, 4096);
 	assert_int_equal(s.memory_align & (s.memory_align - 1), 0);
@@ -195,13 +197,14 @@ static void test_served(void **state)
 static void test_size(void **state)
 {
 	static const off_t sizes[] = {1 << 20, 1 << 21, 1000, 0, 512, (off_t)1 << 40};
+	struct storage_terms terms = {.read_only = true};
 	struct problem problem = {.text = ""};
 	struct storage s;
 	uint64_t size_bytes;
 
 	(void)state;
 	make_file("resized", 512);
-	if (storage_open(in_dir("resized"), STORAGE_READ_ONLY, &s, &problem))
+	if (storage_open(in_dir("resized"), &terms, &s, &problem))
 		fail_msg("%s", problem.text);
 	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		make_file("resized", sizes[i]);
