@@ -21,6 +21,8 @@
 #define RUN_DIR_ENV "BLKBACK_RUNDIR"
 #define TIMEOUT     5
 #define TIMEOUT_MAX 3600
+/* Longer than a worker tries to change a disk's cache mode. */
+#define TIMEOUT_CHANGE 20
 
 /* See the manual. */
 enum ctl_exit {
@@ -36,12 +38,15 @@ static const char usage[] =
 	"Usage: " PROGRAM " list [--json]\n"
 	"       " PROGRAM " show DISK [--json]\n"
 	"       " PROGRAM " resize DISK [--json]\n"
+	"       " PROGRAM " set-cache DISK none|directsync|writethrough|writeback|unsafe [--json]\n"
+	"       " PROGRAM " clear-fault DISK --accept-loss [--json]\n"
 	"       " PROGRAM " log-level DISK error|warn|info|debug\n"
 	"Ask the workers that serve the virtual disks of this host. DISK is 5/51712, 5/xvda,\n"
 	"vbd-5-51712 or backend/vbd/5/51712.\n"
 	"\n"
 	"  -j, --json             one line of JSON, in the form the manual describes\n"
-	"  -t, --timeout SECONDS  how long to wait for answers (5)\n"
+	"  -t, --timeout SECONDS  how long to wait for answers (5; set-cache and clear-fault: 20)\n"
+	"      --accept-loss      yes, what the disk has lost is lost\n"
 	"  -h, --help             show this text\n"
 	"  -V, --version          show the version\n"
 	"\n" RUN_DIR_ENV " names the directory of the workers' sockets (" RUN_DIR ").\n"
@@ -50,7 +55,8 @@ static const char usage[] =
 
 struct options {
 	bool json;
-	unsigned timeout_ms;
+	bool accept_loss;
+	unsigned timeout_ms; /* 0: the verb's own */
 	const char *run_dir;
 };
 
@@ -159,7 +165,7 @@ static enum ctl_exit do_list(const struct options *o)
 
 	if (result)
 		return result;
-	ask_all(o->run_dir, list, n, "show", o->timeout_ms);
+	ask_all(o->run_dir, list, n, "show", o->timeout_ms ? o->timeout_ms : TIMEOUT * 1000);
 	if (o->json)
 		result = print_list_json(list, n);
 	else
@@ -208,8 +214,16 @@ static enum ctl_exit choose(
 	return CTL_NO_DISK;
 }
 
-static enum ctl_exit ask_one(const struct options *o, const char *word, const char *request,
-	void (*print)(const struct options *o, struct json_object *answer))
+/* What may be done with one disk. The request is the verb, and the argument behind it. */
+struct verb {
+	const char *name;
+	const char *argument; /* what it is, for a complaint; NULL: none */
+	unsigned timeout;     /* seconds */
+	void (*layout)(struct json_object *answer);
+};
+
+static enum ctl_exit ask_one(
+	const struct options *o, const char *word, const char *request, const struct verb *verb)
 {
 	struct asked *list;
 	unsigned n;
@@ -219,61 +233,68 @@ static enum ctl_exit ask_one(const struct options *o, const char *word, const ch
 		return result;
 	result = choose(o, list, n, word);
 	if (result == CTL_OK) {
-		ask_all(o->run_dir, list, 1, request, o->timeout_ms);
+		ask_all(o->run_dir, list, 1, request,
+			o->timeout_ms ? o->timeout_ms : verb->timeout * 1000);
 		result = exit_of(list[0].result);
-		if (result == CTL_OK)
-			print(o, list[0].answer);
-		else
+		if (result != CTL_OK)
 			complain(list[0].name, &list[0].problem);
+		else if (o->json)
+			print_json(list[0].answer);
+		else if (verb->layout)
+			verb->layout(list[0].answer);
 	}
 	ask_free(list, n);
 	return result;
 }
 
-static void print_disk(const struct options *o, struct json_object *answer)
-{
-	if (o->json)
-		print_json(answer);
-	else
-		layout_disk(answer);
-}
-
-static void print_size(const struct options *o, struct json_object *answer)
-{
-	if (o->json)
-		print_json(answer);
-	else
-		layout_size(answer);
-}
-
-static void print_change(const struct options *o, struct json_object *answer)
-{
-	if (o->json)
-		print_json(answer);
-}
+static const struct verb verbs[] = {
+	{"show", NULL, TIMEOUT, layout_disk},
+	{"resize", NULL, TIMEOUT, layout_size},
+	{"set-cache", "a cache mode", TIMEOUT_CHANGE, layout_mode},
+	{"clear-fault", NULL, TIMEOUT_CHANGE, layout_mode},
+	{"log-level", "a level", TIMEOUT, NULL},
+};
 
 /* ---- arguments ---- */
 
+/* What it costs is in the request, too. */
+static enum ctl_exit do_clear_fault(const struct options *o, const struct verb *verb, char **words)
+{
+	if (!o->accept_loss)
+		return misuse(
+			"clear-fault needs --accept-loss: what the disk has lost stays lost, and its guest may not know",
+			"");
+	return ask_one(o, words[1], "clear-fault accept-loss", verb);
+}
+
+static enum ctl_exit do_verb(
+	const struct options *o, const struct verb *verb, unsigned n, char **words)
+{
+	unsigned wanted = verb->argument ? 3 : 2;
+	char request[128], complaint[64];
+
+	if (n != wanted || (wanted == 3 && (strlen(words[2]) > 16 || strpbrk(words[2], " \n")))) {
+		(void)snprintf(complaint, sizeof(complaint), "%s takes one disk%s%s", verb->name,
+			verb->argument ? " and " : "", verb->argument ? verb->argument : "");
+		return misuse(complaint, "");
+	}
+	if (strcmp(verb->name, "clear-fault") == 0)
+		return do_clear_fault(o, verb, words);
+	(void)snprintf(request, sizeof(request), "%s%s%s", verb->name, wanted == 3 ? " " : "",
+		wanted == 3 ? words[2] : "");
+	return ask_one(o, words[1], request, verb);
+}
+
 static enum ctl_exit run(const struct options *o, unsigned n, char **words)
 {
-	char request[128];
-
 	if (n == 0)
 		return misuse("what is to be done is missing", "");
 	if (strcmp(words[0], "list") == 0)
 		return n == 1 ? do_list(o) : misuse("list takes no disk", "");
-	if (strcmp(words[0], "show") == 0)
-		return n == 2 ? ask_one(o, words[1], "show", print_disk)
-			      : misuse("show takes one disk", "");
-	if (strcmp(words[0], "resize") == 0)
-		return n == 2 ? ask_one(o, words[1], "resize", print_size)
-			      : misuse("resize takes one disk, whose image has its new size", "");
-	if (strcmp(words[0], "log-level") != 0)
-		return misuse("there is no such verb: ", words[0]);
-	if (n != 3 || strlen(words[2]) > 16 || strpbrk(words[2], " \n"))
-		return misuse("log-level takes one disk and a level", "");
-	(void)snprintf(request, sizeof(request), "log-level %s", words[2]);
-	return ask_one(o, words[1], request, print_change);
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (strcmp(words[0], verbs[i].name) == 0)
+			return do_verb(o, &verbs[i], n, words);
+	return misuse("there is no such verb: ", words[0]);
 }
 
 static bool parse_timeout(const char *text, unsigned *ret_timeout_ms)
@@ -292,8 +313,12 @@ static bool parse_timeout(const char *text, unsigned *ret_timeout_ms)
 /* Returns -1 to go on, or the exit code. */
 static int parse(int argc, char **argv, struct options *o)
 {
+	enum {
+		OPT_ACCEPT_LOSS = 256
+	};
 	static const struct option longs[] = {
 		{"json", no_argument, NULL, 'j'},
+		{"accept-loss", no_argument, NULL, OPT_ACCEPT_LOSS},
 		{"timeout", required_argument, NULL, 't'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
@@ -310,6 +335,9 @@ static int parse(int argc, char **argv, struct options *o)
 		case 't':
 			if (!parse_timeout(optarg, &o->timeout_ms))
 				return misuse("a timeout is 1 to 3600 seconds, not ", optarg);
+			break;
+		case OPT_ACCEPT_LOSS:
+			o->accept_loss = true;
 			break;
 		case 'h':
 			(void)fputs(usage, stdout);
@@ -328,7 +356,7 @@ static int parse(int argc, char **argv, struct options *o)
 int main(int argc, char **argv)
 {
 	const char *run_dir = getenv(RUN_DIR_ENV);
-	struct options o = {.timeout_ms = TIMEOUT * 1000, .run_dir = RUN_DIR};
+	struct options o = {.run_dir = RUN_DIR};
 	int result = parse(argc, argv, &o);
 
 	if (result >= 0)

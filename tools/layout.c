@@ -70,6 +70,7 @@ enum column {
 	COLUMN_VDEV,
 	COLUMN_STATE,
 	COLUMN_MODE,
+	COLUMN_CACHE,
 	COLUMN_SIZE,
 	COLUMN_READ,
 	COLUMN_WRITTEN,
@@ -78,7 +79,7 @@ enum column {
 };
 
 static const char *const headings[COLUMNS] = {
-	"DISK", "VDEV", "STATE", "MODE", "SIZE", "READ", "WRITTEN", "IMAGE"};
+	"DISK", "VDEV", "STATE", "MODE", "CACHE", "SIZE", "READ", "WRITTEN", "IMAGE"};
 
 /* Amounts stand below each other at their last digit. */
 static bool is_right_aligned(unsigned column)
@@ -105,6 +106,7 @@ static void fill_row(const struct asked *asked, struct row *row)
 	row->cell[COLUMN_VDEV] = row->vdev;
 	row->cell[COLUMN_STATE] = get(disk, "fault") ? "Faulty" : text_of(disk, "state");
 	row->cell[COLUMN_MODE] = !storage ? "-" : is_true(storage, "read_only") ? "r" : "w";
+	row->cell[COLUMN_CACHE] = storage ? text_of(storage, "cache") : "-";
 	row->cell[COLUMN_SIZE] =
 		storage ? bytes_text(number_of(storage, "sectors") * SECTOR, row->size) : "-";
 	row->cell[COLUMN_READ] =
@@ -174,6 +176,10 @@ static void print_storage(struct json_object *storage)
 		return;
 	}
 	printf("  image      %s (%s)\n", text_of(storage, "path"), text_of(storage, "type"));
+	printf("  cache      %s%s\n", text_of(storage, "cache"),
+		strcmp(text_of(storage, "cache"), "unsafe") == 0
+			? ": UNSAFE, flushes do nothing: a crash of this host loses what the guest wrote"
+			: "");
 	printf("  size       %s, %s sectors, physical sectors of %s bytes, %s\n",
 		bytes_text(number_of(storage, "sectors") * SECTOR, size),
 		text_of(storage, "sectors"), text_of(storage, "physical_sector_size"),
@@ -194,7 +200,7 @@ static void print_agreement(struct json_object *disk)
 			is_true(features, "flush") ? ", flush" : "",
 			is_true(features, "barrier") ? ", barrier" : "");
 	if (fault)
-		printf("  FAULT      %s: data may be lost, all writes and flushes fail until the disk is detached and attached again\n",
+		printf("  FAULT      %s: data may be lost, all writes and flushes fail until the disk is detached and attached again, or blkbackctl clear-fault accepts that\n",
 			text_of(fault, "text"));
 }
 
@@ -242,4 +248,14 @@ void layout_size(struct json_object *answer)
 	printf("%s, %s sectors: %s%s\n", bytes_text(number_of(answer, "sectors") * SECTOR, size),
 		text_of(answer, "sectors"), is_true(answer, "changed") ? "changed" : "unchanged",
 		is_true(answer, "told") ? "" : ", and the guest could not be told yet");
+}
+
+/* ---- its cache mode ---- */
+
+void layout_mode(struct json_object *answer)
+{
+	if (get(answer, "cache"))
+		printf("cache mode %s\n", text_of(answer, "cache"));
+	else
+		printf("done: for the next connection of the guest's driver, of which there is none now\n");
 }

@@ -16,4 +16,7 @@ void layout_disk(struct json_object *disk) __attribute__((nonnull));
 
 void layout_size(struct json_object *answer) __attribute__((nonnull));
 
+/* The answer to set-cache and clear-fault. */
+void layout_mode(struct json_object *answer) __attribute__((nonnull));
+
 #endif

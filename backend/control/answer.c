@@ -15,6 +15,10 @@
 #include "xenstore/state.h"
 #include "xenstore/store.h"
 
+/* An answer that comes later. */
+#define LATER ((struct json_object *)&later)
+static const char later;
+
 /* More words than any request has. */
 #define WORDS_MAX 4
 
@@ -224,6 +228,64 @@ static struct json_object *resize(struct vbd *vbd, uint64_t now_ms, char *const 
 	return whole(o, ok);
 }
 
+/* ---- the cache mode ---- */
+
+static struct json_object *mode_json(const struct vbd *vbd)
+{
+	const struct connection *conn = &vbd->conn;
+	struct json_object *o = json_object_new_object();
+	bool ok =
+		conn->has_disk
+			? json_set(o, "cache",
+				  json_object_new_string(cache_mode_name(conn->disk.storage.cache)))
+			: json_set_null(o, "cache");
+
+	return whole(o, ok);
+}
+
+static struct json_object *answer_mode(struct vbd *vbd, int result, const struct problem *problem)
+{
+	if (result < 0)
+		return json_error("%s", problem->text);
+	return result > 0 ? LATER : mode_json(vbd);
+}
+
+static struct json_object *set_cache(struct vbd *vbd, uint64_t now_ms, char *const words[])
+{
+	struct problem problem = {.text = ""};
+	enum cache_mode mode;
+
+	if (!cache_mode_parse(words[1], &mode))
+		return json_error(
+			"'%s' is no cache mode: there are none, directsync, writethrough, writeback and unsafe",
+			words[1]);
+	vbd->now_ms = now_ms;
+	return answer_mode(vbd, mode_set(vbd, mode, &problem), &problem);
+}
+
+/* That it costs data is to be said. */
+static struct json_object *clear_fault(struct vbd *vbd, uint64_t now_ms, char *const words[])
+{
+	struct problem problem = {.text = ""};
+
+	if (strcmp(words[1], "accept-loss") != 0)
+		return json_error(
+			"what was lost stays lost, and the guest may not know: to accept that say accept-loss");
+	vbd->now_ms = now_ms;
+	return answer_mode(vbd, mode_clear_fault(vbd, &problem), &problem);
+}
+
+bool answer_change(struct vbd *vbd, struct json_object **ret_answer)
+{
+	struct problem problem;
+	int error;
+
+	if (!mode_heed(vbd, &error, &problem))
+		return false;
+	*ret_answer = answer_mode(vbd, error, &problem);
+	return true;
+}
+
 static struct json_object *help(struct vbd *vbd, uint64_t now_ms, char *const words[]);
 
 static const struct request {
@@ -235,6 +297,8 @@ static const struct request {
 	{"show", 1, "", show},
 	{"log-level", 2, "error|warn|info|debug", set_log_level},
 	{"resize", 1, "", resize},
+	{"set-cache", 2, "none|directsync|writethrough|writeback|unsafe", set_cache},
+	{"clear-fault", 2, "accept-loss", clear_fault},
 	{"help", 1, "", help},
 };
 
@@ -273,7 +337,7 @@ static unsigned split(char *line, char *words[WORDS_MAX])
 	return n;
 }
 
-struct json_object *answer(struct vbd *vbd, uint64_t now_ms, char *line)
+static struct json_object *answer_now(struct vbd *vbd, uint64_t now_ms, char *line)
 {
 	char *words[WORDS_MAX];
 	unsigned n = split(line, words);
@@ -289,5 +353,12 @@ struct json_object *answer(struct vbd *vbd, uint64_t now_ms, char *line)
 		return requests[i].answer(vbd, now_ms, words);
 	}
 	return json_error(
-		"unknown request '%s': there are show, log-level, resize and help", words[0]);
+		"unknown request '%s': there are show, log-level, resize, set-cache, clear-fault and help",
+		words[0]);
+}
+
+bool answer(struct vbd *vbd, uint64_t now_ms, char *line, struct json_object **ret_answer)
+{
+	*ret_answer = answer_now(vbd, now_ms, line);
+	return *ret_answer != LATER;
 }

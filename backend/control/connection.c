@@ -15,20 +15,19 @@
 
 int connection_init(struct connection *conn)
 {
+	int r;
+
 	*conn = (struct connection){
-		.disk.storage.fd = -1, .size_watch = {.fd = -1, .source_fd = -1}};
+		.disk.storage.fd = -1, .size_watch = {.fd = -1, .source_fd = -1}, .change.fd = -1};
 	conn->report_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (conn->report_fd < 0)
 		return -errno;
-	return size_watch_init(&conn->size_watch);
+	r = size_watch_init(&conn->size_watch);
+	return r ? r : change_init(&conn->change);
 }
 
 /* ---- opening, in the order it happens ---- */
 
-/*
- * D4: cache mode none is a write cache, which the guest flushes. If it is offered neither way to do that, it takes
- * every answered write for durable (R22), and then each has to be.
- */
 static int choose_features(struct connection *conn, struct store *store, const char *backend,
 	struct backing_terms *terms, struct problem *problem)
 {
@@ -76,6 +75,7 @@ static int open_storage(
 		return problem_set(problem, r, "no memory for a disk");
 	}
 	conn->has_disk = true;
+	conn->flush_failed = conn->fault != 0;
 	conn->identity = storage.identity;
 	conn->has_identity = true;
 	watch_size(conn, &conn->disk.storage);
@@ -249,9 +249,24 @@ static int adopt_fault(struct connection *conn)
 
 	if (fault && !conn->fault)
 		conn->lost_write = storage_writes_through(&conn->disk.storage);
-	if (fault)
+	if (fault) {
 		conn->fault = fault;
+		conn->flush_failed = conn->features.flush || conn->features.barrier;
+	}
 	return fault;
+}
+
+bool connection_is_faulty(struct connection *conn)
+{
+	if (conn->has_disk)
+		(void)adopt_fault(conn);
+	return conn->fault != 0;
+}
+
+void connection_forget_fault(struct connection *conn)
+{
+	conn->fault = 0;
+	conn->lost_write = false;
 }
 
 const char *connection_fault_cause(const struct connection *conn)
@@ -358,6 +373,9 @@ static int close_disk(struct connection *conn, uint64_t now_ms)
 
 int connection_close(struct connection *conn, uint64_t now_ms)
 {
+	if (conn->has_disk)
+		change_abandon(&conn->change, &conn->disk,
+			"the guest's connection ended meanwhile: its next one has the mode");
 	close_queues(conn, now_ms);
 	return conn->has_disk ? close_disk(conn, now_ms) : 0;
 }
@@ -365,6 +383,7 @@ int connection_close(struct connection *conn, uint64_t now_ms)
 void connection_fini(struct connection *conn)
 {
 	(void)connection_close(conn, 0);
+	change_fini(&conn->change);
 	size_watch_fini(&conn->size_watch);
 	if (conn->report_fd >= 0)
 		(void)close(conn->report_fd);

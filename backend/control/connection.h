@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "backend/control/change.h"
 #include "backend/control/handshake.h"
 #include "backend/control/publish.h"
 #include "backend/control/report.h"
@@ -32,6 +33,10 @@ struct connection {
 	bool map_each;   /* of the disk's options: pages are mapped for each request */
 	int fault;       /* 0, or the -errno that latched the disk in this process's life */
 	bool lost_write; /* ... which a write failed with, not an fdatasync */
+
+	bool flush_failed; /* this connection's frontend was told so: it may send no more (D5) */
+
+	struct change change; /* of the cache mode (D7) */
 
 	struct size_watch size_watch;
 	uint64_t size_bytes; /* of the storage, at the last look; 0 if it could not be read */
@@ -92,6 +97,10 @@ enum connection_news connection_heed(struct connection *conn, uint64_t now_ms)
  */
 int connection_look_at_size(struct connection *conn, uint64_t now_ms, struct problem *ret_problem)
 	__attribute__((nonnull));
+
+/* The disk is latched (D5). And: who looks after it accepts what was lost; of a disk that is open the latch has been cleared. */
+bool connection_is_faulty(struct connection *conn) __attribute__((nonnull));
+void connection_forget_fault(struct connection *conn) __attribute__((nonnull));
 
 /* What latched the disk, for a sentence: "fdatasync failed". */
 const char *connection_fault_cause(const struct connection *conn) __attribute__((nonnull));

@@ -239,20 +239,26 @@ int publish_sectors(const struct publisher *pub, const char *frontend, uint64_t 
 }
 
 /* Only into the directory that is ours: a successor's has another state. */
-static int write_error_alone(struct store *store, uint32_t txn, void *ctx)
+static int check_ours(struct node_dir *dir, enum xenbus_state seen)
 {
-	const struct change *change = ctx;
-	struct node_dir dir = {.store = store, .txn = txn, .path = change->backend};
 	enum xenbus_state state;
-	int r = state_read(&dir, &state);
+	int r = state_read(dir, &state);
 
 	if (r)
 		return r;
 	if (state == XENBUS_ABSENT)
 		return -ENOENT;
-	if (state != change->seen)
-		return -ESTALE;
-	r = node_printf(&dir, "data-lost", "1");
+	return state == seen ? 0 : -ESTALE;
+}
+
+static int write_error_alone(struct store *store, uint32_t txn, void *ctx)
+{
+	const struct change *change = ctx;
+	struct node_dir dir = {.store = store, .txn = txn, .path = change->backend};
+	int r = check_ours(&dir, change->seen);
+
+	if (r == 0)
+		r = node_printf(&dir, "data-lost", "1");
 	return r ? r : write_error(&dir, change);
 }
 
@@ -261,4 +267,54 @@ int publish_error(const struct publisher *pub, enum xenbus_state seen, const cha
 	struct change change = {.backend = pub->backend, .seen = seen, .error = error};
 
 	return txn_run(pub->store, write_error_alone, &change, TXN_TRIES);
+}
+
+struct mode_change {
+	const char *backend;
+	enum xenbus_state seen;
+	const struct publish_mode *mode;
+};
+
+static int write_mode(struct store *store, uint32_t txn, void *ctx)
+{
+	const struct mode_change *change = ctx;
+	const struct publish_mode *mode = change->mode;
+	struct node_dir dir = {.store = store, .txn = txn, .path = change->backend};
+	const char *error_node = mode->by_guest ? "write-cache-error" : "cache-mode-error";
+	int r = check_ours(&dir, change->seen);
+
+	if (r == 0 && !mode->is_offline)
+		r = write_cache(&dir, mode->active);
+	if (r == 0 && mode->configured)
+		r = node_printf(&dir, "cache-mode", "%s", mode->configured);
+	if (r)
+		return r;
+	return mode->error ? node_printf(&dir, error_node, "%s", mode->error)
+			   : node_remove(&dir, error_node);
+}
+
+int publish_mode(
+	const struct publisher *pub, enum xenbus_state seen, const struct publish_mode *mode)
+{
+	struct mode_change change = {.backend = pub->backend, .seen = seen, .mode = mode};
+
+	return txn_run(pub->store, write_mode, &change, TXN_TRIES);
+}
+
+static int remove_fault(struct store *store, uint32_t txn, void *ctx)
+{
+	const struct change *change = ctx;
+	struct node_dir dir = {.store = store, .txn = txn, .path = change->backend};
+	int r = check_ours(&dir, change->seen);
+
+	if (r == 0)
+		r = node_remove(&dir, "data-lost");
+	return r ? r : node_remove(&dir, "hotplug-error");
+}
+
+int publish_no_fault(const struct publisher *pub, enum xenbus_state seen)
+{
+	struct change change = {.backend = pub->backend, .seen = seen};
+
+	return txn_run(pub->store, remove_fault, &change, TXN_TRIES);
 }

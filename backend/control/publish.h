@@ -68,6 +68,24 @@ int publish_connected(const struct publisher *pub, enum xenbus_state seen,
 int publish_sectors(const struct publisher *pub, const char *frontend, uint64_t nr_sectors)
 	__attribute__((nonnull, warn_unused_result));
 
+/* What a disk's cache mode is, and what came of asking for another. */
+struct publish_mode {
+	enum cache_mode active;
+	bool is_offline;   /* nobody is connected: there is no active one */
+	bool by_guest;     /* the error, or that there is none, is about the guest's wish */
+	const char *error; /* NULL: none any more */
+	const char *
+		configured; /* for the node cache-mode, by which the disk is opened next; or NULL */
+};
+
+/* Our state stays @seen. */
+int publish_mode(const struct publisher *pub, enum xenbus_state seen,
+	const struct publish_mode *mode) __attribute__((nonnull, warn_unused_result));
+
+/* The loss of data that publish_error() told of is accepted. Our state stays @seen. */
+int publish_no_fault(const struct publisher *pub, enum xenbus_state seen)
+	__attribute__((nonnull, warn_unused_result));
+
 /*
  * An fdatasync failed, and @error says what follows: hotplug-error, and data-lost, by which
  * hotplug scripts know. Our state stays @seen.

@@ -14,10 +14,10 @@
 
 #include "backend/util/json.h"
 
-void socket_init(
-	struct control_socket *s, struct json_object *(*answer)(void *ctx, char *line), void *ctx)
+void socket_init(struct control_socket *s,
+	bool (*answer)(void *ctx, char *line, struct json_object **ret_answer), void *ctx)
 {
-	*s = (struct control_socket){.listen_fd = -1, .dir_fd = -1, .answer = answer, .ctx = ctx};
+	*s = (struct control_socket){.listen_fd = -1, .dir_fd = -1, .spare_fd = -1, .answer = answer, .ctx = ctx};
 	for (unsigned i = 0; i < SOCKET_CLIENTS; i++)
 		s->client[i].fd = -1;
 }
@@ -52,6 +52,11 @@ static int watch(const struct control_socket *s, int fd)
 	return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
+static int take_spare(const struct control_socket *s)
+{
+	return fcntl(s->dir_fd, F_DUPFD_CLOEXEC, 0);
+}
+
 int socket_open(struct control_socket *s, const char *dir, const char *disk, int epoll_fd,
 	struct problem *ret_problem)
 {
@@ -70,6 +75,8 @@ int socket_open(struct control_socket *s, const char *dir, const char *disk, int
 		r = bind_in(s);
 	if (r == 0)
 		r = watch(s, s->listen_fd);
+	if (r == 0)
+		s->spare_fd = take_spare(s);
 	if (r) {
 		(void)problem_set(ret_problem, r,
 			"no control socket '%s/%s', blkbackctl cannot reach this disk: %s", dir,
@@ -88,6 +95,7 @@ static void drop(struct socket_client *client)
 		(void)close(client->fd);
 	client->fd = -1;
 	client->n = 0;
+	client->waits = false;
 }
 
 static struct socket_client *find_place(struct control_socket *s)
@@ -106,12 +114,28 @@ static struct socket_client *find_place(struct control_socket *s)
 	return oldest;
 }
 
+/* There is no descriptor for it. As long as it waited, we would be woken for it again and again. */
+static void turn_away(struct control_socket *s)
+{
+	int fd;
+
+	if (s->spare_fd < 0)
+		return;
+	(void)close(s->spare_fd);
+	fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd >= 0)
+		(void)close(fd);
+	s->spare_fd = take_spare(s);
+}
+
 static void accept_one(struct control_socket *s)
 {
 	int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct socket_client *client;
 
-	/* It has gone again. */
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+		turn_away(s);
+	/* Else it has gone again. */
 	if (fd < 0)
 		return;
 	if (watch(s, fd)) {
@@ -121,6 +145,7 @@ static void accept_one(struct control_socket *s)
 	client = find_place(s);
 	client->fd = fd;
 	client->n = 0;
+	client->waits = false;
 	client->heard = s->events;
 }
 
@@ -149,14 +174,16 @@ static bool answer_lines(struct control_socket *s, struct socket_client *client)
 {
 	char *newline;
 
-	while ((newline = memchr(client->line, '\n', client->n)) != NULL) {
+	while (!client->waits && (newline = memchr(client->line, '\n', client->n)) != NULL) {
 		size_t n = (size_t)(newline - client->line) + 1;
+		struct json_object *answer = NULL;
 
 		*newline = '\0';
 		/* A NUL would hide what follows it. */
 		if (strlen(client->line) + 1 != n)
 			client->line[0] = '\x7f';
-		if (!send_answer(client->fd, s->answer(s->ctx, client->line)))
+		client->waits = !s->answer(s->ctx, client->line, &answer);
+		if (!client->waits && !send_answer(client->fd, answer))
 			return false;
 		client->n -= n;
 		(void)memmove(client->line, newline + 1, client->n);
@@ -201,6 +228,20 @@ bool socket_heed(struct control_socket *s, int fd)
 	return false;
 }
 
+void socket_answer(struct control_socket *s, struct json_object *answer)
+{
+	for (unsigned i = 0; i < SOCKET_CLIENTS; i++) {
+		struct socket_client *client = &s->client[i];
+
+		if (client->fd < 0 || !client->waits)
+			continue;
+		client->waits = false;
+		if (!send_answer(client->fd, json_object_get(answer)) || !answer_lines(s, client))
+			drop(client);
+	}
+	json_object_put(answer);
+}
+
 /* ---- the end ---- */
 
 void socket_fini(struct control_socket *s)
@@ -213,6 +254,9 @@ void socket_fini(struct control_socket *s)
 	}
 	if (s->dir_fd >= 0)
 		(void)close(s->dir_fd);
+	if (s->spare_fd >= 0)
+		(void)close(s->spare_fd);
+	s->spare_fd = -1;
 	s->listen_fd = -1;
 	s->dir_fd = -1;
 }

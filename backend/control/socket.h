@@ -24,6 +24,7 @@ struct json_object;
 struct socket_client {
 	int fd;         /* -1: free */
 	uint64_t heard; /* when it was last heard, in events of this socket */
+	bool waits;     /* its line is answered later; those behind it after that */
 	size_t n;
 	char line[SOCKET_LINE];
 };
@@ -32,17 +33,22 @@ struct control_socket {
 	int epoll_fd;  /* borrowed */
 	int listen_fd; /* -1: not there */
 	int dir_fd;
+	int spare_fd; /* given up to turn a client away when there are no more descriptors */
 	char name[64]; /* in that directory */
-	/* The answer to a line, which it may write to; NULL without memory. */
-	struct json_object *(*answer)(void *ctx, char *line);
+	/* See socket_init(). */
+	bool (*answer)(void *ctx, char *line, struct json_object **ret_answer);
 	void *ctx;
 	uint64_t events;
 	struct socket_client client[SOCKET_CLIENTS];
 };
 
-/* Nothing yet; lines will be given to @answer with @ctx. socket_fini() may be called. */
-void socket_init(struct control_socket *s, struct json_object *(*answer)(void *ctx, char *line),
-	void *ctx) __attribute__((nonnull));
+/*
+ * Nothing yet; lines will be given to @answer with @ctx. It may write to them, and returns true with the answer, NULL without
+ * memory; or false, if that comes later, by socket_answer(). socket_fini() may be called.
+ */
+void socket_init(struct control_socket *s,
+	bool (*answer)(void *ctx, char *line, struct json_object **ret_answer), void *ctx)
+	__attribute__((nonnull));
 
 /*
  * Listen as @disk.sock in @dir, replacing what a dead worker left: the caller holds the disk's pid
@@ -50,6 +56,10 @@ void socket_init(struct control_socket *s, struct json_object *(*answer)(void *c
  */
 int socket_open(struct control_socket *s, const char *dir, const char *disk, int epoll_fd,
 	struct problem *ret_problem) __attribute__((nonnull, warn_unused_result));
+
+/* The answer to every line that waits for one. Takes @answer over, which may be NULL. */
+void socket_answer(struct control_socket *s, struct json_object *answer)
+	__attribute__((nonnull(1)));
 
 /* Drop all clients and remove the socket. May be called twice. */
 void socket_fini(struct control_socket *s) __attribute__((nonnull));

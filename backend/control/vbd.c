@@ -1,4 +1,4 @@
-#include "backend/control/vbd.h"
+#include "backend/control/vbd_impl.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,6 +15,7 @@
 
 #define TOKEN_BACKEND  "backend"
 #define TOKEN_FRONTEND "frontend"
+#define TOKEN_WISH     "wish"
 
 /* Actions in one look: the table ends every chain after three, retries included this is ample. */
 #define ACTIONS_MAX 64
@@ -63,94 +64,27 @@ int vbd_init(struct vbd *vbd, struct store *store, const char *backend, unsigned
 	r = find_frontend(vbd, ret_problem);
 	if (r)
 		return r;
-	/* Of the guest's directory the state alone: it may write the rest as often as it likes. */
+	/* Of the guest's directory two nodes alone: it may write the rest as often as it likes. */
 	r = path_join(vbd->frontend_state, sizeof(vbd->frontend_state), vbd->frontend, "state");
+	if (r == 0)
+		r = path_join(vbd->frontend_wish, sizeof(vbd->frontend_wish), vbd->frontend,
+			"write-cache-request");
 	if (r == 0)
 		r = store_watch(store, backend, TOKEN_BACKEND);
 	if (r == 0)
 		r = store_watch(store, vbd->frontend_state, TOKEN_FRONTEND);
+	if (r == 0)
+		r = store_watch(store, vbd->frontend_wish, TOKEN_WISH);
 	if (r)
 		return problem_set(
 			ret_problem, r, "'%s' cannot be watched: %s", backend, strerror(-r));
 	return 0;
 }
 
-/* ---- connecting, in the order it happens ---- */
-
-static void log_connected(struct vbd *vbd)
-{
-	const struct disk_features *features = &vbd->conn.features;
-
-	if (!log_limit_pass(&vbd->limit_connected, vbd->now_ms, LIMIT_LOG_LIFE))
-		return;
-	log_info(
-		"connected: sectors=%llu access=%s cache=%s protocol=%s persistent=%u flush=%u barrier=%u indirect=%u discard=%u queues=%u ring-pages=%u",
-		(unsigned long long)features->nr_sectors,
-		vbd->conn.disk.storage.read_only ? "read-only" : "read-write",
-		cache_mode_name(features->cache), handshake_protocol(&vbd->keys),
-		vbd->keys.persistent && features->persistent, features->flush, features->barrier,
-		features->indirect, features->discard.possible, vbd->keys.nr_queues,
-		vbd->keys.nr_ring_pages);
-	if (!cache_flushes(features->cache))
-		log_warn(
-			"cache mode unsafe: flushes and barriers do nothing: if this host crashes or loses power, what the guest wrote is lost or damaged, its file systems too");
-	if (vbd->conn.fault)
-		log_err("on an earlier connection %s (%s): all writes and flushes fail until the disk is detached and attached again",
-			connection_fault_cause(&vbd->conn), strerror(-vbd->conn.fault));
-}
-
-/* What became of an attempt to connect, the store itself working. */
-enum outcome {
-	OUTCOME_CONNECTED,
-	OUTCOME_WAIT,   /* the hotplug script has not said which storage it is */
-	OUTCOME_REFUSE, /* for good; the problem says why */
-};
-
-/* 0 with the outcome, or the store's -errno. */
-static int attach(
-	struct vbd *vbd, enum xenbus_state seen, enum outcome *ret_outcome, struct problem *problem)
-{
-	struct problem ignored;
-	int r = connection_open(
-		&vbd->conn, vbd->store, vbd->backend, vbd->id.domid, &vbd->keys, problem);
-
-	*ret_outcome = OUTCOME_REFUSE;
-	if (r)
-		return 0;
-	r = publish_connected(&vbd->pub, seen, &vbd->conn.features, vbd->conn.fault != 0);
-	if (r)
-		return r;
-	vbd->self = XENBUS_CONNECTED;
-	if (connection_start(&vbd->conn, problem))
-		return 0;
-	*ret_outcome = OUTCOME_CONNECTED;
-	log_connected(vbd);
-	/* A size that came between opening and watching the storage nobody tells. */
-	(void)vbd_look_at_size(vbd, vbd->now_ms, &ignored);
-	return 0;
-}
-
-static int try_connect(
-	struct vbd *vbd, enum xenbus_state seen, enum outcome *ret_outcome, struct problem *problem)
-{
-	enum hotplug_state hotplug = HOTPLUG_WAITING;
-	int r = backing_hotplug(vbd->store, vbd->backend, &hotplug);
-
-	*ret_outcome = OUTCOME_WAIT;
-	if (r || hotplug != HOTPLUG_CONNECTED)
-		return r;
-	r = handshake_read(vbd->store, vbd->frontend, vbd->max_queues, &vbd->keys, problem);
-	vbd->has_keys = r == 0;
-	if (r == 0)
-		return attach(vbd, seen, ret_outcome, problem);
-	*ret_outcome = OUTCOME_REFUSE;
-	return r == -EPROTO ? 0 : r;
-}
-
 /* ---- actions ---- */
 
 /* Before the state changes: who waits for Closed shall find it. The log has it in any case. */
-static int tell_lost(struct vbd *vbd, enum xenbus_state seen)
+int vbd_tell_lost(struct vbd *vbd, enum xenbus_state seen)
 {
 	struct problem problem;
 	int r;
@@ -164,145 +98,51 @@ static int tell_lost(struct vbd *vbd, enum xenbus_state seen)
 	return r;
 }
 
-static void become(struct vbd *vbd, enum xenbus_state next)
+void vbd_become(struct vbd *vbd, enum xenbus_state next)
 {
 	log_debug("%s", xenbus_state_name(next));
 	vbd->self = next;
 	vbd->is_orphan = vbd->is_refused = vbd->heard_again = false;
 }
 
-static int go(struct vbd *vbd, enum xenbus_state seen, enum xenbus_state next, const char *error)
+int vbd_go(struct vbd *vbd, enum xenbus_state seen, enum xenbus_state next, const char *error)
 {
-	int r = tell_lost(vbd, seen);
+	int r = vbd_tell_lost(vbd, seen);
 
 	/* That sentence is not talked over. */
 	if (r == 0)
 		r = publish_state(&vbd->pub, seen, next, vbd->told_lost ? NULL : error);
 	if (r == 0)
-		become(vbd, next);
+		vbd_become(vbd, next);
 	return r;
 }
 
-static void log_refusal(struct vbd *vbd, const struct problem *problem)
+void vbd_log_refusal(struct vbd *vbd, const struct problem *problem)
 {
 	if (log_limit_pass(&vbd->limit_refused, vbd->now_ms, LIMIT_LOG_LIFE))
 		log_err("the frontend is refused: %s", problem->text);
 }
 
 /* A connection that failed for good: say why where people look; Closing makes both start over. */
-static int refuse(struct vbd *vbd, enum xenbus_state seen, const struct problem *problem)
+int vbd_refuse(struct vbd *vbd, enum xenbus_state seen, const struct problem *problem)
 {
 	(void)connection_close(&vbd->conn, vbd->now_ms);
-	log_refusal(vbd, problem);
-	return go(vbd, seen, XENBUS_CLOSING, problem->text);
+	vbd_log_refusal(vbd, problem);
+	return vbd_go(vbd, seen, XENBUS_CLOSING, problem->text);
 }
 
-/* What the frontend's keys are now, beside those of the connection or of the last try. */
-enum keys_now {
-	KEYS_INCOMPLETE,
-	KEYS_SAME,
-	KEYS_OTHER,
-};
-
-static enum keys_now keys_now(const struct vbd *vbd)
-{
-	struct handshake keys;
-	struct problem ignored;
-
-	if (handshake_read(vbd->store, vbd->frontend, vbd->max_queues, &keys, &ignored))
-		return KEYS_INCOMPLETE;
-	return vbd->has_keys && handshake_same(&keys, &vbd->keys) ? KEYS_SAME : KEYS_OTHER;
-}
-
-/*
- * The same for a connection that never was. But the frontend may have died over it, and the next one be under way, or there already:
- * that one is not refused for the last one's keys (-ESTALE: look again).
- */
-static int refuse_keys(struct vbd *vbd, enum xenbus_state seen, const struct problem *problem)
-{
-	int r;
-
-	(void)connection_close(&vbd->conn, vbd->now_ms);
-	if (keys_now(vbd) == KEYS_OTHER)
-		return -ESTALE;
-	r = tell_lost(vbd, seen);
-	if (r == 0)
-		r = publish_refusal(
-			&vbd->pub, vbd->frontend, seen, vbd->told_lost ? NULL : problem->text);
-	if (r)
-		return r;
-	log_refusal(vbd, problem);
-	become(vbd, XENBUS_CLOSING);
-	vbd->is_refused = true;
-	return 0;
-}
-
-static int do_connect(struct vbd *vbd, enum xenbus_state seen, bool *ret_waiting)
-{
-	struct problem problem = {.text = ""};
-	enum outcome outcome;
-	int r = try_connect(vbd, seen, &outcome, &problem);
-
-	if (r) {
-		(void)connection_close(&vbd->conn, vbd->now_ms);
-		return r;
-	}
-	*ret_waiting = outcome == OUTCOME_WAIT;
-	if (outcome != OUTCOME_REFUSE)
-		return 0;
-	/* What we have published decides: Connected, if only the thread was missing. */
-	return refuse_keys(vbd, vbd->self == XENBUS_CONNECTED ? XENBUS_CONNECTED : seen, &problem);
-}
-
-/*
- * How many queues are offered (D4), as far as it is known: the hotplug script says it after InitWait, and
- * nodes that are wrong are dealt with when a frontend connects.
- */
-static unsigned queues_to_offer(const struct vbd *vbd)
-{
-	enum hotplug_state hotplug = HOTPLUG_WAITING;
-	struct disk_options options;
-	struct problem ignored;
-
-	if (backing_hotplug(vbd->store, vbd->backend, &hotplug) || hotplug != HOTPLUG_CONNECTED ||
-		options_read(vbd->store, vbd->backend, vbd->conn.default_cache, &options, &ignored))
-		return vbd->pub.max_queues;
-	return options.multi_queue ? vbd->max_queues : 1;
-}
-
-/*
- * InitWait was published before the script had spoken: take back what is not to be offered. A new guest is
- * started after that. One that runs already may have been faster, and is served as many queues as it was told.
- */
-static int correct_offer(struct vbd *vbd, const struct xenbus_input *in)
-{
-	unsigned max_queues, before = vbd->pub.max_queues;
-	int r;
-
-	if (vbd->self != XENBUS_INITWAIT || in->node != XENBUS_INITWAIT)
-		return 0;
-	max_queues = queues_to_offer(vbd);
-	if (max_queues == before)
-		return 0;
-	vbd->pub.max_queues = max_queues;
-	r = publish_queues(&vbd->pub);
-	if (r)
-		vbd->pub.max_queues = before;
-	return r;
-}
-
-/* End the connection, then change our state. Whether its data is on the storage go() tells. */
+/* End the connection, then change our state. Whether its data is on the storage vbd_go() tells. */
 static int disconnect_and_go(struct vbd *vbd, enum xenbus_state seen, enum xenbus_state next)
 {
 	(void)connection_close(&vbd->conn, vbd->now_ms);
-	return go(vbd, seen, next, NULL);
+	return vbd_go(vbd, seen, next, NULL);
 }
 
 static int do_open(struct vbd *vbd, enum xenbus_state seen)
 {
 	int r;
 
-	vbd->pub.max_queues = queues_to_offer(vbd);
+	vbd->pub.max_queues = vbd_queues_to_offer(vbd);
 	r = disconnect_and_go(vbd, seen, XENBUS_INITWAIT);
 	if (r == 0)
 		vbd->frontend_ran = false;
@@ -319,9 +159,9 @@ static int perform(
 	case XENBUS_DO_OPEN:
 		return do_open(vbd, seen);
 	case XENBUS_DO_CONNECT:
-		return do_connect(vbd, seen, ret_waiting);
+		return vbd_connect(vbd, seen, ret_waiting);
 	case XENBUS_DO_CLOSING:
-		return go(vbd, seen, XENBUS_CLOSING, NULL);
+		return vbd_go(vbd, seen, XENBUS_CLOSING, NULL);
 	case XENBUS_DO_CLOSED:
 		return disconnect_and_go(vbd, seen, XENBUS_CLOSED);
 	case XENBUS_DO_FINISH:
@@ -341,13 +181,13 @@ static int perform(
  */
 static bool is_rekeyed(struct vbd *vbd, const struct xenbus_input *in)
 {
-	enum keys_now keys;
+	enum vbd_keys keys;
 
 	if (in->self != XENBUS_CONNECTED && in->self != XENBUS_CLOSING)
 		return false;
 	if (in->frontend != XENBUS_INITIALISED && in->frontend != XENBUS_CONNECTED)
 		return false;
-	keys = keys_now(vbd);
+	keys = vbd_keys_now(vbd);
 	if (vbd->heard_again || (in->frontend == XENBUS_INITIALISED && vbd->frontend_ran))
 		return keys != KEYS_INCOMPLETE;
 	return keys == KEYS_OTHER;
@@ -397,7 +237,7 @@ static void inherit(struct vbd *vbd, struct xenbus_input *in)
 	log_err("the worker before this one died under a connected guest: its requests wait until it connects anew (reboot it, or detach and attach the disk)");
 }
 
-static enum vbd_end give_up(struct vbd *vbd, int error)
+enum vbd_end vbd_give_up(struct vbd *vbd, int error)
 {
 	if (error == -EPIPE)
 		vbd->end = VBD_STORE_LOST;
@@ -435,7 +275,7 @@ static bool step(struct vbd *vbd, struct xenbus_input *in, bool may_connect, int
 	inherit(vbd, in);
 	if (in->self == XENBUS_CONNECTED && in->frontend == XENBUS_CONNECTED)
 		vbd->frontend_ran = true;
-	*ret_error = correct_offer(vbd, in);
+	*ret_error = vbd_correct_offer(vbd, in);
 	if (*ret_error)
 		return true;
 	action = next_action(vbd, in);
@@ -455,7 +295,7 @@ static bool heed_rival(struct vbd *vbd, const struct xenbus_input *in, enum riva
 	case RIVAL_GO_ON:
 		break;
 	case RIVAL_REFUSE:
-		*ret_error = refuse(vbd, in->node, problem);
+		*ret_error = vbd_refuse(vbd, in->node, problem);
 		if (*ret_error)
 			vbd->rival.is_told = false;
 		break;
@@ -481,6 +321,8 @@ static int take_events(struct vbd *vbd)
 			break;
 		if (vbd->is_refused && strcmp(event.token, TOKEN_FRONTEND) == 0)
 			vbd->heard_again = true;
+		if (strcmp(event.token, TOKEN_WISH) == 0)
+			mode_note_guest(vbd);
 		store_event_fini(&event);
 	}
 	return r == -EPIPE ? r : 0;
@@ -488,17 +330,19 @@ static int take_events(struct vbd *vbd)
 
 static enum vbd_end look(struct vbd *vbd, uint64_t now_ms, bool may_connect)
 {
+	int r;
+
 	vbd->now_ms = now_ms;
 	for (unsigned i = 0; i < ACTIONS_MAX && vbd->end == VBD_LIVES; i++) {
 		struct problem problem;
 		enum rival_news news = rival_evict(vbd, &problem);
 		struct xenbus_input in;
-		int r = take_events(vbd);
 
+		r = take_events(vbd);
 		if (r == 0)
 			r = read_input(vbd, &in);
 		if (r)
-			return give_up(vbd, r);
+			return vbd_give_up(vbd, r);
 		if (!heed_rival(vbd, &in, news, &problem, &r) ||
 			(r == 0 && !step(vbd, &in, may_connect, &r)))
 			break;
@@ -507,9 +351,10 @@ static enum vbd_end look(struct vbd *vbd, uint64_t now_ms, bool may_connect)
 			break;
 		/* ESTALE, ENOENT: somebody else wrote or removed our state: look again. */
 		if (r && r != -ESTALE && r != -ENOENT)
-			return give_up(vbd, r);
+			return vbd_give_up(vbd, r);
 	}
-	return vbd->end;
+	r = vbd->end == VBD_LIVES ? mode_look(vbd) : 0;
+	return r ? vbd_give_up(vbd, r) : vbd->end;
 }
 
 enum vbd_end vbd_open(struct vbd *vbd, uint64_t now_ms)
@@ -520,92 +365,6 @@ enum vbd_end vbd_open(struct vbd *vbd, uint64_t now_ms)
 enum vbd_end vbd_look(struct vbd *vbd, uint64_t now_ms)
 {
 	return look(vbd, now_ms, true);
-}
-
-/* ---- the size ---- */
-
-/*
- * The published size is the one that was told last. In Closing nothing is told; with the next connection comes the
- * size of then. What is held up otherwise waits for the next look.
- */
-static int tell_size(struct vbd *vbd)
-{
-	struct connection *conn = &vbd->conn;
-	uint64_t nr_sectors = disk_nr_sectors(&conn->disk);
-	int r;
-
-	if (vbd->self != XENBUS_CONNECTED || conn->features.nr_sectors == nr_sectors)
-		return 0;
-	r = publish_sectors(&vbd->pub, vbd->frontend, nr_sectors);
-	if (r == 0)
-		conn->features.nr_sectors = nr_sectors;
-	return r;
-}
-
-enum vbd_end vbd_look_at_size(struct vbd *vbd, uint64_t now_ms, struct problem *ret_problem)
-{
-	int r;
-
-	vbd->now_ms = now_ms;
-	ret_problem->text[0] = '\0';
-	if (vbd->end != VBD_LIVES || vbd->conn.nr_queues == 0)
-		return vbd->end;
-	/* An empty image is not told. */
-	(void)connection_look_at_size(&vbd->conn, now_ms, ret_problem);
-	r = tell_size(vbd);
-	if (r && r != -ESTALE && r != -ENOENT && r != -EAGAIN)
-		return give_up(vbd, r);
-	return vbd->end;
-}
-
-/* ---- the queue's word ---- */
-
-/* R16: the guest broke its ring. Its disk ends here; it may start over. */
-static enum vbd_end end_broken(struct vbd *vbd)
-{
-	struct problem problem;
-	int r;
-
-	(void)problem_set(&problem, 0,
-		"domain %u broke its ring (request producer beyond one ring): nothing more is taken from it until the frontend reconnects",
-		vbd->id.domid);
-	/* While Closing the state stays; the ring goes all the same, and the reason is told. */
-	r = refuse(vbd, vbd->self, &problem);
-	if (r && r != -ESTALE && r != -ENOENT && r != -EAGAIN)
-		return give_up(vbd, r);
-	return vbd_look(vbd, vbd->now_ms);
-}
-
-/* D5. The log has it; a directory that is changing hands need not. */
-static void tell_faulty(struct vbd *vbd)
-{
-	struct problem problem;
-
-	(void)problem_set(&problem, 0,
-		"%s: all writes and flushes fail until the disk is detached and attached again",
-		connection_fault_cause(&vbd->conn));
-	/* Of an fdatasync that fails the log says so itself. */
-	if (vbd->conn.lost_write)
-		log_err("%s", problem.text);
-	(void)!publish_error(&vbd->pub, vbd->self, problem.text);
-}
-
-enum vbd_end vbd_heed_queue(struct vbd *vbd, uint64_t now_ms)
-{
-	struct problem ignored;
-
-	vbd->now_ms = now_ms;
-	switch (connection_heed(&vbd->conn, now_ms)) {
-	case CONNECTION_FINE:
-		break;
-	case CONNECTION_FAULTY:
-		tell_faulty(vbd);
-		break;
-	case CONNECTION_BROKEN:
-		return end_broken(vbd);
-	}
-	/* Something was refused or has failed: perhaps beyond an end that is another now. */
-	return vbd_look_at_size(vbd, now_ms, &ignored);
 }
 
 /* ---- the end ---- */

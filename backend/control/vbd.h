@@ -16,6 +16,7 @@
 
 #include "backend/control/connection.h"
 #include "backend/control/handshake.h"
+#include "backend/control/mode.h"
 #include "backend/control/rival.h"
 #include "xenstore/path.h"
 #include "xenstore/xenbus.h"
@@ -43,6 +44,7 @@ struct vbd {
 	struct vbd_path id;
 	char *frontend; /* the guest's directory */
 	char frontend_state[FRONTEND_PATH_MAX];
+	char frontend_wish[FRONTEND_PATH_MAX]; /* its node write-cache-request */
 	enum xenbus_state self;
 	enum vbd_end end;
 
@@ -55,6 +57,7 @@ struct vbd {
 	bool told_lost;    /* the store has been told that data may be lost */
 	bool is_orphan;    /* Connected without a ring: its worker died, and we came after it */
 
+	struct mode mode;
 	struct rival rival;
 
 	uint64_t now_ms; /* as of the last call */
@@ -63,7 +66,7 @@ struct vbd {
 };
 
 /*
- * Read where the frontend is; watch our directory, and of the frontend's the state alone. @backend
+ * Read where the frontend is; watch our directory, and of the frontend's the state and what it may ask for. @backend
  * must stay alive and be a valid path. @max_queues rings (1 .. LIMIT_QUEUES) are served at most. -errno with a sentence when the directory is not there or not
  * a disk's.
  */

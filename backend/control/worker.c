@@ -116,11 +116,11 @@ static enum worker_exit exit_of_init(int error)
 	}
 }
 
-static struct json_object *answer_line(void *ctx, char *line)
+static bool answer_line(void *ctx, char *line, struct json_object **ret_answer)
 {
 	struct worker *w = ctx;
 
-	return answer(&w->vbd, now_ms(), line);
+	return answer(&w->vbd, now_ms(), line, ret_answer);
 }
 
 /* A worker of this disk that was killed has left its record; its pid file is ours, so it is dead. */
@@ -190,6 +190,8 @@ static enum worker_exit start(struct worker *w)
 	r = wait_for(w, w->vbd.conn.report_fd);
 	if (r == 0)
 		r = wait_for(w, w->vbd.conn.size_watch.fd);
+	if (r == 0)
+		r = wait_for(w, w->vbd.conn.change.fd);
 	if (r) {
 		log_err("the disk's events cannot be waited for: %s", strerror(-r));
 		return WORKER_FAILED;
@@ -279,17 +281,37 @@ static void heed_report(struct worker *w)
 	(void)vbd_heed_queue(&w->vbd, now);
 }
 
+/* After every event: a connection that ends takes its change with it. */
+static void heed_change(struct worker *w)
+{
+	struct json_object *answer;
+
+	w->vbd.now_ms = now_ms();
+	if (answer_change(&w->vbd, &answer))
+		socket_answer(&w->socket, answer);
+}
+
+/* Of two times to wait, of which -1 is for ever. */
+static int sooner(int a, int b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
+/* Until the vbd is to be looked at without an event. */
+static int look_patience_ms(const struct worker *w, uint64_t now)
+{
+	return sooner(rival_patience_ms(&w->vbd, now), mode_patience_ms(&w->vbd, now));
+}
+
 /* For epoll: until the report may be heeded, or the vbd is to be looked at again, or for ever. */
 static int patience_ms(const struct worker *w)
 {
 	uint64_t now = now_ms();
-	int patience = rival_patience_ms(&w->vbd, now);
-	int report;
+	int patience = look_patience_ms(w, now);
 
 	if (!w->has_report)
 		return patience;
-	report = now < w->next_heed_ms ? (int)(w->next_heed_ms - now) : 0;
-	return patience < 0 || report < patience ? report : patience;
+	return sooner(patience, now < w->next_heed_ms ? (int)(w->next_heed_ms - now) : 0);
 }
 
 static void heed(struct worker *w, int fd)
@@ -302,6 +324,8 @@ static void heed(struct worker *w, int fd)
 		note_report(w);
 	else if (fd == w->vbd.conn.size_watch.fd)
 		heed_size_watch(w);
+	else if (fd == w->vbd.conn.change.fd)
+		heed_change(w);
 	else if (!socket_heed(&w->socket, fd))
 		look(w);
 }
@@ -314,10 +338,11 @@ static void serve(struct worker *w)
 
 		if (epoll_wait(w->epoll_fd, &event, 1, patience_ms(w)) == 1)
 			heed(w, event.data.fd);
-		else if (rival_patience_ms(&w->vbd, now_ms()) >= 0)
+		else if (look_patience_ms(w, now_ms()) >= 0)
 			look(w);
 		if (w->vbd.end == VBD_LIVES)
 			heed_report(w);
+		heed_change(w);
 	}
 }
 

@@ -65,6 +65,13 @@
 #define LIMIT_MOVE_THREADS 16u
 
 /*
+ * A change of the cache mode that has not got the storage to itself after so long is given up, and I/O goes on as before. A guest
+ * may ask for one so often.
+ */
+#define LIMIT_CHANGE_MS          10000u
+#define LIMIT_CHANGE_INTERVAL_MS 1000u
+
+/*
  * Bytes of a discard that are given back in one go, of a file and of a device. A file system lets nobody else at the file
  * meanwhile: 8 MiB in one piece take ext4 0.1 to 6 ms, in 1024 pieces up to 0.2 s (128 MiB: 60 ms, 1.5 s). A guest may discard
  * its whole disk with one request.

@@ -60,8 +60,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	vbd = (struct vbd){.frontend = frontend, .id = {.kind = "vbd", .domid = 7, .devid = 51712}};
 	fake_store_reset();
 	FUZZ_CHECK(store_open(&vbd.store) == 0, "no store");
+	vbd.pub = (struct publisher){.store = vbd.store, .backend = "backend/vbd/7/51712"};
 	log_set_level(LOG_ERR);
-	object = answer(&vbd, 0, line);
+	FUZZ_CHECK(answer(&vbd, 0, line, &object), "an answer that comes later");
 	check(request, object);
 	json_object_put(object);
 	store_close(vbd.store);
