@@ -289,6 +289,8 @@ static void close_gate(struct order *o)
 	o->node[o->active].stage = STAGE_DRAIN;
 	o->gate |= ORDER_GATE_CLOSED;
 	o->wake |= o->members;
+	/* A change had them park, and they all wait for barriers of their own: nobody is going to park once more. */
+	check_drained(o, ORDER_REF_QUEUE(o->active));
 }
 
 void order_submit(struct order *o, unsigned queue, unsigned slot, enum order_kind kind)
@@ -342,7 +344,6 @@ bool order_leave(struct order *o, unsigned queue)
 	o->parked &= ~bit(queue);
 	o->quiet &= ~bit(queue);
 	o->wake &= ~bit(queue);
-	close_gate(o);
 	check_drained(o, queue);
 	close_gate(o);
 	check_quiet(o);
