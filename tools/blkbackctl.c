@@ -39,6 +39,7 @@ static const char usage[] =
 	"       " PROGRAM " show DISK [--json]\n"
 	"       " PROGRAM " resize DISK [--json]\n"
 	"       " PROGRAM " set-cache DISK none|directsync|writethrough|writeback|unsafe [--json]\n"
+	"       " PROGRAM " resume DISK [--json]\n"
 	"       " PROGRAM " clear-fault DISK --accept-loss [--json]\n"
 	"       " PROGRAM " log-level DISK error|warn|info|debug\n"
 	"Ask the workers that serve the virtual disks of this host. DISK is 5/51712, 5/xvda,\n"
@@ -251,6 +252,7 @@ static const struct verb verbs[] = {
 	{"show", NULL, TIMEOUT, layout_disk},
 	{"resize", NULL, TIMEOUT, layout_size},
 	{"set-cache", "a cache mode", TIMEOUT_CHANGE, layout_mode},
+	{"resume", NULL, TIMEOUT, NULL},
 	{"clear-fault", NULL, TIMEOUT_CHANGE, layout_mode},
 	{"log-level", "a level", TIMEOUT, NULL},
 };

@@ -104,7 +104,9 @@ static void fill_row(const struct asked *asked, struct row *row)
 	device_name(asked->disk.devid, row->vdev);
 	row->cell[COLUMN_DISK] = asked->name;
 	row->cell[COLUMN_VDEV] = row->vdev;
-	row->cell[COLUMN_STATE] = get(disk, "fault") ? "Faulty" : text_of(disk, "state");
+	row->cell[COLUMN_STATE] = get(disk, "fault")         ? "Faulty"
+				  : is_true(disk, "stopped") ? "Stopped"
+							     : text_of(disk, "state");
 	row->cell[COLUMN_MODE] = !storage ? "-" : is_true(storage, "read_only") ? "r" : "w";
 	row->cell[COLUMN_CACHE] = storage ? text_of(storage, "cache") : "-";
 	row->cell[COLUMN_SIZE] =
@@ -199,6 +201,8 @@ static void print_agreement(struct json_object *disk)
 			is_true(features, "persistent") ? ", persistent grants" : "",
 			is_true(features, "flush") ? ", flush" : "",
 			is_true(features, "barrier") ? ", barrier" : "");
+	if (is_true(disk, "stopped"))
+		printf("  STOPPED    by an error of the storage, the guest waits: blkbackctl resume\n");
 	if (fault)
 		printf("  FAULT      %s: data may be lost, all writes and flushes fail until the disk is detached and attached again, or blkbackctl clear-fault accepts that\n",
 			text_of(fault, "text"));

@@ -160,6 +160,8 @@ static bool add_connection(struct json_object *o, struct vbd *vbd)
 	else
 		ok = ok && json_set_null(o, "features");
 	ok = ok && (fault ? json_set(o, "fault", fault_json(fault)) : json_set_null(o, "fault"));
+	ok = ok && json_set(o, "stopped",
+			   json_object_new_boolean(conn->has_disk && disk_is_stopped(&conn->disk)));
 	ok = ok && json_set(o, "counters", counters_json(&totals));
 	connection_times(conn, &times);
 	ok = ok && json_set(o, "times", latency_json(&times));
@@ -226,6 +228,19 @@ static struct json_object *resize(struct vbd *vbd, uint64_t now_ms, char *const 
 	ok = ok && json_set(o, "changed", json_object_new_boolean(now != before));
 	ok = ok && json_set(o, "told", json_object_new_boolean(now == conn->features.nr_sectors));
 	return whole(o, ok);
+}
+
+/* D9 */
+static struct json_object *resume(struct vbd *vbd, uint64_t now_ms, char *const words[])
+{
+	struct json_object *o;
+
+	(void)words;
+	vbd->now_ms = now_ms;
+	if (!vbd_go_on(vbd))
+		return json_error("the disk is not stopped");
+	o = json_object_new_object();
+	return whole(o, json_set(o, "resumed", json_object_new_boolean(true)));
 }
 
 /* ---- the cache mode ---- */
@@ -298,6 +313,7 @@ static const struct request {
 	{"log-level", 2, "error|warn|info|debug", set_log_level},
 	{"resize", 1, "", resize},
 	{"set-cache", 2, "none|directsync|writethrough|writeback|unsafe", set_cache},
+	{"resume", 1, "", resume},
 	{"clear-fault", 2, "accept-loss", clear_fault},
 	{"help", 1, "", help},
 };
@@ -353,7 +369,7 @@ static struct json_object *answer_now(struct vbd *vbd, uint64_t now_ms, char *li
 		return requests[i].answer(vbd, now_ms, words);
 	}
 	return json_error(
-		"unknown request '%s': there are show, log-level, resize, set-cache, clear-fault and help",
+		"unknown request '%s': there are show, log-level, resize, set-cache, resume, clear-fault and help",
 		words[0]);
 }
 

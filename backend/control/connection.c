@@ -36,9 +36,9 @@ static int choose_features(struct connection *conn, struct store *store, const c
 
 	if (r)
 		return r;
+	conn->options = options;
 	/* Without word of how many pages there are in all, there are none of ours. */
 	conn->features.persistent = options.persistent && conn->budget;
-	conn->map_each = options.transfer == TRANSFER_MAP && conn->budget;
 	conn->features.flush = options.flush;
 	conn->features.barrier = options.barrier;
 	conn->features.indirect = options.indirect;
@@ -76,6 +76,7 @@ static int open_storage(
 	}
 	conn->has_disk = true;
 	conn->flush_failed = conn->fault != 0;
+	conn->told_stopped = false;
 	conn->identity = storage.identity;
 	conn->has_identity = true;
 	watch_size(conn, &conn->disk.storage);
@@ -104,7 +105,10 @@ static int make_queue(struct connection *conn, unsigned index, uint32_t domid,
 		.event_channel = ring->event_channel,
 		.abi = keys->abi,
 		.persistent = keys->persistent && conn->features.persistent,
-		.map_each = conn->map_each,
+		.map_each = conn->options.transfer == TRANSFER_MAP && conn->budget,
+		.stop_on_error = conn->options.stop_on_error,
+		.stop_on_enospc = conn->options.stop_on_enospc,
+		.timeout_ms = conn->options.timeout_s * 1000,
 		.max_grants = max_grants(conn, keys),
 		.budget = conn->budget,
 		.flush = conn->features.flush,
@@ -288,7 +292,30 @@ enum connection_news connection_heed(struct connection *conn, uint64_t now_ms)
 	for (unsigned i = 0; i < conn->nr_queues; i++)
 		if (queue_status(conn->queue[i]) == QUEUE_BROKEN)
 			return CONNECTION_BROKEN;
-	return adopt_fault(conn) && !had_fault ? CONNECTION_FAULTY : CONNECTION_FINE;
+	if (adopt_fault(conn) && !had_fault)
+		return CONNECTION_FAULTY;
+	if (!disk_is_stopped(&conn->disk) || conn->told_stopped)
+		return CONNECTION_FINE;
+	conn->told_stopped = true;
+	return CONNECTION_STOPPED;
+}
+
+void connection_stop_cause(const struct connection *conn, struct problem *ret_cause)
+{
+	struct queue_stats stats = count(conn);
+
+	(void)problem_set(ret_cause, 0,
+		"the storage could not do what the guest asked for: %s: it is kept, with all that comes after it, until blkbackctl resume",
+		strerror((int)stats.last_kept_error));
+}
+
+bool connection_go_on(struct connection *conn)
+{
+	if (conn->nr_queues == 0 || !disk_is_stopped(&conn->disk))
+		return false;
+	conn->told_stopped = false;
+	disk_go_on(&conn->disk);
+	return true;
 }
 
 struct queue_stats connection_totals(const struct connection *conn)

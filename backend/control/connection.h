@@ -12,6 +12,7 @@
 
 #include "backend/control/change.h"
 #include "backend/control/handshake.h"
+#include "backend/control/options.h"
 #include "backend/control/publish.h"
 #include "backend/control/report.h"
 #include "backend/control/size_watch.h"
@@ -30,10 +31,11 @@ struct connection {
 	struct storage_identity identity; /* of the first connection: no other is taken later */
 	bool has_identity;
 	enum cache_mode default_cache; /* of a disk whose options do not say */
-	bool map_each;   /* of the disk's options: pages are mapped for each request */
 	int fault;       /* 0, or the -errno that latched the disk in this process's life */
 	bool lost_write; /* ... which a write failed with, not an fdatasync */
 
+	struct disk_options options; /* as of its opening */
+	bool told_stopped;           /* the log and the store have it that it is stopped (D9) */
 	bool flush_failed; /* this connection's frontend was told so: it may send no more (D5) */
 
 	struct change change; /* of the cache mode (D7) */
@@ -82,8 +84,9 @@ int connection_close(struct connection *conn, uint64_t now_ms) __attribute__((no
 /* What a look at the queues' reports can find. */
 enum connection_news {
 	CONNECTION_FINE,
-	CONNECTION_FAULTY, /* the disk has just been latched */
-	CONNECTION_BROKEN, /* the guest broke its ring (R16) */
+	CONNECTION_FAULTY,  /* the disk has just been latched */
+	CONNECTION_STOPPED, /* the disk has just been stopped (D9) */
+	CONNECTION_BROKEN,  /* the guest broke its ring (R16) */
 };
 
 /* report_fd was readable: log what there is to tell. */
@@ -101,6 +104,11 @@ int connection_look_at_size(struct connection *conn, uint64_t now_ms, struct pro
 /* The disk is latched (D5). And: who looks after it accepts what was lost; of a disk that is open the latch has been cleared. */
 bool connection_is_faulty(struct connection *conn) __attribute__((nonnull));
 void connection_forget_fault(struct connection *conn) __attribute__((nonnull));
+
+/* D9: why the disk is stopped, for a sentence. And: go on. False if it is not stopped. */
+void connection_stop_cause(const struct connection *conn, struct problem *ret_cause)
+	__attribute__((nonnull));
+bool connection_go_on(struct connection *conn) __attribute__((nonnull, warn_unused_result));
 
 /* What latched the disk, for a sentence: "fdatasync failed". */
 const char *connection_fault_cause(const struct connection *conn) __attribute__((nonnull));

@@ -117,8 +117,7 @@ static void end_wish(
 
 /* ---- whether it may be ---- */
 
-static int check_wish(
-	const struct vbd *vbd, const struct change_wish *wish, struct problem *problem)
+static int check_wish(struct vbd *vbd, const struct change_wish *wish, struct problem *problem)
 {
 	const struct connection *conn = &vbd->conn;
 	bool caches = !cache_writes_through(wish->mode);
@@ -128,6 +127,9 @@ static int check_wish(
 	if (conn->fault && !wish->clear_fault)
 		return problem_set(problem, -EIO,
 			"data was lost: until blkbackctl clear-fault has accepted that, nothing is changed");
+	if (disk_is_stopped(&vbd->conn.disk))
+		return problem_set(problem, -EBUSY,
+			"the disk is stopped by an error: blkbackctl resume first");
 	if (caches && !conn->features.flush && !conn->features.barrier)
 		return problem_set(problem, -ENOTSUP,
 			"the guest's driver was offered neither flush nor barrier, and would never use them: this takes effect when it connects anew");

@@ -67,12 +67,31 @@ static void tell_faulty(struct vbd *vbd)
 	struct problem problem;
 
 	(void)problem_set(&problem, 0,
-		"%s: all writes and flushes fail until the disk is detached and attached again",
+		"%s: all writes and flushes fail until the disk is detached and attached again, or blkbackctl clear-fault accepts that",
 		connection_fault_cause(&vbd->conn));
 	/* Of an fdatasync that fails the log says so itself. */
 	if (vbd->conn.lost_write)
 		log_err("%s", problem.text);
 	(void)!publish_error(&vbd->pub, vbd->self, problem.text);
+}
+
+/* D9. As loud as can be: the guest waits for somebody to read this. */
+static void tell_stopped(struct vbd *vbd)
+{
+	struct problem problem;
+
+	connection_stop_cause(&vbd->conn, &problem);
+	log_err("stopped: %s", problem.text);
+	(void)!publish_stopped(&vbd->pub, vbd->self, problem.text);
+}
+
+bool vbd_go_on(struct vbd *vbd)
+{
+	if (!connection_go_on(&vbd->conn))
+		return false;
+	log_info("goes on, by blkbackctl");
+	(void)!publish_stopped(&vbd->pub, vbd->self, NULL);
+	return true;
 }
 
 enum vbd_end vbd_heed_queue(struct vbd *vbd, uint64_t now_ms)
@@ -85,6 +104,9 @@ enum vbd_end vbd_heed_queue(struct vbd *vbd, uint64_t now_ms)
 		break;
 	case CONNECTION_FAULTY:
 		tell_faulty(vbd);
+		break;
+	case CONNECTION_STOPPED:
+		tell_stopped(vbd);
 		break;
 	case CONNECTION_BROKEN:
 		return end_broken(vbd);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/util/limits.h"
 #include "xenstore/node.h"
 #include "xenstore/store.h"
 
@@ -117,6 +118,32 @@ static int read_discard_enable(
 	return 0;
 }
 
+/* D9 */
+static int read_policy(
+	struct node_dir *dir, const char *name, bool *ret_stop, struct problem *problem)
+{
+	static const char *const policies[] = {"report", "stop"};
+	unsigned policy = 0;
+	enum node_result result = node_enum(dir, name, policies, 2, &policy);
+
+	if (result != NODE_VALUE && result != NODE_ABSENT)
+		return wrong(dir, name, result, "it is report or stop", problem);
+	*ret_stop = policy == 1;
+	return 0;
+}
+
+static int read_timeout(struct node_dir *dir, struct disk_options *options, struct problem *problem)
+{
+	uint32_t seconds = LIMIT_TIMEOUT_S;
+	enum node_result result = node_u32(dir, "timeout", 0, LIMIT_TIMEOUT_MAX_S, &seconds);
+
+	if (result != NODE_VALUE && result != NODE_ABSENT)
+		return wrong(
+			dir, "timeout", result, "it is a number of seconds, 0 to 86400", problem);
+	options->timeout_s = seconds;
+	return 0;
+}
+
 int options_read(struct store *store, const char *backend, enum cache_mode default_cache,
 	struct disk_options *ret_options, struct problem *ret_problem)
 {
@@ -136,6 +163,12 @@ int options_read(struct store *store, const char *backend, enum cache_mode defau
 		r = read_transfer(&dir, &options, ret_problem);
 	if (r == 0)
 		r = read_discard_enable(&dir, &options, ret_problem);
+	if (r == 0)
+		r = read_policy(&dir, "on-error", &options.stop_on_error, ret_problem);
+	if (r == 0)
+		r = read_policy(&dir, "on-enospc", &options.stop_on_enospc, ret_problem);
+	if (r == 0)
+		r = read_timeout(&dir, &options, ret_problem);
 	if (r)
 		return r;
 	/* D4: a disk without a write cache offers no flush. Who finds none takes every answered write for durable (R22). */

@@ -1,6 +1,6 @@
 /*
- * What the administrator chose for a disk: the nodes `cache-mode`, `features-off` and `transfer` of its backend
- * directory, which the hotplug script writes from the options behind the image's name, and libxl's `discard-enable`.
+ * What the administrator chose for a disk: the nodes `cache-mode`, `features-off`, `transfer`, `on-error`, `on-enospc` and `timeout` of
+ * its backend directory, which the hotplug script writes from the options behind the image's name, and libxl's `discard-enable`.
  *
  * Control thread only. The toolstack's side wrote the nodes, so they are trusted but still parsed strictly. Never logs.
  */
@@ -32,6 +32,9 @@ struct disk_options {
 	bool indirect;
 	bool discard;
 	enum disk_transfer transfer;
+	bool stop_on_error; /* D9 */
+	bool stop_on_enospc;
+	unsigned timeout_s; /* 0: none */
 };
 
 /*

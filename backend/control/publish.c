@@ -105,7 +105,7 @@ static int remove_old_features(const struct node_dir *dir)
 {
 	static const char *const names[] = {INDIRECT, "feature-discard", "discard-granularity",
 		"discard-alignment", "discard-secure", "cache-mode-active", "cache-mode-error",
-		"write-cache", "write-cache-error"};
+		"write-cache", "write-cache-error", "stopped"};
 	int r = 0;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && r == 0; i++)
@@ -317,4 +317,23 @@ int publish_no_fault(const struct publisher *pub, enum xenbus_state seen)
 	struct change change = {.backend = pub->backend, .seen = seen};
 
 	return txn_run(pub->store, remove_fault, &change, TXN_TRIES);
+}
+
+static int write_stopped(struct store *store, uint32_t txn, void *ctx)
+{
+	const struct change *change = ctx;
+	struct node_dir dir = {.store = store, .txn = txn, .path = change->backend};
+	int r = check_ours(&dir, change->seen);
+
+	if (r)
+		return r;
+	return change->error ? node_printf(&dir, "stopped", "%s", change->error)
+			     : node_remove(&dir, "stopped");
+}
+
+int publish_stopped(const struct publisher *pub, enum xenbus_state seen, const char *why)
+{
+	struct change change = {.backend = pub->backend, .seen = seen, .error = why};
+
+	return txn_run(pub->store, write_stopped, &change, TXN_TRIES);
 }

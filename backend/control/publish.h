@@ -82,6 +82,10 @@ struct publish_mode {
 int publish_mode(const struct publisher *pub, enum xenbus_state seen,
 	const struct publish_mode *mode) __attribute__((nonnull, warn_unused_result));
 
+/* D9: why the disk is stopped, for people; NULL when it is not any more. Our state stays @seen. */
+int publish_stopped(const struct publisher *pub, enum xenbus_state seen, const char *why)
+	__attribute__((nonnull(1), warn_unused_result));
+
 /* The loss of data that publish_error() told of is accepted. Our state stays @seen. */
 int publish_no_fault(const struct publisher *pub, enum xenbus_state seen)
 	__attribute__((nonnull, warn_unused_result));

@@ -22,6 +22,19 @@ static void tell_storage(struct report *report, unsigned cause, uint64_t now_ms,
 		counted);
 }
 
+/* As long as it lasts; and when it is over. */
+static void tell_stall(struct report *report, const struct queue_stats *told,
+	const struct queue_stats *now, uint64_t now_ms)
+{
+	if (now->stalled == 0 && told->stalled > 0)
+		log_warn("the storage answers again");
+	if (now->stalled > 0 &&
+		log_limit_pass(&report->limit[REPORT_STALL], now_ms, LIMIT_LOG_TROUBLE))
+		log_warn("the storage does not answer: %" PRIu64 " I/Os wait, for up to %" PRIu64
+			 " seconds",
+			now->stalled, now->stalled_max_ns / 1000000000u);
+}
+
 void report_trouble(struct report *report, const struct queue_stats *now, uint64_t now_ms)
 {
 	struct queue_stats *told = &report->told;
@@ -39,7 +52,8 @@ void report_trouble(struct report *report, const struct queue_stats *now, uint64
 		now->last_discard_error, "a discard");
 	tell_storage(report, REPORT_SYNCS, now_ms, told->failed_syncs, now->failed_syncs,
 		now->last_sync_error,
-		"data the guest wrote may be lost, and all further writes and flushes fail until the disk is detached and attached again: fdatasync");
+		"data the guest wrote may be lost, and all further writes and flushes fail until the disk is detached and attached again, or blkbackctl clear-fault accepts that: fdatasync");
+	tell_stall(report, told, now, now_ms);
 	*told = *now;
 }
 

@@ -17,7 +17,8 @@
 void socket_init(struct control_socket *s,
 	bool (*answer)(void *ctx, char *line, struct json_object **ret_answer), void *ctx)
 {
-	*s = (struct control_socket){.listen_fd = -1, .dir_fd = -1, .spare_fd = -1, .answer = answer, .ctx = ctx};
+	*s = (struct control_socket){
+		.listen_fd = -1, .dir_fd = -1, .spare_fd = -1, .answer = answer, .ctx = ctx};
 	for (unsigned i = 0; i < SOCKET_CLIENTS; i++)
 		s->client[i].fd = -1;
 }

@@ -33,7 +33,7 @@ struct control_socket {
 	int epoll_fd;  /* borrowed */
 	int listen_fd; /* -1: not there */
 	int dir_fd;
-	int spare_fd; /* given up to turn a client away when there are no more descriptors */
+	int spare_fd;  /* given up to turn a client away when there are no more descriptors */
 	char name[64]; /* in that directory */
 	/* See socket_init(). */
 	bool (*answer)(void *ctx, char *line, struct json_object **ret_answer);

@@ -100,6 +100,9 @@ enum vbd_end vbd_heed_queue(struct vbd *vbd, uint64_t now_ms) __attribute__((non
 enum vbd_end vbd_look_at_size(struct vbd *vbd, uint64_t now_ms, struct problem *ret_problem)
 	__attribute__((nonnull));
 
+/* D9: a disk that is stopped goes on. False if it is not. */
+bool vbd_go_on(struct vbd *vbd) __attribute__((nonnull, warn_unused_result));
+
 /* An fdatasync of this disk has failed since vbd_init(). Also after vbd_fini(). */
 bool vbd_data_lost(const struct vbd *vbd) __attribute__((nonnull));
 

@@ -159,6 +159,20 @@ void disk_end_change(struct disk *disk, struct storage *storage, bool clear_faul
 	disk_unlock(disk, CONTROL);
 }
 
+/* ---- a stop ---- */
+
+void disk_stop(struct disk *disk, unsigned queue)
+{
+	order_stop(disk_lock(disk));
+	disk_unlock(disk, queue);
+}
+
+void disk_go_on(struct disk *disk)
+{
+	order_go_on(disk_lock(disk));
+	disk_unlock(disk, CONTROL);
+}
+
 /* ---- blocks ---- */
 
 bool disk_take_range(struct disk *disk, unsigned queue, unsigned slot, uint64_t first,

@@ -59,6 +59,14 @@ enum order_change disk_change(struct disk *disk, int *ret_error) __attribute__((
 void disk_end_change(struct disk *disk, struct storage *storage, bool clear_fault)
 	__attribute__((nonnull(1)));
 
+/* D9: a queue keeps what the storage could not do: none takes anything more. Control lets them go on, and may ask. */
+void disk_stop(struct disk *disk, unsigned queue) __attribute__((nonnull));
+void disk_go_on(struct disk *disk) __attribute__((nonnull));
+static inline bool disk_is_stopped(struct disk *disk)
+{
+	return atomic_load_explicit(&disk->gate, memory_order_relaxed) & ORDER_GATE_STOPPED;
+}
+
 /* Closes the storage. No queue may be joined. May be called twice after disk_init(). */
 void disk_fini(struct disk *disk) __attribute__((nonnull));
 

@@ -120,6 +120,18 @@ static void start_alone(struct queue *q, unsigned s)
 	put_run(q);
 }
 
+void io_start_again(struct queue *q, unsigned s)
+{
+	struct slot *slot = &q->slot[s];
+
+	slot->state = SLOT_IO;
+	slot->started_ns = start_time(q);
+	if (slot->req.op == BLKIF_OP_READ)
+		io_move(q, s);
+	else
+		rmw_again(q, s);
+}
+
 /* ---- submit ---- */
 
 void io_start(struct queue *q, unsigned s)
@@ -151,7 +163,8 @@ void io_start_sync(struct queue *q, bool is_needed)
 		.verb = ENGINE_SYNC, .storage = &q->disk->storage, .tag = QUEUE_SYNC_TAG};
 
 	q->sync_ns = start_time(q);
-	if (is_needed || cache_flushes(q->disk->storage.cache))
+	q->sync_runs = is_needed || cache_flushes(q->disk->storage.cache);
+	if (q->sync_runs)
 		q->engine->ops->put(q->engine, &sync);
 	else
 		end_sync(q, 0);
@@ -174,6 +187,7 @@ static void count_failure(struct queue *q, uint64_t *counter, uint64_t *last_err
 
 static void reap_sync(struct queue *q, int error, uint64_t now_ns)
 {
+	q->sync_runs = false;
 	histogram_count(&q->times.stored[TIMES_STORED_SYNC], now_ns - q->sync_ns);
 	if (error)
 		count_failure(q, &q->stats.failed_syncs, &q->stats.last_sync_error, error);
@@ -186,7 +200,7 @@ static void reap_sync(struct queue *q, int error, uint64_t now_ns)
  * device could not keep may have been theirs. One that the kernel did not take, or for which there was no room, has not
  * come that far.
  */
-static bool loses_writes(const struct queue *q, const struct engine_done *done)
+bool io_loses_writes(const struct queue *q, const struct engine_done *done)
 {
 	return storage_writes_through(&q->disk->storage) && done->error && !done->refused &&
 	       done->error != -ENOSPC && done->error != -EDQUOT;
@@ -206,7 +220,7 @@ static int judge_write(struct queue *q, const struct engine_done *done)
 		count_failure(q, &q->stats.failed_writes, &q->stats.last_write_error, done->error);
 	if (!storage_writes_through(&q->disk->storage))
 		return done->error;
-	if (loses_writes(q, done))
+	if (io_loses_writes(q, done))
 		heed_lost_write(q, done);
 	else if (!done->error && disk_gate(q->disk) & ORDER_GATE_FAULT)
 		return -EIO;
@@ -273,7 +287,7 @@ static bool may_be_done_again(const struct queue *q, const struct engine_done *d
 	const struct slot *first = &q->slot[done->tag];
 
 	return done->error && first->next != SLOT_NONE &&
-	       (first->req.op == BLKIF_OP_READ || !loses_writes(q, done));
+	       (first->req.op == BLKIF_OP_READ || !io_loses_writes(q, done));
 }
 
 static void reap_run(struct queue *q, struct engine_done *done, uint64_t now_ns)
@@ -281,7 +295,7 @@ static void reap_run(struct queue *q, struct engine_done *done, uint64_t now_ns)
 	unsigned s = done->tag, next;
 	bool again;
 
-	if (rmw_reap(q, s, done))
+	if (kept_take(q, done) || rmw_reap(q, s, done))
 		return;
 	again = may_be_done_again(q, done);
 	for (; s != SLOT_NONE; s = next) {

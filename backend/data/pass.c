@@ -293,6 +293,8 @@ static void look_at_gate(struct queue *q)
 	if (order_port_must_park(&q->order))
 		gate = park(q);
 	q->gate = gate;
+	if (kept_may_go(q, gate))
+		kept_go(q);
 	if (!order_port_may_resume(&q->order, gate))
 		return;
 	if (q->order.parked) {
@@ -442,7 +444,7 @@ static bool has_gate_work(struct queue *q)
 	uint32_t gate = disk_gate(q->disk);
 
 	return order_port_must_park(&q->order) || order_port_may_resume(&q->order, gate) ||
-	       order_port_must_be_quiet(&q->order, gate, is_idle(q)) ||
+	       order_port_must_be_quiet(&q->order, gate, is_idle(q)) || kept_may_go(q, gate) ||
 	       order_port_must_stir(&q->order, gate);
 }
 
@@ -479,5 +481,6 @@ bool queue_is_idle(const struct queue *q)
 
 bool queue_is_held_up(const struct queue *q)
 {
-	return (q->gate & ORDER_GATE_QUIET) != 0;
+	return (q->gate & ORDER_GATE_QUIET) != 0 ||
+	       ((q->gate & ORDER_GATE_STOPPED) && !atomic_load(&q->stop));
 }

@@ -90,7 +90,7 @@ static void *address_space(size_t size_bytes)
 static int allocate_slots(struct queue *q, struct problem *ret_problem)
 {
 	unsigned n = q->nr_slots;
-	uint16_t *lists = calloc((size_t)n * 4, sizeof(*lists));
+	uint16_t *lists = calloc((size_t)n * 5, sizeof(*lists));
 
 	q->free.slot = lists;
 	q->slot = address_space(n * sizeof(*q->slot));
@@ -100,6 +100,7 @@ static int allocate_slots(struct queue *q, struct problem *ret_problem)
 	q->taken.slot = lists + n;
 	q->done.slot = lists + (size_t)n * 2;
 	q->waiting.slot = lists + (size_t)n * 3;
+	q->kept.slot = lists + (size_t)n * 4;
 	free_all_slots(q);
 	order_port_init(&q->order);
 	if (buffers_init(&q->buffers))
@@ -224,7 +225,7 @@ static void trim(struct queue *q)
 }
 
 /* Milliseconds until there is something to be given back that was not used for long; -1: never. */
-static int idle_timeout(const struct queue *q)
+static int give_back_timeout(const struct queue *q)
 {
 	int seconds = pcache_idle_in(&q->pcache);
 
@@ -234,12 +235,21 @@ static int idle_timeout(const struct queue *q)
 	return seconds > 0 ? (seconds + 1) * 1000 : seconds;
 }
 
+static int idle_timeout(const struct queue *q, uint64_t now_ns)
+{
+	int give_back = give_back_timeout(q), stall = stall_timeout_ms(q, now_ns);
+
+	return give_back < 0 || (stall >= 0 && stall < give_back) ? stall : give_back;
+}
+
 static void sleep_until_event(struct queue *q)
 {
 	struct epoll_event event[3];
-	uint64_t count;
-	int n = epoll_wait(q->epoll_fd, event, 3, idle_timeout(q));
+	uint64_t count, now_ns = queue_clock_ns();
+	int n;
 
+	stall_look(q, now_ns);
+	n = epoll_wait(q->epoll_fd, event, 3, idle_timeout(q, now_ns));
 	/* Whatever woke us: pages grow old while others are served, too. */
 	q->pcache.now_s = queue_seconds(queue_clock_ns());
 	if (n == 0 && may_trim(q))

@@ -41,6 +41,9 @@ struct queue_config {
 	bool flush;            /* FLUSH_DISKCACHE was offered */
 	bool barrier;          /* WRITE_BARRIER was offered */
 	bool discard;          /* DISCARD was offered */
+	bool stop_on_error;    /* D9: what the storage cannot do is kept, and nothing more taken */
+	bool stop_on_enospc;   /* ... what it has no room for */
+	unsigned timeout_ms;   /* I/O that takes longer is counted as stalled; 0: none is */
 	bool indirect;         /* indirect requests were offered, of LIMIT_SEGMENTS */
 	int report_fd;         /* eventfd, borrowed: written when something is worth a look */
 	struct record *record; /* borrowed: what xentop reads, shared by all queues; or NULL */

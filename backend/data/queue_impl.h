@@ -66,6 +66,7 @@ struct queue {
 	struct slot_list taken;   /* of this pass */
 	struct slot_list done;    /* of this pass */
 	struct slot_list waiting; /* taken before, and then there were no buffers */
+	struct slot_list kept;    /* SLOT_KEPT: kept.c */
 	struct iovec (*iov)[LIMIT_SEGMENTS];
 	struct io_run run;   /* not yet put into the engine */
 	unsigned nr_blocked; /* writes that wait for their blocks: rmw.c */
@@ -82,8 +83,10 @@ struct queue {
 	int epoll_fd;
 	int wake_fd; /* the disk and control write it */
 
-	uint64_t start_ns;        /* of what goes to the storage in this pass; 0: nothing yet */
-	uint64_t sync_ns;         /* when the running fdatasync was started */
+	uint64_t start_ns; /* of what goes to the storage in this pass; 0: nothing yet */
+	uint64_t sync_ns;  /* when the running fdatasync was started */
+	bool sync_runs;
+	uint64_t stall_look_ns;   /* not before: stall.c */
 	struct queue_times times; /* like the statistics */
 	struct queue_stats stats; /* written by the queue thread, read by any */
 	struct record told;       /* what cfg.record has of them */
@@ -125,10 +128,38 @@ void io_commit(struct queue *q) __attribute__((nonnull));
 /* Judge what has ended; so many I/Os. Requests are finished, or go on with what is next for them. */
 unsigned io_reap(struct queue *q) __attribute__((nonnull));
 
+/* @slot once more, alone: what was read for it before counts no more. */
+void io_start_again(struct queue *q, unsigned slot) __attribute__((nonnull));
+
+/* A write that ended like this leaves others in doubt, too (D5). */
+bool io_loses_writes(const struct queue *q, const struct engine_done *done)
+	__attribute__((nonnull));
+
+/* ---- kept.c: what the storage could not do (D9) ---- */
+
+/* Keep the request that ended like this, and stop the disk. False if it is to be answered. */
+bool kept_take(struct queue *q, const struct engine_done *done)
+	__attribute__((nonnull, warn_unused_result));
+
+/* By this gate word those that are kept are to be done again; and that. */
+bool kept_may_go(const struct queue *q, uint32_t gate) __attribute__((nonnull));
+void kept_go(struct queue *q) __attribute__((nonnull));
+
+/* ---- stall.c: what the storage does not answer ---- */
+
+/* Milliseconds until it is worth a look; -1: never. */
+int stall_timeout_ms(const struct queue *q, uint64_t now_ns) __attribute__((nonnull));
+
+/* Count what has taken too long, if it is time. */
+void stall_look(struct queue *q, uint64_t now_ns) __attribute__((nonnull));
+
 /* ---- rmw.c: writes on storage with larger blocks ---- */
 
 /* Write @slot, as soon as its blocks are its own and complete. */
 void rmw_start(struct queue *q, unsigned slot) __attribute__((nonnull));
+
+/* @slot again, which has its blocks, and was read for, or written, in vain. */
+void rmw_again(struct queue *q, unsigned slot) __attribute__((nonnull));
 
 /* Those that have waited for their blocks and have them now. */
 void rmw_follow(struct queue *q) __attribute__((nonnull));
@@ -171,7 +202,7 @@ void slot_judge(struct queue *q, unsigned slot) __attribute__((nonnull));
 /* Tell control that the counters are worth a look. */
 void queue_report(struct queue *q) __attribute__((nonnull));
 
-/* Nothing is to be taken from the ring now (D7). */
+/* Nothing is to be taken from the ring now (D7, D9). */
 bool queue_is_held_up(const struct queue *q) __attribute__((nonnull));
 
 /* Nothing taken is unanswered and the engine is empty. */

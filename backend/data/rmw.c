@@ -124,6 +124,12 @@ void rmw_start(struct queue *q, unsigned s)
 		q->nr_blocked++;
 }
 
+void rmw_again(struct queue *q, unsigned s)
+{
+	q->slot[s].edge = EDGE_NONE;
+	go_on(q, s);
+}
+
 void rmw_follow(struct queue *q)
 {
 	unsigned s;

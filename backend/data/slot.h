@@ -24,6 +24,7 @@ enum slot_state {
 	SLOT_HELD,    /* behind a closed gate */
 	SLOT_ORDERED, /* the ordering object decides when */
 	SLOT_IO,      /* the engine has it, or it waits for the blocks it writes */
+	SLOT_KEPT,    /* the storage could not do it: until an operator says go on (D9) */
 	SLOT_DONE,    /* status is final; the answer is written in this pass */
 };
 

@@ -40,6 +40,10 @@ struct queue_stats {
 	uint64_t last_write_error;
 	uint64_t last_discard_error;
 	uint64_t last_sync_error;
+	uint64_t kept;            /* requests that wait for an operator, now (D9) */
+	uint64_t last_kept_error; /* the errno of the last of them, or 0 */
+	uint64_t stalled; /* I/Os that have taken longer than they should, as of the last look */
+	uint64_t stalled_max_ns;  /* ... the longest of them */
 	uint64_t syncs;           /* fdatasyncs that ended, failed ones too */
 	uint64_t grants_mapped;   /* ring page included */
 	uint64_t grants_unmapped; /* ... equal when the queue is destroyed */

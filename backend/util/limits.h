@@ -64,6 +64,10 @@
 /* Threads of a queue that read and write through the page cache (cache modes writethrough, writeback, unsafe). */
 #define LIMIT_MOVE_THREADS 16u
 
+/* Seconds after which I/O that the storage has not answered is told of, and the most that may be said. */
+#define LIMIT_TIMEOUT_S     30u
+#define LIMIT_TIMEOUT_MAX_S 86400u
+
 /*
  * A change of the cache mode that has not got the storage to itself after so long is given up, and I/O goes on as before. A guest
  * may ask for one so often.

@@ -12,9 +12,10 @@ node() {
 given() {
     local name all=
 
-    for name in cache-mode features-off transfer; do
+    for name in cache-mode features-off transfer on-error on-enospc timeout; do
         all="$all $(node "$name" || echo -)"
     done
+    all=${all% - - -}
     echo "${all# }"
 }
 
@@ -36,7 +37,7 @@ while read -r params path cache features transfer; do
     check "add once more" hotplug add
     is "$(given)" "$cache $features $transfer" "... changes nothing"
     check "remove" hotplug remove
-    is "$(node cache-mode)$(node features-off)$(node transfer)$(node hotplug-status)" "" "... takes them back"
+    is "$(node cache-mode)$(node features-off)$(node transfer)$(node on-error)$(node on-enospc)$(node timeout)$(node hotplug-status)" "" "... takes them back"
     withdraw
 done <<'TABLE'
 IMAGES/disk,cache=none IMAGES/disk none - -
@@ -44,6 +45,9 @@ IMAGES/disk,features-off=persistent IMAGES/disk - persistent -
 IMAGES/disk,cache=none,features-off=flush-cache+barrier IMAGES/disk none flush-cache+barrier -
 raw:IMAGES/disk,features-off=barrier,cache=none IMAGES/disk none barrier -
 aio:IMAGES/disk,cache=none IMAGES/disk none - -
+IMAGES/disk,timeout=86400,on-error=stop IMAGES/disk - - - stop - 86400
+IMAGES/disk,on-enospc=stop,timeout=0 IMAGES/disk - - - - stop 0
+IMAGES/disk,on-enospc=report,on-error=report,timeout=3600 IMAGES/disk - - - report report 3600
 IMAGES/disk,cache=directsync IMAGES/disk directsync - -
 IMAGES/disk,cache=writethrough IMAGES/disk writethrough - -
 IMAGES/disk,features-off=barrier,cache=writeback IMAGES/disk writeback barrier -
@@ -77,7 +81,7 @@ while read -r params pattern; do
     is "$(find "$BLKBACK_RUNDIR" -name '*.pid' 2>/dev/null)" "" "... nor a worker"
     withdraw
 done <<'TABLE'
-IMAGES/disk,cash=none option 'cash=none' is not known: *cache=, features-off= and transfer=*comma of the name*twice*
+IMAGES/disk,cash=none option 'cash=none' is not known: *cache=, features-off=, transfer=, on-error=, on-enospc=, timeout=*comma of the name*twice*
 IMAGES/disk,1.img option '1.img' is not known: *comma of the name*twice*
 IMAGES/disk, option '' is not known: *
 IMAGES/disk,cache=none, option '' is not known: *
@@ -92,6 +96,12 @@ IMAGES/disk,features-off=barrier,features-off=persistent option 'features-off' i
 IMAGES/disk,features-off=flush *the feature 'flush': *persistent, flush-cache, barrier, multi-queue, indirect or discard*
 IMAGES/disk,features-off=barrier+ *the feature '': *
 IMAGES/disk,features-off=barrier:persistent *the feature 'barrier:persistent': *
+IMAGES/disk,on-error=ignore option 'on-error=ignore' is not known: *on-error=report or stop*
+IMAGES/disk,on-enospc= option 'on-enospc' has no value: *on-enospc=report or stop*
+IMAGES/disk,timeout=never option 'timeout=never' is not known: *0 to 86400*
+IMAGES/disk,timeout=86401 option 'timeout=86401' is not known: *0 to 86400*
+IMAGES/disk,timeout=07 option 'timeout=07' is not known: *0 to 86400*
+IMAGES/disk,timeout=1,timeout=1 option 'timeout' is given twice*
 IMAGES/disk,transfer option 'transfer' has no value: *auto, map or copy*
 IMAGES/disk,transfer=direct option 'transfer=direct' is not known: *auto, map or copy*
 IMAGES/disk,transfer=map,transfer=copy option 'transfer' is given twice*

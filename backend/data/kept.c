@@ -1,0 +1,50 @@
+/*
+ * Requests that the storage could not do, kept unanswered until an operator has made room, or whatever it takes (D9). Queue
+ * thread only.
+ *
+ * The first one stops the disk: no queue takes anything more, until control lets it go on. Then each is done again, as if it had
+ * just been started; what is behind a barrier has waited for it all the time. A queue that is to end tries once more, and
+ * answers what it gets.
+ */
+#include <errno.h>
+
+#include "backend/data/queue_impl.h"
+
+static bool stops(const struct queue *q, int error)
+{
+	return error == -ENOSPC || error == -EDQUOT ? q->cfg.stop_on_enospc : q->cfg.stop_on_error;
+}
+
+bool kept_take(struct queue *q, const struct engine_done *done)
+{
+	struct slot *slot = &q->slot[done->tag];
+
+	/* Several at once are done again one by one first. A discard promises nothing. */
+	if (!done->error || !stops(q, done->error) || atomic_load(&q->stop) ||
+		slot->next != SLOT_NONE || slot->req.op == BLKIF_OP_DISCARD ||
+		(slot->req.op != BLKIF_OP_READ && io_loses_writes(q, done)))
+		return false;
+	slot->state = SLOT_KEPT;
+	q->kept.slot[q->kept.n++] = (uint16_t)done->tag;
+	stat_set(&q->stats.kept, q->kept.n);
+	stat_set(&q->stats.last_kept_error, (uint64_t)-done->error);
+	disk_stop(q->disk, q->cfg.index);
+	queue_report(q);
+	return true;
+}
+
+bool kept_may_go(const struct queue *q, uint32_t gate)
+{
+	return q->kept.n > 0 && (!(gate & ORDER_GATE_STOPPED) || atomic_load(&q->stop));
+}
+
+void kept_go(struct queue *q)
+{
+	unsigned n = q->kept.n;
+
+	q->kept.n = 0;
+	stat_set(&q->stats.kept, 0);
+	/* They end later than this, so the list does not grow meanwhile. */
+	for (unsigned i = 0; i < n; i++)
+		io_start_again(q, q->kept.slot[i]);
+}
