@@ -71,4 +71,8 @@ struct engine {
 int engine_aio_create(unsigned capacity, struct engine **ret_engine)
 	__attribute__((nonnull, warn_unused_result));
 
+/* Without a storage: reads find zeros, writes are gone. */
+int engine_null_create(unsigned capacity, struct engine **ret_engine)
+	__attribute__((nonnull, warn_unused_result));
+
 #endif

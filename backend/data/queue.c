@@ -59,7 +59,7 @@ static int attach_ring(struct queue *q, struct problem *ret_problem)
 static int create_engine(struct queue *q, struct problem *ret_problem)
 {
 	/* Every slot's I/O and one fdatasync. */
-	int r = engine_aio_create(q->nr_slots + 1, &q->engine);
+	int r = q->disk->storage.kind->create_engine(q->nr_slots + 1, &q->engine);
 
 	if (r == -EAGAIN)
 		return problem_set(ret_problem, r,

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -14,6 +15,9 @@
 
 /* Alignment in memory when the kernel does not say: no Linux driver asks for more. */
 #define SAFE_MEMORY_ALIGN 4096u
+
+/* Of a name that names nothing. */
+#define NULL_PREFIX "null:"
 
 /* Long enough for a name below /proc/self/fd. */
 #define OWN_NAME_MAX 32
@@ -186,6 +190,16 @@ static int settle_alignment(const char *path, struct storage *s, struct problem 
 	return 0;
 }
 
+static int probe_kind(const char *path, struct storage *s, struct problem *ret_problem)
+{
+	int r = s->kind->probe(path, s, ret_problem);
+
+	if (r == 0 && s->nr_sectors == 0)
+		return problem_set(ret_problem, -EINVAL,
+			"'%s' is empty: a disk has at least one sector of 512 bytes", path);
+	return r;
+}
+
 static int probe(const char *path, struct storage *s, struct problem *ret_problem)
 {
 	struct stat st;
@@ -196,13 +210,43 @@ static int probe(const char *path, struct storage *s, struct problem *ret_proble
 	s->kind = S_ISBLK(st.st_mode) ? &storage_block : &storage_file;
 	s->identity = S_ISBLK(st.st_mode) ? (struct storage_identity){0, st.st_rdev}
 					  : (struct storage_identity){st.st_dev, st.st_ino};
-	r = s->kind->probe(path, s, ret_problem);
-	if (r)
-		return r;
-	if (s->nr_sectors == 0)
+	r = probe_kind(path, s, ret_problem);
+	return r ? r : settle_alignment(path, s, ret_problem);
+}
+
+static int open_and_probe(const char *path, struct storage *s, struct problem *ret_problem)
+{
+	int r = check_type(path, ret_problem);
+
+	if (r == 0)
+		r = open_image(path, s, ret_problem);
+	return r ? r : probe(path, s, ret_problem);
+}
+
+/* For benches: as large as its name says, and there is nothing to be found out about it. */
+static int open_null(const char *path, struct storage *s, struct problem *ret_problem)
+{
+	const char *digits = path + sizeof(NULL_PREFIX) - 1;
+	unsigned long long size_bytes;
+	char *end;
+
+	errno = 0;
+	size_bytes = strtoull(digits, &end, 10);
+	if (errno || *digits < '0' || *digits > '9' || *end || size_bytes > INT64_MAX)
 		return problem_set(ret_problem, -EINVAL,
-			"'%s' is empty: a disk has at least one sector of 512 bytes", path);
-	return settle_alignment(path, s, ret_problem);
+			"'%s': behind " NULL_PREFIX " comes a number of bytes", path);
+	s->kind = &storage_null;
+	s->fd = memfd_create("null", MFD_CLOEXEC);
+	if (s->fd < 0 || ftruncate(s->fd, (off_t)size_bytes) < 0)
+		return problem_set(ret_problem, -errno, "'%s': %s", path, strerror(errno));
+	s->unit = STORAGE_SECTOR_SIZE;
+	s->memory_align = STORAGE_SECTOR_SIZE;
+	return probe_kind(path, s, ret_problem);
+}
+
+static bool is_null(const char *path)
+{
+	return strncmp(path, NULL_PREFIX, sizeof(NULL_PREFIX) - 1) == 0;
 }
 
 int storage_open(const char *path, const struct storage_terms *terms, struct storage *ret_storage,
@@ -212,12 +256,8 @@ int storage_open(const char *path, const struct storage_terms *terms, struct sto
 	int r;
 
 	*ret_storage = s;
-	r = check_type(path, ret_problem);
-	if (r == 0)
-		r = open_image(path, &s, ret_problem);
-	if (r)
-		return r;
-	r = probe(path, &s, ret_problem);
+	r = is_null(path) ? open_null(path, &s, ret_problem)
+			  : open_and_probe(path, &s, ret_problem);
 	if (r) {
 		storage_close(&s);
 		return r;
@@ -263,6 +303,8 @@ int storage_reopen(const struct storage *storage, enum cache_mode cache,
 	int r;
 
 	*ret_storage = s;
+	if (storage->kind == &storage_null)
+		return problem_set(ret_problem, -ENOTSUP, "a null storage has one cache mode");
 	s.fd = open(own_name(storage, name), open_flags(&s));
 	if (s.fd < 0)
 		return not_reopened(-errno, cache, ret_problem);

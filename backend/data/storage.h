@@ -22,6 +22,7 @@
 /* What a block of the storage may have: it fits a page. */
 #define STORAGE_UNIT_MAX 4096u
 
+struct engine;
 struct storage;
 
 /*
@@ -47,10 +48,13 @@ struct storage_kind {
 	/* See discard_range(). */
 	int (*discard)(const struct storage *s, uint64_t offset_bytes, uint64_t length_bytes,
 		bool secure, const atomic_bool *stop);
+	/* What a queue moves data with: for so many I/Os at a time. 0, -EAGAIN as engine_aio_create(), or another -errno. */
+	int (*create_engine)(unsigned capacity, struct engine **ret_engine);
 };
 
 extern const struct storage_kind storage_file;
 extern const struct storage_kind storage_block;
+extern const struct storage_kind storage_null; /* nothing, for benches: it keeps none of this */
 
 /* Which file or device it is, whatever its name: device and inode, or the block device's number. */
 struct storage_identity {
@@ -81,7 +85,7 @@ struct storage_terms {
 };
 
 /*
- * Open @path by @terms and find out size and alignment. Refuses what cannot be served: neither file nor
+ * Open @path by @terms, a name or, for benches, "null:" and a number of bytes, and find out size and alignment. Refuses what cannot be served: neither file nor
  * block device, empty or not a multiple of that unit; and for direct I/O, where there is none, or only in units
  * above 4096 bytes. Returns -errno with a sentence in @ret_problem and @ret_storage closed. Blocks.
  */

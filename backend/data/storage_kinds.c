@@ -1,5 +1,5 @@
 /*
- * The kinds of storage there are: a regular file, a block device.
+ * The kinds of storage there are: a regular file, a block device, nothing.
  */
 #include <errno.h>
 #include <linux/fs.h>
@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backend/data/engine.h"
 #include "backend/data/storage.h"
 
 /* ---- both ---- */
@@ -79,6 +80,7 @@ const struct storage_kind storage_file = {
 	.size = size_of_file,
 	.sync = sync_fd,
 	.discard = discard_fd,
+	.create_engine = engine_aio_create,
 };
 
 /* ---- a block device ---- */
@@ -118,4 +120,34 @@ const struct storage_kind storage_block = {
 	.size = size_of_device,
 	.sync = sync_fd,
 	.discard = discard_fd,
+	.create_engine = engine_aio_create,
+};
+
+/* ---- nothing ---- */
+
+/* Its descriptor is that of an empty file as large as the disk. */
+static int sync_nothing(const struct storage *s)
+{
+	(void)s;
+	return 0;
+}
+
+static int discard_nothing(const struct storage *s, uint64_t offset_bytes, uint64_t length_bytes,
+	bool secure, const atomic_bool *stop)
+{
+	(void)s;
+	(void)offset_bytes;
+	(void)length_bytes;
+	(void)secure;
+	(void)stop;
+	return 0;
+}
+
+const struct storage_kind storage_null = {
+	.name = "null",
+	.probe = probe_file,
+	.size = size_of_file,
+	.sync = sync_nothing,
+	.discard = discard_nothing,
+	.create_engine = engine_null_create,
 };

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -219,6 +220,152 @@ static void test_size(void **state)
 	assert_int_equal(size_bytes, (off_t)1 << 40);
 }
 
+/* What is open as the kernel has it: O_DIRECT and O_DSYNC as the mode says, and nothing else of its own. */
+static void check_flags(const struct storage *s, enum cache_mode mode)
+{
+	int flags = fcntl(s->fd, F_GETFL);
+
+	assert_int_equal(s->cache, mode);
+	assert_int_equal((flags & O_DIRECT) != 0, cache_is_direct(mode));
+	assert_int_equal((flags & O_DSYNC) != 0, cache_writes_through(mode));
+	assert_int_equal(flags & O_ACCMODE, s->read_only ? O_RDONLY : O_RDWR);
+	assert_true(fcntl(s->fd, F_GETFD) & FD_CLOEXEC);
+}
+
+static void test_modes(void **state)
+{
+	(void)state;
+	for (enum cache_mode mode = 0; mode < CACHE_MODE_COUNT; mode++) {
+		struct storage_terms terms = {.cache = mode};
+		struct problem problem = {.text = ""};
+		enum cache_mode parsed;
+		struct storage s;
+
+		assert_true(cache_mode_parse(cache_mode_name(mode), &parsed));
+		assert_int_equal(parsed, mode);
+		if (storage_open(in_dir("good"), &terms, &s, &problem))
+			fail_msg("%s", problem.text);
+		check_flags(&s, mode);
+		storage_close(&s);
+	}
+}
+
+/* Where there is no direct I/O the modes that need none are served. */
+static void test_no_direct_io(void **state)
+{
+	struct storage_terms terms = {.read_only = true, .cache = CACHE_WRITEBACK};
+	struct problem problem = {.text = ""};
+	struct storage s, again;
+
+	(void)state;
+	/* It says that it has 4096 bytes. */
+	if (storage_open("/sys/kernel/uevent_seqnum", &terms, &s, &problem))
+		fail_msg("%s", problem.text);
+	assert_int_equal(s.unit, STORAGE_SECTOR_SIZE);
+	assert_int_equal(storage_reopen(&s, CACHE_NONE, &again, &problem), -EINVAL);
+	assert_non_null(strstr(problem.text, "cache mode none needs direct I/O"));
+	assert_int_equal(again.fd, -1);
+	storage_close(&s);
+}
+
+static void reopen(const struct storage *s, enum cache_mode mode)
+{
+	struct problem problem = {.text = ""};
+	struct storage again;
+
+	if (storage_reopen(s, mode, &again, &problem))
+		fail_msg("%s", problem.text);
+	check_flags(&again, mode);
+	assert_true(again.fd != s->fd);
+	assert_ptr_equal(again.kind, s->kind);
+	assert_int_equal(again.unit, s->unit);
+	assert_int_equal(again.memory_align, s->memory_align);
+	assert_int_equal(again.nr_sectors, s->nr_sectors);
+	assert_int_equal(again.physical_sector_size, s->physical_sector_size);
+	assert_true(storage_identity_same(&again.identity, &s->identity));
+	assert_int_equal(again.discard.possible, s->discard.possible);
+	storage_close(&again);
+}
+
+/*
+ * The same file in every mode from every other, whatever has become of its name and its permissions; and that of what has the name
+ * now is not it. No descriptor is left over.
+ */
+static void test_reopen(void **state)
+{
+	struct problem problem = {.text = ""};
+	int before = free_fd();
+
+	(void)state;
+	for (enum cache_mode from = 0; from < CACHE_MODE_COUNT; from++) {
+		struct storage_terms terms = {.cache = from, .discard = true};
+		struct storage s;
+
+		make_file("reopened", 65536);
+		if (storage_open(in_dir("reopened"), &terms, &s, &problem))
+			fail_msg("%s", problem.text);
+		assert_int_equal(chmod(in_dir("reopened"), 0), 0);
+		for (enum cache_mode to = 0; to < CACHE_MODE_COUNT; to++)
+			reopen(&s, to);
+		assert_int_equal(unlink(in_dir("reopened")), 0);
+		make_file("reopened", 512);
+		for (enum cache_mode to = 0; to < CACHE_MODE_COUNT; to++)
+			reopen(&s, to);
+		storage_close(&s);
+		assert_int_equal(unlink(in_dir("reopened")), 0);
+	}
+	assert_int_equal(free_fd(), before);
+}
+
+static void test_too_many_files(void **state)
+{
+	struct storage_terms terms = {.cache = CACHE_NONE};
+	struct problem problem = {.text = ""};
+	struct storage s, again;
+	struct rlimit before, less;
+
+	(void)state;
+	if (storage_open(in_dir("good"), &terms, &s, &problem))
+		fail_msg("%s", problem.text);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	less = before;
+	less.rlim_cur = (rlim_t)free_fd();
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &less), 0);
+	assert_int_equal(storage_reopen(&s, CACHE_WRITEBACK, &again, &problem), -EMFILE);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(again.fd, -1);
+	assert_non_null(strstr(problem.text, "writeback: Too many open files: raise the limit"));
+	check_flags(&s, CACHE_NONE);
+	storage_close(&s);
+}
+
+static void test_null(void **state)
+{
+	static const char *const bad[] = {"null:", "null:x", "null:-512", "null:1k", "null:0",
+		"null:1000", "null:99999999999999999999"};
+	struct storage_terms terms = {.cache = CACHE_NONE};
+	struct problem problem = {.text = ""};
+	struct storage s, again;
+	uint64_t size_bytes;
+	int before = free_fd();
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(storage_open(bad[i], &terms, &s, &problem), -EINVAL);
+		assert_non_null(strstr(problem.text, bad[i]));
+		assert_int_equal(s.fd, -1);
+	}
+	if (storage_open("null:1099511627776", &terms, &s, &problem))
+		fail_msg("%s", problem.text);
+	assert_int_equal(s.nr_sectors, (uint64_t)1 << 31);
+	assert_int_equal(storage_size(&s, &size_bytes), 0);
+	assert_int_equal(size_bytes, (uint64_t)1 << 40);
+	assert_int_equal(storage_sync(&s), 0);
+	assert_int_equal(storage_reopen(&s, CACHE_UNSAFE, &again, &problem), -ENOTSUP);
+	storage_close(&s);
+	assert_int_equal(free_fd(), before);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -226,6 +373,11 @@ int main(void)
 		cmocka_unit_test(test_relative_path),
 		cmocka_unit_test(test_served),
 		cmocka_unit_test(test_size),
+		cmocka_unit_test(test_modes),
+		cmocka_unit_test(test_no_direct_io),
+		cmocka_unit_test(test_reopen),
+		cmocka_unit_test(test_too_many_files),
+		cmocka_unit_test(test_null),
 	};
 
 	if (find_directory()) {
