@@ -40,13 +40,17 @@ int change_begin(struct change *change, struct disk *disk, const struct change_w
 static void end(struct change *change, struct disk *disk, int error)
 {
 	bool was_direct = cache_is_direct(disk->storage.cache);
+	bool crosses = !error && was_direct != cache_is_direct(change->next.cache);
 
+	/* What the page cache has from before direct I/O, or from others meanwhile, is not to be read. Nobody is at the storage. */
+	if (crosses && was_direct)
+		storage_drop_pages(&disk->storage);
 	if (error)
 		disk_end_change(disk, NULL, false);
 	else
 		disk_end_change(disk, &change->next, change->wish.clear_fault);
-	/* Of what went the other way there is a copy in the page cache. It is clean. */
-	if (!error && !was_direct && cache_is_direct(disk->storage.cache))
+	/* What went through it is durable now, and not needed there any more. */
+	if (crosses && !was_direct)
 		storage_drop_pages(&disk->storage);
 	storage_close(&change->next);
 	change->error = error;

@@ -354,7 +354,7 @@ int mode_patience_ms(const struct vbd *vbd, uint64_t now_ms)
 	const struct mode *mode = &vbd->mode;
 	int patience = change_patience_ms(&vbd->conn.change, now_ms);
 
-	if (vbd->conn.change.state == CHANGE_NONE && mode->guest_asks)
+	if (vbd->conn.change.state == CHANGE_NONE && mode->guest_asks && is_connected(vbd))
 		patience = sooner(patience,
 			now_ms < mode->guest_may_ms ? (int)(mode->guest_may_ms - now_ms) : 0);
 	return vbd->conn.change.state == CHANGE_ENDED ? 0 : patience;
