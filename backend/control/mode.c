@@ -38,15 +38,16 @@ static enum cache_mode active_mode(const struct vbd *vbd)
 /* ---- the store ---- */
 
 /* The node cache-mode. Absent, it reads as an empty one; what is too long for any mode, as that much of it. */
-static int read_text(struct vbd *vbd, char ret_text[MODE_TEXT_MAX])
+static int read_text(struct vbd *vbd, char ret_text[OPTIONS_CACHE_MAX])
 {
 	struct node_dir dir = {.store = vbd->store, .txn = STORE_NO_TXN, .path = vbd->backend};
 	char *text = NULL;
-	enum node_result result = node_string(&dir, "cache-mode", MODE_TEXT_MAX - 1, NULL, &text);
+	enum node_result result =
+		node_string(&dir, "cache-mode", OPTIONS_CACHE_MAX - 1, NULL, &text);
 
 	if (result == NODE_ERROR)
 		return dir.error;
-	(void)snprintf(ret_text, MODE_TEXT_MAX, "%s",
+	(void)snprintf(ret_text, OPTIONS_CACHE_MAX, "%s",
 		result == NODE_VALUE       ? text
 		: result == NODE_MALFORMED ? "?"
 					   : "");
@@ -74,7 +75,7 @@ static int tell(struct vbd *vbd)
 		return 0;
 	news->is_due = false;
 	if (r == 0 && mode.configured)
-		(void)snprintf(vbd->mode.text, MODE_TEXT_MAX, "%s", mode.configured);
+		(void)snprintf(vbd->mode.text, OPTIONS_CACHE_MAX, "%s", mode.configured);
 	return r == -ESTALE || r == -ENOENT ? 0 : r;
 }
 
@@ -168,12 +169,16 @@ static int heed_toolstack(struct vbd *vbd)
 	struct change_wish wish = {.mode = active_mode(vbd), .by = CHANGE_BY_TOOLSTACK};
 	struct disk_options options;
 	struct problem problem;
-	char text[MODE_TEXT_MAX];
-	int r = read_text(vbd, text);
+	char text[OPTIONS_CACHE_MAX];
+	int r;
 
+	if (!vbd->mode.toolstack_asks)
+		return 0;
+	vbd->mode.toolstack_asks = false;
+	r = read_text(vbd, text);
 	if (r || strcmp(text, vbd->mode.text) == 0)
 		return r;
-	(void)snprintf(vbd->mode.text, MODE_TEXT_MAX, "%s", text);
+	(void)snprintf(vbd->mode.text, OPTIONS_CACHE_MAX, "%s", text);
 	r = options_read(vbd->store, vbd->backend, vbd->conn.default_cache, &options, &problem);
 	if (r) {
 		end_wish(vbd, &wish, r, &problem);
@@ -186,9 +191,9 @@ static int heed_toolstack(struct vbd *vbd)
 
 /* ---- the guest ---- */
 
-void mode_note_guest(struct vbd *vbd)
+/* What it has written before it is connected is an earlier driver's. */
+static void note_guest(struct vbd *vbd)
 {
-	/* What it has written before is an earlier driver's. */
 	if (is_connected(vbd))
 		vbd->mode.guest_asks = true;
 }
@@ -299,6 +304,16 @@ int mode_clear_fault(struct vbd *vbd, struct problem *ret_problem)
 
 /* ---- all of them ---- */
 
+void mode_note(struct vbd *vbd, const char *path, bool is_wish)
+{
+	const char *name = strrchr(path, '/');
+
+	if (is_wish)
+		note_guest(vbd);
+	else if (name && strcmp(name, "/cache-mode") == 0)
+		vbd->mode.toolstack_asks = true;
+}
+
 void mode_reset(struct vbd *vbd)
 {
 	struct mode *mode = &vbd->mode;
@@ -306,8 +321,8 @@ void mode_reset(struct vbd *vbd)
 	mode->configured = active_mode(vbd);
 	mode->guest_asks = false;
 	mode->news.is_due = false;
-	if (read_text(vbd, mode->text))
-		mode->text[0] = '\0';
+	/* As of then: what was written since is another wish. */
+	memcpy(mode->text, vbd->conn.options.cache_text, sizeof(mode->text));
 }
 
 int mode_look(struct vbd *vbd)

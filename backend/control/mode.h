@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "backend/control/change.h"
+#include "backend/control/options.h"
 #include "backend/util/cache.h"
 #include "backend/util/log.h"
 #include "backend/util/problem.h"
@@ -30,9 +31,6 @@ struct vbd;
 #define MODE_UNSAFE_TEXT                                                                           \
 	"cache mode unsafe: flushes and barriers do nothing: if this host crashes or loses power, what the guest wrote is lost or damaged, its file systems too"
 
-/* Longer than the name of any mode. */
-#define MODE_TEXT_MAX 32
-
 /* What the store is to be told. */
 struct mode_news {
 	bool is_due;
@@ -45,9 +43,10 @@ struct mode_news {
 struct mode {
 	enum cache_mode
 		configured; /* that the disk's options say: to be had at the next connection */
-	char text[MODE_TEXT_MAX]; /* node cache-mode, as last heeded */
-	bool guest_asks;          /* it has written its node since it is connected */
-	uint64_t guest_may_ms;    /* not before: each change is a flush, and a line in the log */
+	char text[OPTIONS_CACHE_MAX]; /* node cache-mode, as last heeded */
+	bool toolstack_asks;          /* it may be another since */
+	bool guest_asks;              /* it has written its node since it is connected */
+	uint64_t guest_may_ms; /* not before: each change is a flush, and a line in the log */
 	struct mode_news news;
 	struct log_limit limit;
 };
@@ -55,8 +54,8 @@ struct mode {
 /* A frontend has been connected: what one before it asked for is forgotten. */
 void mode_reset(struct vbd *vbd) __attribute__((nonnull));
 
-/* The guest has written its node. */
-void mode_note_guest(struct vbd *vbd) __attribute__((nonnull));
+/* @path was written, by the guest if it is its wish. */
+void mode_note(struct vbd *vbd, const char *path, bool is_wish) __attribute__((nonnull));
 
 /* At each look at a connected disk: begin what is asked for, tell what came of it. 0 or the store's -errno. */
 int mode_look(struct vbd *vbd) __attribute__((nonnull, warn_unused_result));

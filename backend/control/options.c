@@ -1,6 +1,7 @@
 #include "backend/control/options.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,9 +11,6 @@
 
 /* Longer than a list of all features there are. */
 #define FEATURES_OFF_MAX 256
-
-/* ... and than any mode's name. */
-#define CACHE_MODE_MAX 32
 
 static int wrong(const struct node_dir *dir, const char *name, enum node_result result,
 	const char *rule, struct problem *problem)
@@ -29,7 +27,8 @@ static int read_cache_mode(
 	struct node_dir *dir, struct disk_options *options, struct problem *problem)
 {
 	char *text = NULL;
-	enum node_result result = node_string(dir, "cache-mode", CACHE_MODE_MAX, NULL, &text);
+	enum node_result result =
+		node_string(dir, "cache-mode", OPTIONS_CACHE_MAX - 1, NULL, &text);
 	int r = 0;
 
 	if (result == NODE_ABSENT)
@@ -37,6 +36,8 @@ static int read_cache_mode(
 	if (result != NODE_VALUE || !cache_mode_parse(text, &options->cache))
 		r = wrong(dir, "cache-mode", result,
 			"it is none, directsync, writethrough, writeback or unsafe", problem);
+	else
+		(void)snprintf(options->cache_text, sizeof(options->cache_text), "%s", text);
 	free(text);
 	return r;
 }

@@ -22,7 +22,12 @@ enum disk_transfer {
 };
 
 /* What may be offered to the guest, if the disk can do it at all (D4). */
+/* Longer than the name of any mode. */
+#define OPTIONS_CACHE_MAX 32
+
 struct disk_options {
+	char cache_text
+		[OPTIONS_CACHE_MAX]; /* node cache-mode as it stands; empty if there is none */
 	enum cache_mode
 		cache; /* a mode that writes through, too, if neither flush nor barrier is to be offered */
 	bool persistent;

@@ -321,8 +321,7 @@ static int take_events(struct vbd *vbd)
 			break;
 		if (vbd->is_refused && strcmp(event.token, TOKEN_FRONTEND) == 0)
 			vbd->heard_again = true;
-		if (strcmp(event.token, TOKEN_WISH) == 0)
-			mode_note_guest(vbd);
+		mode_note(vbd, event.path, strcmp(event.token, TOKEN_WISH) == 0);
 		store_event_fini(&event);
 	}
 	return r == -EPIPE ? r : 0;
