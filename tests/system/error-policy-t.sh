@@ -116,7 +116,7 @@ tell "flush status=-5"
 fs fail sync $eio 1
 fs pass sync
 check "... the next flush waits for it, and hears what became of it" hear "flush: status -5"
-is "$(node data-lost)" 1 "... so do the others"
+check "... so do the others" await "$be/data-lost" 1
 guest_close
 refuses "... to accept it needs words" blkbackctl clear-fault 5/xvda
 check "... it is accepted" blkbackctl clear-fault 5/xvda --accept-loss
