@@ -159,6 +159,13 @@ END
 keeps "one that was never answered, and of which nothing is there" <<'END'
 submit 1 0 write 4 1; submit 2 0 barrier 0 1; write 1 4 1 volatile 1*1; lost; connect 1; submit 3 0 write 5 1; write 2 5 1 volatile 3*1
 END
+keeps "one that was not answered when the worker died, and half of it is there" <<'END'
+connect 1; submit 1 0 write 4 2; write 1 4 1 volatile 1*1; end 1 0; lost; connect 1; flush 2; end 2 0; submit 2 0 barrier 0 1
+flush 3; end 3 0; write 4 0 1 volatile 2*1; end 4 0; flush 5; end 5 0; answer 2 0
+END
+violates c "one that was answered before the worker died is owed to the next" <<'END'
+connect 1; submit 1 0 write 4 2; write 1 4 2 volatile 1*2; end 1 0; answer 1 0; lost; connect 1; submit 2 0 barrier 0 1; write 4 0 1 volatile 2*1
+END
 
 # ---- d: whole sectors, each in its place
 violates d "a torn sector" <<'END'

@@ -2,7 +2,7 @@
 # Crash tests in shell, on top of guest.sh: a disk that loses power anywhere (voldisk), a guest that writes down what it was
 # promised (crash-guest), and crash-check, which holds both against each other.
 #
-#   crash_begin none barrier+flush 4        mode, what the guest uses, its queues
+#   crash_begin none barrier+flush 4 plain  mode, what the guest uses, its queues, the workload
 #   crash_load 1000                         a load of so many requests
 #   crash_end && crash_judge                every cut point is good
 #
@@ -27,6 +27,8 @@ disk_bytes=$((1024 * 1024))
 disk_mount=$images/voldisk
 clock=$work/clock
 judged=$work/judged
+loop_device=
+crash_target=
 nr_cuts=0
 
 # ---- the disk --------------------------------------------------------------------------------
@@ -69,6 +71,7 @@ stop_disk() {
 }
 
 undo() {
+    [ -z "$loop_device" ] || losetup -d "$loop_device" 2>/dev/null
     [ -z "${orders:-}" ] || exec {orders}>&-
     umount -l "$disk_mount" 2>/dev/null
 }
@@ -98,7 +101,7 @@ contract() {
 
 # crash_serve OPTIONS: the disk, to a worker that is our child
 crash_serve() {
-    xensim vbd-attach --no-script --script="$script" "$domid" xvda "$disk_mount/image$1" &&
+    xensim vbd-attach --no-script --script="$script" "$domid" xvda "${crash_target:-$disk_mount/image}$1" &&
         start_worker --max-queues=4 && hotplug add
 }
 
@@ -118,6 +121,42 @@ mode_is_served() {
     return "$status"
 }
 
+# Why the last one was not, in one line
+refusal() {
+    sed -n 's/^block-blkback: [^ ]* //p' "$work/refused" | head -n 1
+}
+
+# ---- a loop device on top of it --------------------------------------------------------------
+
+# Says why there can be none; nothing if there can.
+loop_is_missing() {
+    local device
+
+    [ "$(id -u)" = 0 ] || { echo "only root can set up a loop device" && return; }
+    truncate -s 1M "$images/loop"
+    if device=$(losetup --find --show "$images/loop" 2>/dev/null); then
+        losetup -d "$device"
+    else
+        echo "no loop device to be had"
+    fi
+    rm "$images/loop"
+}
+
+start_loop() {
+    loop_device=$(losetup --find --show --direct-io=on "$disk_mount/image") && crash_target=$loop_device
+}
+
+# A device that somebody holds is detached when he lets go. From then on it may be another test's.
+loop_is_free() {
+    [ -z "$(losetup -j "$disk_mount/image")" ]
+}
+
+stop_loop() {
+    [ -n "$loop_device" ] || return 0
+    losetup -d "$loop_device" && eventually loop_is_free
+    loop_device='' crash_target=''
+}
+
 # ---- the guest -------------------------------------------------------------------------------
 
 # guest COMMAND...: one command, which works
@@ -125,13 +164,15 @@ guest() {
     tell "$*" && [ "$(hear)" = ok ]
 }
 
-# crash_begin MODE USES QUEUES [OPTION...]: everything up to a guest that is connected. OPTIONs are the disk's.
+# crash_begin MODE USES QUEUES WORKLOAD [OPTION...]: everything up to a guest that is connected. OPTIONs are the disk's.
 crash_begin() {
     local mode=$1 uses=$2 queues=$3
     local flushes=0 barriers=0
 
-    start_disk "${@:4}" || return 1
-    crash_serve "$(crash_options "$mode" "$uses")" || return 1
+    start_disk "${@:5}" || return 1
+    [ "$4" != loop ] || start_loop || return 1
+    crash_options=$(crash_options "$mode" "$uses")
+    crash_serve "$crash_options" || return 1
     case $uses in *flush*) flushes=1 ;; esac
     case $uses in *barrier*) barriers=1 ;; esac
     guest_run crash-guest --log="$work/promises" --clock="$clock" --seed="$seed" --queues="$queues" \
@@ -146,7 +187,7 @@ crash_load() {
 
 # The guest leaves, the disk goes, the journal is written.
 crash_end() {
-    guest close && guest_close && detach xvda && ended "$worker" && stop_disk
+    guest close && guest_close && detach xvda && ended "$worker" && stop_loop && stop_disk
 }
 
 # crash_judge [OPTION...]: what crash-check says of it. The cut points are added to nr_cuts.
@@ -162,8 +203,141 @@ crash_judge() {
     return "$status"
 }
 
-# What a violation can be looked at with.
+# What a violation can be looked at with, in the folder CRASH_KEEP.
 keep_logs() {
     [ -z "${CRASH_KEEP:-}" ] || { mkdir -p "$CRASH_KEEP" && cp "$work/journal" "$work/promises" "$judged" "$CRASH_KEEP"; }
     [ ! -s "$log" ] || tail -n 20 "$log" >&2
+}
+
+# ---- workloads -------------------------------------------------------------------------------
+
+# N from 1 to MAX: "between MIN MAX"
+between() {
+    echo $(($1 + RANDOM % ($2 - $1 + 1)))
+}
+
+# load_plain N: nothing but the load
+load_plain() {
+    crash_load "$1"
+}
+
+# load_loop N: the same through a loop device, which asks the disk in its own way
+load_loop() {
+    crash_load "$1"
+}
+
+# load_restarts N: three times the worker is killed in the middle, another one comes, and the guest starts over
+load_restarts() {
+    local i third=$(($1 / 4))
+
+    guest start "$1" || return 1
+    for i in 1 2 3; do
+        guest await $((i * third + RANDOM % third)) || return 1
+        kill -KILL "$worker"
+        ended "$worker" 2>/dev/null
+        [ $? = 137 ] || return 1
+        launch exec_logged blkback-vbd -f --max-queues=4 "$be"
+        worker=$launched
+        guest reconnect || return 1
+    done
+    guest finish
+}
+
+# reattach: the toolstack takes the disk away and brings it back. What was lost it has been told then, and may say.
+reattach() {
+    guest close || return 1
+    detach xvda || say "the toolstack says that data was lost, or something else"
+    # An orderly worker ends with 0, one whose disk has lost data does not.
+    ended "$worker"
+    [ $? -lt 124 ] || return 1
+    ! xenstore-exists "$be" 2>/dev/null || withdraw
+    guest mark attach && crash_serve "$crash_options" && guest connect
+}
+
+# load_reattach N: orderly ends in between
+load_reattach() {
+    local i
+
+    for i in 1 2 3; do
+        crash_load $(($1 / 4)) && reattach || return 1
+    done
+    crash_load $(($1 / 4))
+}
+
+# load_errors N: each time something fails; after a flush that has failed only attaching the disk anew makes it good
+load_errors() {
+    local i kind error
+
+    for i in 1 2 3 4; do
+        kind=write error=5
+        case $i in
+            1) error=28 ;;
+            2 | 4) kind=flush ;;
+        esac
+        guest start $(($1 / 4)) || return 1
+        guest await "$(between 1 $(($1 / 16)))" || return 1
+        disk fail "$kind" "$(between 1 8)" "$error" || return 1
+        guest finish || return 1
+        # A guest may come back by itself: nothing is forgotten then.
+        if [ "$i" = 2 ]; then
+            guest close && guest connect && crash_load $(($1 / 16)) || return 1
+        fi
+        # What has not come to it fails another time, or never.
+        { guest close && disk forgive "$kind" && reattach; } || return 1
+    done
+}
+
+# load_failover N: a flush fails, and then the worker dies: the next one must not know less
+load_failover() {
+    guest start $(($1 / 2)) && guest await $(($1 / 8)) && disk fail flush 1 5 && guest finish || return 1
+    kill -KILL "$worker"
+    ended "$worker" 2>/dev/null
+    launch exec_logged blkback-vbd -f --max-queues=4 "$be"
+    worker=$launched
+    guest reconnect && crash_load $(($1 / 2))
+}
+
+# set_cache MODE: while the guest goes on. The log says when it begins, and when it is done.
+set_cache() {
+    guest mark changing "$1" || return 1
+    if blkbackctl set-cache "$domid/xvda" "$1" >&2; then
+        guest mark mode "$1"
+    else
+        say "set-cache $1 is refused"
+        guest mark mode "$cache_now"
+        return 1
+    fi
+    cache_now=$1
+}
+
+# load_modes N: the mode changes every so many requests: to any of $served_modes
+load_modes() {
+    local i every=$(($1 / 8)) modes
+
+    read -r -a modes <<<"$served_modes"
+    cache_now=${crash_mode:-none}
+    guest start "$1" || return 1
+    for i in 1 2 3 4 5 6 7; do
+        guest await $((i * every)) || return 1
+        set_cache "${modes[RANDOM % ${#modes[@]}]}" || return 1
+    done
+    guest finish
+}
+
+# Whether a running disk's mode can be changed: the program's help says.
+modes_change() {
+    blkbackctl --help | grep -q set-cache
+}
+
+# one_run MODE USES QUEUES WORKLOAD REQUESTS [OPTION...]: all of it as one test
+one_run() {
+    local name="$1, $2, $3 queues, $4" before=$nr_cuts
+
+    crash_mode=$(contract "$1")
+    check "$name: a guest at work" crash_begin "$1" "$2" "$3" "$4" "${@:6}"
+    check "... $5 requests" "load_$4" "$5"
+    check "... its end" crash_end
+    check "... every promise is kept, wherever the power fails (CRASH_SEED=$seed)" crash_judge
+    cuts=$((nr_cuts - before))
+    seed=$((seed + 1))
 }

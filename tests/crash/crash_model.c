@@ -360,7 +360,7 @@ static bool is_covered(const struct model *m, uint32_t request, uint32_t by)
 		return false;
 	if (request == by)
 		return true;
-	if (!order_requires(m, request))
+	if (!order_requires(m, request) || order_abandoned(m, request, by))
 		return false;
 	return (fate->ring == fate_by->ring && fate->position < fate_by->position) ||
 	       (fate->began && fate->began < fate_by->began);

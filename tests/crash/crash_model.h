@@ -137,6 +137,8 @@ bool order_demands(const struct model *m, uint32_t before, uint32_t after) __att
 /* A request of which all sectors hold it or something not older is needed there by rule (c). */
 bool order_requires(const struct model *m, uint32_t request) __attribute__((nonnull));
 
+bool order_abandoned(const struct model *m, uint32_t request, uint32_t by) __attribute__((nonnull));
+
 bool request_is_older(const struct model *m, uint32_t a, uint32_t b) __attribute__((nonnull));
 bool candidate_is_older(const struct model *m, const struct candidate *c, uint32_t sector,
 	uint32_t request) __attribute__((nonnull));

@@ -8,6 +8,13 @@ static unsigned connection_of(uint32_t ring)
 	return ring / RINGS_PER_CONNECTION;
 }
 
+/* A worker that died may have done half of what it did not answer: nothing of it is owed to later connections. */
+bool order_abandoned(const struct model *m, uint32_t request, uint32_t by)
+{
+	return !m->log->request[request].answer &&
+	       connection_of(m->fate[request].ring) < connection_of(m->fate[by].ring);
+}
+
 /* The first barrier of @ring that the request stands ahead of; a barrier's data stands right behind its own. */
 static uint64_t first_behind(const struct model *m, uint32_t nr, uint32_t ring)
 {
@@ -53,7 +60,7 @@ bool order_demands(const struct model *m, uint32_t before, uint32_t after)
 {
 	const struct fate *fate = &m->fate[before];
 
-	if (before == after)
+	if (before == after || order_abandoned(m, before, after))
 		return false;
 	for (uint32_t ring = connection_of(fate->ring) * RINGS_PER_CONNECTION; ring < m->nr_rings;
 		ring++) {

@@ -14,6 +14,7 @@
  * Commands on standard input, a line each, are answered by "ok" or "what?"; its end unmounts:
  *   hold KIND | pass KIND          from now on those stay pending; no more (KIND: read, write, flush, discard)
  *   fail KIND NTH ERRNO            the NTH from now on fails
+ *   forgive KIND                   what was to fail does not
  *   count KIND                     how many of them have begun, a number instead of "ok"
  */
 #define FUSE_USE_VERSION 34
@@ -446,6 +447,11 @@ static void command(const char *line)
 		answer("ok");
 	} else if (strcmp(verb, "fail") == 0) {
 		answer(add_failure(kind, a, (int)b) ? "ok" : "what?");
+	} else if (strcmp(verb, "forgive") == 0) {
+		for (unsigned i = 0; i < vd.nr_failures; i++)
+			if (vd.failure[i].kind == kind)
+				vd.failure[i].left = 0;
+		answer("ok");
 	} else if (strcmp(verb, "count") == 0) {
 		(void)printf("%u\n", vd.nr_begun[kind]);
 		(void)fflush(stdout);
