@@ -27,6 +27,8 @@ disk_bytes=$((1024 * 1024))
 disk_mount=$images/voldisk
 clock=$work/clock
 judged=$work/judged
+# Of all_modes, for load_modes
+served_modes=none
 loop_device=
 crash_target=
 nr_cuts=0
