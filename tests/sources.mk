@@ -163,5 +163,5 @@ voldisk_LIBS := fuse3
 crash-guest_SRCS = tests/crash/crash-guest.c tests/crash/stamp.c $(BLKFRONT_SRCS)
 crash-guest_LIBS := $(BLKFRONT_LIBS)
 crash-check_SRCS := $(patsubst %,tests/crash/%.c,crash-check crash_log crash_model crash_order crash_reads crash_oracle)
-SCRIPT_TESTS += tests/crash/check-rules-t.sh tests/crash/crash-sample-t.sh
+SCRIPT_TESTS += tests/crash/check-rules-t.sh tests/crash/voldisk-t.sh tests/crash/crash-sample-t.sh
 # ---- end of: a power cut --------------------------------------------------------------------------------

@@ -198,6 +198,10 @@ keeps "a block that was completed and written back" <<'END'
 submit 1 0 write 0 1; write 1 0 8 volatile 1*1 0*7; end 1 0; answer 1 0
 submit 2 0 write 1 1; write 2 0 8 volatile 1*1 2*1 0*6; end 2 0; answer 2 0; submit 3 0 flush 0 0; flush 3; end 3 0; answer 3 0
 END
+keeps "... and has discarded neighbours" <<'END'
+submit 1 0 discard 4 4; discard 1 4 4; end 1 0; answer 1 0; submit 2 0 write 0 1; write 2 0 8 volatile 2*1 0*3 4294967295*4; end 2 0; answer 2 0
+submit 3 0 flush 0 0; flush 3; end 3 0; answer 3 0; submit 4 0 write 1 1; write 4 0 8 volatile 2*1 4*1 0*2 4294967295*4; end 4 0; answer 4 0
+END
 violates a "... with what its neighbour had before" <<'END'
 submit 1 0 write 0 1; submit 2 0 write 1 1; write 1 0 8 volatile 1*1 0*7; end 1 0; answer 1 0
 submit 3 0 flush 0 0; flush 3; end 3 0; answer 3 0; write 2 0 8 volatile 0*1 2*1 0*6; end 2 0; answer 2 0

@@ -7,7 +7,7 @@
 # CRASH_MODES='M ...'   none o-dsync directsync writethrough writeback unsafe
 # CRASH_USES='U ...'    barrier+flush flush barrier: what the guest uses, and is offered
 # CRASH_QUEUES='N ...'  1 4
-# CRASH_WORKLOADS='W ...'  plain restarts reattach errors modes loop failover: all but the last
+# CRASH_WORKLOADS='W ...'  plain restarts reattach errors modes loop loop4k failover: all but the last
 # CRASH_TOTAL=N         at least so many cut points (default 100000)
 # CRASH_KEEP=FOLDER     where to put the logs of a violation
 # shellcheck source=tests/crash/crash.sh disable=SC2119,SC2317 # functions called by check
@@ -15,7 +15,7 @@
 
 requests=${CRASH_REQUESTS:-5000}
 at_least=${CRASH_TOTAL:-100000}
-workloads=${CRASH_WORKLOADS:-plain restarts reattach errors modes loop}
+workloads=${CRASH_WORKLOADS:-plain restarts reattach errors modes loop loop4k}
 
 # row MODE USES QUEUES WORKLOAD WHAT
 row() {
@@ -62,7 +62,7 @@ run_mode() {
     for workload in $workloads; do
         case $workload in
             plain) ;;
-            loop) [ -z "$loop_reason" ] && run "$mode" "$all" 4 loop ;;
+            loop | loop4k) [ -z "$loop_reason" ] && run "$mode" "$all" 4 "$workload" ;;
             modes) [ -z "$change_reason" ] && [ "$mode" != o-dsync ] && run "$mode" "$all" 4 modes ;;
             *) run "$mode" "$all" 4 "$workload" ;;
         esac
@@ -84,7 +84,7 @@ done
 for mode in $served_modes; do
     run_mode "$mode"
 done
-[ -z "$loop_reason" ] || ! has "$workloads" loop || row all - - loop "left out: $loop_reason"
+[ -z "$loop_reason" ] || ! has "$workloads" loop || row all - - "loop*" "left out: $loop_reason"
 [ -z "$change_reason" ] || ! has "$workloads" modes || row all - - modes "left out: $change_reason"
 row total - - - "$nr_cuts cut points"
 [ "$nr_cuts" -ge "$at_least" ]

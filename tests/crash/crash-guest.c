@@ -54,6 +54,7 @@ static const char *const kind_names[KIND_COUNT] = {
 struct mood {
 	unsigned weight[KIND_COUNT];
 	unsigned depth, max_sectors;
+	bool streams; /* most requests go on where the last one ended: neighbours share an I/O */
 	unsigned left;
 };
 
@@ -77,6 +78,8 @@ static struct {
 	uint32_t nr_requests;
 	struct mood mood;
 	uint64_t load_left, load_started;
+	uint64_t next_sector; /* where the last request ended */
+	unsigned last_queue;
 	uint64_t awaited; /* answered when so many have started; 0 for none */
 	bool awaits_end, idle;
 	struct job job[NR_JOBS];
@@ -189,6 +192,13 @@ static void fill_request(struct job *job, enum kind kind)
 	if (kind == KIND_FLUSH || kind == KIND_BARRIER)
 		return;
 	req->sector = dice_below(&guest.dice, area - n + 1);
+	if (guest.mood.streams && !dice_one_in(&guest.dice, 8) &&
+		guest.next_sector + n <= nr_disk) {
+		req->sector = guest.next_sector;
+		req->queue = guest.last_queue;
+	}
+	guest.next_sector = req->sector + n;
+	guest.last_queue = req->queue;
 	if (kind == KIND_DISCARD) {
 		req->discard_sectors = n;
 		return;
@@ -240,6 +250,7 @@ static void change_mood(void)
 		.weight[KIND_WRITE] = 60,
 		.depth = depths[dice_below(&guest.dice, sizeof(depths) / sizeof(depths[0]))],
 		.max_sectors = dice_one_in(&guest.dice, 4) ? MAX_SECTORS : 8,
+		.streams = dice_one_in(&guest.dice, 4),
 		.left = dice_between(&guest.dice, 20, 200),
 	};
 

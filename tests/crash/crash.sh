@@ -144,8 +144,10 @@ loop_is_missing() {
     rm "$images/loop"
 }
 
+# start_loop SECTOR_SIZE
 start_loop() {
-    loop_device=$(losetup --find --show --direct-io=on "$disk_mount/image") && crash_target=$loop_device
+    loop_device=$(losetup --find --show --direct-io=on --sector-size="$1" "$disk_mount/image") &&
+        crash_target=$loop_device
 }
 
 # A device that somebody holds is detached when he lets go. From then on it may be another test's.
@@ -172,13 +174,17 @@ crash_begin() {
     local flushes=0 barriers=0
 
     start_disk "${@:5}" || return 1
-    [ "$4" != loop ] || start_loop || return 1
+    case $4 in
+        loop) start_loop 512 || return 1 ;;
+        loop4k) start_loop 4096 || return 1 ;;
+    esac
     crash_options=$(crash_options "$mode" "$uses")
     crash_serve "$crash_options" || return 1
     case $uses in *flush*) flushes=1 ;; esac
     case $uses in *barrier*) barriers=1 ;; esac
     guest_run crash-guest --log="$work/promises" --clock="$clock" --seed="$seed" --queues="$queues" \
-        --flushes="$flushes" --barriers="$barriers" --timeout=60
+        --flushes="$flushes" --barriers="$barriers" --timeout=60 --ring-order=$((RANDOM % 3)) \
+        --persistent=$((RANDOM % 2))
     guest mark mode "$(contract "$mode")" && guest connect
 }
 
@@ -225,6 +231,11 @@ load_plain() {
 
 # load_loop N: the same through a loop device, which asks the disk in its own way
 load_loop() {
+    crash_load "$1"
+}
+
+# load_loop4k N: ... with sectors that are larger than the guest's, which have to be read and completed
+load_loop4k() {
     crash_load "$1"
 }
 
@@ -306,17 +317,28 @@ set_cache() {
         guest mark mode "$1"
     else
         say "set-cache $1 is refused"
-        guest mark mode "$cache_now"
-        return 1
+        guest mark mode "$cache_now" && may_refuse "$1"
+        return
     fi
     cache_now=$1
+}
+
+# may_refuse MODE: a guest that was offered no flush when it connected must not get a cache
+may_refuse() {
+    case $crash_mode in
+        directsync | writethrough) ;;
+        *) return 1 ;;
+    esac
+    case $1 in
+        directsync | writethrough) return 1 ;;
+    esac
 }
 
 # load_modes N: the mode changes every so many requests: to any of $served_modes
 load_modes() {
     local i every=$(($1 / 8)) modes
 
-    read -r -a modes <<<"$served_modes"
+    read -r -a modes <<<"${served_modes/o-dsync/}"
     cache_now=${crash_mode:-none}
     guest start "$1" || return 1
     for i in 1 2 3 4 5 6 7; do

@@ -25,6 +25,14 @@ void numbers_add(struct numbers *list, uint32_t number)
 	list->number[list->n++] = number;
 }
 
+static void numbers_add_once(struct numbers *list, uint32_t number)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (list->number[i] == number)
+			return;
+	numbers_add(list, number);
+}
+
 /* Without regard to their order. */
 void numbers_remove_at(struct numbers *list, size_t i)
 {
@@ -182,20 +190,33 @@ static bool is_foreign(const struct model *m, uint32_t sector, uint32_t value)
 	       sector - req->sector >= req->nr_sectors;
 }
 
-static bool may_be_zero(const struct sector *s)
+/*
+ * A block that was read, completed and written back has what its neighbours had: zeros, too, which are as new as they were.
+ * False if there cannot have been any.
+ */
+static bool inherit_zeros(struct model *m, uint32_t nr, uint32_t sector)
 {
-	for (size_t i = 0; i < s->nr_candidates; i++)
-		if (s->candidate[i].value == STAMP_ZERO)
-			return true;
-	return false;
+	const struct sector *s = &m->sector[sector];
+	bool found = false;
+
+	for (size_t i = 0; i < s->nr_candidates; i++) {
+		const struct numbers *asked = &m->course[s->candidate[i].op].asked;
+
+		if (s->candidate[i].value != STAMP_ZERO || s->candidate[i].op == nr)
+			continue;
+		found = true;
+		for (size_t j = 0; j < asked->n; j++)
+			numbers_add_once(&m->course[nr].asked, asked->number[j]);
+	}
+	return found;
 }
 
 static void write_sector(struct model *m, uint32_t nr, uint32_t sector, uint32_t value)
 {
-	/* A block that was read, completed and written back has what its neighbours had. */
-	if (value == STAMP_ZERO && may_be_zero(&m->sector[sector]))
-		return;
-	if (value == STAMP_ZERO || value == STAMP_BAD || is_foreign(m, sector, value)) {
+	bool bad = value == STAMP_ZERO ? !inherit_zeros(m, nr, sector)
+				       : value == STAMP_BAD || is_foreign(m, sector, value);
+
+	if (bad) {
 		model_violation(m, (struct violation){.rule = 'd',
 					   .sector = sector,
 					   .instead = value,
@@ -204,7 +225,7 @@ static void write_sector(struct model *m, uint32_t nr, uint32_t sector, uint32_t
 		return;
 	}
 	admit(m, sector, nr, value);
-	if (value != STAMP_INITIAL && !m->fate[value].began) {
+	if (value != STAMP_INITIAL && value != STAMP_ZERO && !m->fate[value].began) {
 		m->fate[value].began = m->now;
 		order_began(m, value);
 	}
