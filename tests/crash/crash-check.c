@@ -81,10 +81,11 @@ static void print_stamp(const struct check *check, uint32_t value)
 
 static void print_op(const struct check *check, uint32_t nr)
 {
-	const struct op *op = &check->log.op[nr];
+	const struct op *op;
 
 	if (nr == 0)
 		return;
+	op = &check->log.op[nr];
 	printf("    at the disk: operation %" PRIu32 ", %s%s, %" PRIu64 " to %" PRIu64, nr,
 		op->kind == OP_DISCARD ? "discard" : "write", op->fua ? " (FUA)" : "", op->start,
 		op->end);
