@@ -38,4 +38,4 @@ TESTS += uevent-t
 uevent-t_SRCS := tests/unit/uevent-t.c backend/control/uevent.c
 
 TESTS += order-t
-order-t_SRCS := tests/unit/order-t.c tests/unit/order-print.c backend/data/order.c
+order-t_SRCS := $(patsubst %,tests/unit/order-%.c,t events oracle print) backend/data/order.c

@@ -17,13 +17,13 @@ static uint64_t word_of(const struct world *w, uint16_t ref, uint64_t list)
 {
 	const struct op *ops = w->queue[ORDER_REF_QUEUE(ref)].op, *op = &ops[ORDER_REF_SLOT(ref)];
 	const struct order_node *node = &w->order.node[ref];
-	uint64_t word = list << 40 | op->kind | op->facts << 8;
+	uint64_t word = list << 40 | op->kind | (uint64_t)op->facts << 8;
 
 	for (unsigned i = 0; i < OPS_MAX && op->kind != ORDER_FLUSH; i++)
 		if (is_barrier(ops[i].kind) && ops[i].place < op->place)
-			word += 1u << 16;
+			word += 1u << 24;
 	if (op->facts & ASKED)
-		word |= (node->stage | (node->error ? 8u : 0)) << 24;
+		word |= (uint64_t)(node->stage | (node->error ? 8u : 0)) << 32;
 	return word;
 }
 
@@ -54,7 +54,8 @@ static uint64_t print_of_queue(const struct world *w, unsigned q)
 		queue->section, queue->knows_fault, o->members >> q & 1, o->parked >> q & 1,
 		o->own_barrier >> q & 1, o->sync_queue >> q & 1,
 		w->sync_running && w->sync_queue == q, o->wake >> q & 1, is_of(o->active, q),
-		is_of(o->barriers.head, q)};
+		is_of(o->barriers.head, q), queue->reads, queue->held_up, port->quiet,
+		o->quiet >> q & 1, plan->named ? (uint8_t)(q + 1) : 0};
 	uint64_t print = 0, held = 16, words[3];
 
 	memcpy(words, parts, sizeof(words));
@@ -69,8 +70,11 @@ static uint64_t print_of_queue(const struct world *w, unsigned q)
 uint64_t print_of(const struct world *w)
 {
 	const struct order *o = &w->order;
-	const uint8_t parts[8] = {(uint8_t)o->gate, o->sync_told, o->fault != 0, w->dirty,
-		w->dirty_in_sync, w->sync_running, w->sync_failed};
+	/* Each of the first two is less than 16. */
+	const uint8_t parts[8] = {(uint8_t)(o->gate | (unsigned)o->change << 4),
+		(uint8_t)(o->sync_told | o->sync_is_needed << 1), o->fault != 0, w->dirty,
+		w->dirty_in_sync, w->sync_running, w->sync_failed,
+		(uint8_t)(w->loose | w->loose_in_sync << 1)};
 	uint64_t word, print = 0, prints[QUEUES_MAX] = {0};
 
 	add_list(prints, w, o->covered, 1);
