@@ -297,6 +297,24 @@ struct frontring_response loop_wait(struct loop *loop)
 	return rsp;
 }
 
+void loop_wait_any(struct loop *loop, unsigned n)
+{
+	struct pollfd pfd[LIMIT_QUEUES];
+
+	assert_in_range(n, 1, LIMIT_QUEUES);
+	for (;;) {
+		for (unsigned i = 0; i < n; i++) {
+			pfd[i] = (struct pollfd){
+				.fd = xenevtchn_fd(loop[i].evtchn), .events = POLLIN};
+			(void)loop_take_events(&loop[i]);
+			if (frontring_final_check(&loop[i].ring))
+				return;
+		}
+		if (poll(pfd, n, DEADLINE_MS) < 1)
+			fail_msg("no response comes");
+	}
+}
+
 uint64_t loop_nr_mapped(const struct loop *loop)
 {
 	struct queue_stats stats = queue_stats(loop->queue);

@@ -85,6 +85,9 @@ unsigned loop_take_answers(struct loop *loop, int16_t status);
 /* Wait for one, the queue's thread running. */
 struct frontring_response loop_wait(struct loop *loop);
 
+/* Wait until one of @n rings has a response, the queues' threads running. */
+void loop_wait_any(struct loop *loop, unsigned n);
+
 /* Events the backend sent since the last call. */
 unsigned loop_take_events(struct loop *loop);
 
