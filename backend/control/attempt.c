@@ -28,7 +28,7 @@ static void log_connected(struct vbd *vbd)
 	if (!cache_flushes(features->cache))
 		log_warn(MODE_UNSAFE_TEXT);
 	if (vbd->conn.fault)
-		log_err("on an earlier connection %s (%s): all writes and flushes fail until the disk is detached and attached again",
+		log_err("on an earlier connection %s (%s): all writes and flushes fail until the disk is detached and attached again, or blkbackctl clear-fault accepts that",
 			connection_fault_cause(&vbd->conn), strerror(-vbd->conn.fault));
 }
 

@@ -44,6 +44,26 @@ static int find_frontend(struct vbd *vbd, struct problem *ret_problem)
 	return 0;
 }
 
+/*
+ * The worker before this one has lost data, and nobody has accepted that: its death makes nothing good (D5). The hotplug
+ * script removes the node when it attaches the disk anew.
+ */
+static int inherit_fault(struct vbd *vbd, struct problem *ret_problem)
+{
+	struct node_dir dir = {.store = vbd->store, .txn = STORE_NO_TXN, .path = vbd->backend};
+	bool lost = false;
+
+	if (node_bool(&dir, "data-lost", &lost) == NODE_ERROR)
+		return problem_set(ret_problem, dir.error, "'%s' cannot be read: %s", vbd->backend,
+			strerror(-dir.error));
+	if (lost) {
+		vbd->conn.fault = -EIO;
+		vbd->told_lost = true;
+		log_err("a worker before this one has lost data: writes and flushes fail until the disk is detached and attached again, or blkbackctl clear-fault accepts that");
+	}
+	return 0;
+}
+
 int vbd_init(struct vbd *vbd, struct store *store, const char *backend, unsigned max_queues,
 	struct problem *ret_problem)
 {
@@ -62,6 +82,9 @@ int vbd_init(struct vbd *vbd, struct store *store, const char *backend, unsigned
 		return problem_set(ret_problem, r,
 			"'%s' is not a backend path: it looks like backend/vbd/5/51712", backend);
 	r = find_frontend(vbd, ret_problem);
+	if (r)
+		return r;
+	r = inherit_fault(vbd, ret_problem);
 	if (r)
 		return r;
 	/* Of the guest's directory two nodes alone: it may write the rest as often as it likes. */

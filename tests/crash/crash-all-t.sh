@@ -7,7 +7,7 @@
 # CRASH_MODES='M ...'   none o-dsync directsync writethrough writeback unsafe
 # CRASH_USES='U ...'    barrier+flush flush barrier: what the guest uses, and is offered
 # CRASH_QUEUES='N ...'  1 4
-# CRASH_WORKLOADS='W ...'  plain restarts reattach errors modes loop loop4k failover: all but the last
+# CRASH_WORKLOADS='W ...'  plain restarts reattach errors modes loop loop4k failover
 # CRASH_TOTAL=N         at least so many cut points (default 100000)
 # CRASH_KEEP=FOLDER     where to put the logs of a violation
 # shellcheck source=tests/crash/crash.sh disable=SC2119,SC2317 # functions called by check
@@ -15,7 +15,7 @@
 
 requests=${CRASH_REQUESTS:-5000}
 at_least=${CRASH_TOTAL:-100000}
-workloads=${CRASH_WORKLOADS:-plain restarts reattach errors modes loop loop4k}
+workloads=${CRASH_WORKLOADS:-plain restarts reattach errors modes loop loop4k failover}
 
 # row MODE USES QUEUES WORKLOAD WHAT
 row() {

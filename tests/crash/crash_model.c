@@ -316,6 +316,12 @@ static void end_flush(struct model *m, const struct op *flush)
 	}
 }
 
+static bool uses_page_cache(const struct model *m)
+{
+	return (m->mode != MODE_NONE && m->mode != MODE_DIRECTSYNC) ||
+	       (m->next_mode != MODE_NONE && m->next_mode != MODE_DIRECTSYNC);
+}
+
 void media_op_end(struct model *m, uint32_t nr)
 {
 	const struct op *op = &m->log->op[nr];
@@ -323,6 +329,8 @@ void media_op_end(struct model *m, uint32_t nr)
 	if (op->kind == OP_FLUSH) {
 		end_flush(m, op);
 	} else if (op->kind == OP_WRITE && op->error) {
+		/* From the page cache: what the guest was answered long ago is lost, of which the next flush tells. */
+		m->latched |= uses_page_cache(m);
 		for (uint32_t i = 0; i < op->nr_sectors; i++)
 			if (op->value[i] && op->value[i] < m->log->nr_requests)
 				m->fate[op->value[i]].failed = true;

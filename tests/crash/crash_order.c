@@ -31,6 +31,12 @@ static uint64_t first_behind(const struct model *m, uint32_t nr, uint32_t ring)
 	return fate->later[ring % RINGS_PER_CONNECTION];
 }
 
+/* One that was asked for while the mode promised nothing is none. */
+static bool is_barrier(const struct ring *ring, size_t at, uint32_t nr)
+{
+	return at < ring->nr_barriers && ring->barrier[at].request == nr;
+}
+
 /* How many barriers of @ring it stands behind. Of other rings: those whose data came to the disk before it. */
 static size_t nr_ahead(const struct model *m, uint32_t nr, uint32_t ring)
 {
@@ -39,7 +45,7 @@ static size_t nr_ahead(const struct model *m, uint32_t nr, uint32_t ring)
 	size_t n = r->nr_begun;
 
 	if (fate->ring == ring)
-		return fate->barriers_ahead + (m->log->request[nr].kind == REQUEST_BARRIER);
+		return fate->barriers_ahead + is_barrier(r, fate->barriers_ahead, nr);
 	/* One without data leaves no trace there. */
 	while (n > 0 && (m->fate[r->barrier[n - 1].request].began == 0 ||
 				m->fate[r->barrier[n - 1].request].began > fate->began))
