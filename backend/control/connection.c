@@ -10,6 +10,7 @@
 #include "backend/control/counters.h"
 #include "backend/control/latency.h"
 #include "backend/control/options.h"
+#include "backend/data/record.h"
 #include "backend/util/limits.h"
 #include "backend/util/log.h"
 
@@ -75,6 +76,7 @@ static int open_storage(
 		return problem_set(problem, r, "no memory for a disk");
 	}
 	conn->has_disk = true;
+	conn->disk.lost = conn->record ? &conn->record->lost : NULL;
 	conn->flush_failed = conn->fault != 0;
 	conn->told_stopped = false;
 	conn->identity = storage.identity;
@@ -116,7 +118,7 @@ static int make_queue(struct connection *conn, unsigned index, uint32_t domid,
 		.indirect = conn->features.indirect,
 		.discard = conn->features.discard.possible,
 		.report_fd = conn->report_fd,
-		.record = conn->record,
+		.record = conn->record ? &conn->record->record : NULL,
 	};
 
 	memcpy(cfg.ring_ref, ring->ring_ref, sizeof(cfg.ring_ref));
@@ -271,6 +273,8 @@ void connection_forget_fault(struct connection *conn)
 {
 	conn->fault = 0;
 	conn->lost_write = false;
+	if (conn->record)
+		__atomic_store_n(&conn->record->lost, 0, __ATOMIC_RELAXED);
 }
 
 const char *connection_fault_cause(const struct connection *conn)

@@ -45,9 +45,9 @@ struct connection {
 
 	struct budget *budget; /* borrowed: of the host; NULL: nothing may be mapped */
 
-	int report_fd;           /* eventfd the queues write */
-	struct record *record;   /* borrowed: what xentop reads, or NULL */
-	struct queue_stats past; /* of all connections that have ended */
+	int report_fd;              /* eventfd the queues write */
+	struct record_file *record; /* borrowed: what xentop reads, or NULL */
+	struct queue_stats past;    /* of all connections that have ended */
 	struct queue_times past_times;
 	struct report report;
 	struct log_limit limit_totals;

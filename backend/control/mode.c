@@ -104,9 +104,13 @@ static void end_wish(
 {
 	struct mode *mode = &vbd->mode;
 
-	log_change(vbd, wish, error, problem);
+	if (error || vbd->conn.features.cache != wish->mode)
+		log_change(vbd, wish, error, problem);
 	if (error == 0)
 		vbd->conn.features.cache = wish->mode;
+	/* Whoever writes the same again wants it to be tried again. */
+	if (error && wish->by == CHANGE_BY_TOOLSTACK)
+		mode->text[0] = '\a';
 	if (error == 0 && wish->by != CHANGE_BY_GUEST && !wish->clear_fault)
 		mode->configured = wish->mode;
 	if (error && wish->by == CHANGE_BY_OPERATOR)
@@ -131,6 +135,9 @@ static int check_wish(struct vbd *vbd, const struct change_wish *wish, struct pr
 	if (disk_is_stopped(&vbd->conn.disk))
 		return problem_set(problem, -EBUSY,
 			"the disk is stopped by an error: blkbackctl resume first");
+	/* Of a disk that is unsafe already nothing is promised anew. */
+	if (wish->clear_fault)
+		return 0;
 	if (caches && !conn->features.flush && !conn->features.barrier)
 		return problem_set(problem, -ENOTSUP,
 			"the guest's driver was offered neither flush nor barrier, and would never use them: this takes effect when it connects anew");

@@ -27,10 +27,6 @@ struct vbd;
 #define MODE_UNSAFE_TEXT                                                                           \
 	"cache mode unsafe: flushes and barriers do nothing: if this host crashes or loses power, what the guest wrote is lost or damaged, its file systems too"
 
-/* What the log says of a disk that is in that mode. */
-#define MODE_UNSAFE_TEXT                                                                           \
-	"cache mode unsafe: flushes and barriers do nothing: if this host crashes or loses power, what the guest wrote is lost or damaged, its file systems too"
-
 /* What the store is to be told. */
 struct mode_news {
 	bool is_due;

@@ -81,6 +81,9 @@ static void tell_stopped(struct vbd *vbd)
 	struct problem problem;
 
 	connection_stop_cause(&vbd->conn, &problem);
+	/* It would wait for what is kept. */
+	change_abandon(&vbd->conn.change, &vbd->conn.disk,
+		"the disk was stopped by an error meanwhile: blkbackctl resume first");
 	log_err("stopped: %s", problem.text);
 	(void)!publish_stopped(&vbd->pub, vbd->self, problem.text);
 }

@@ -21,10 +21,10 @@ enum disk_transfer {
 	TRANSFER_COPY, /* it is copied, and nothing stays mapped */
 };
 
-/* What may be offered to the guest, if the disk can do it at all (D4). */
 /* Longer than the name of any mode. */
 #define OPTIONS_CACHE_MAX 32
 
+/* What the disk is to be like; and what may be offered to the guest, if the disk can do it at all (D4). */
 struct disk_options {
 	char cache_text
 		[OPTIONS_CACHE_MAX]; /* node cache-mode as it stands; empty if there is none */

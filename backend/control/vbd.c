@@ -44,11 +44,20 @@ static int find_frontend(struct vbd *vbd, struct problem *ret_problem)
 	return 0;
 }
 
+#define FAULT_INHERITED                                                                            \
+	"a worker before this one has lost data the guest wrote: all writes and flushes fail until the disk is detached and attached again, or blkbackctl clear-fault accepts that"
+
+static void latch(struct vbd *vbd)
+{
+	vbd->conn.fault = -EIO;
+	log_err("%s", FAULT_INHERITED);
+}
+
 /*
  * The worker before this one has lost data, and nobody has accepted that: its death makes nothing good (D5). The hotplug
  * script removes the node when it attaches the disk anew.
  */
-static int inherit_fault(struct vbd *vbd, struct problem *ret_problem)
+static int read_fault(struct vbd *vbd, struct problem *ret_problem)
 {
 	struct node_dir dir = {.store = vbd->store, .txn = STORE_NO_TXN, .path = vbd->backend};
 	bool lost = false;
@@ -57,11 +66,23 @@ static int inherit_fault(struct vbd *vbd, struct problem *ret_problem)
 		return problem_set(ret_problem, dir.error, "'%s' cannot be read: %s", vbd->backend,
 			strerror(-dir.error));
 	if (lost) {
-		vbd->conn.fault = -EIO;
 		vbd->told_lost = true;
-		log_err("a worker before this one has lost data: writes and flushes fail until the disk is detached and attached again, or blkbackctl clear-fault accepts that");
+		latch(vbd);
 	}
 	return 0;
+}
+
+/* The store is told at once: this worker may be killed, too, and its record names another process. */
+void vbd_inherit_fault(struct vbd *vbd)
+{
+	struct node_dir dir = {.store = vbd->store, .txn = STORE_NO_TXN, .path = vbd->backend};
+	enum xenbus_state state;
+
+	if (vbd->conn.fault)
+		return;
+	latch(vbd);
+	vbd->told_lost = state_read(&dir, &state) == 0 &&
+			 publish_error(&vbd->pub, state, FAULT_INHERITED) == 0;
 }
 
 int vbd_init(struct vbd *vbd, struct store *store, const char *backend, unsigned max_queues,
@@ -84,7 +105,7 @@ int vbd_init(struct vbd *vbd, struct store *store, const char *backend, unsigned
 	r = find_frontend(vbd, ret_problem);
 	if (r)
 		return r;
-	r = inherit_fault(vbd, ret_problem);
+	r = read_fault(vbd, ret_problem);
 	if (r)
 		return r;
 	/* Of the guest's directory two nodes alone: it may write the rest as often as it likes. */

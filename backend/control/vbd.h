@@ -73,6 +73,9 @@ struct vbd {
 int vbd_init(struct vbd *vbd, struct store *store, const char *backend, unsigned max_queues,
 	struct problem *ret_problem) __attribute__((nonnull, warn_unused_result));
 
+/* The worker before this one has said, where it could, that data was lost: as if the store had it. Before the first look. */
+void vbd_inherit_fault(struct vbd *vbd) __attribute__((nonnull));
+
 /* Drain and release everything, without a word to the store. May be called twice. */
 void vbd_fini(struct vbd *vbd) __attribute__((nonnull));
 

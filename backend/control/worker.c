@@ -124,13 +124,18 @@ static bool answer_line(void *ctx, char *line, struct json_object **ret_answer)
 }
 
 /* A worker of this disk that was killed has left its record; its pid file is ours, so it is dead. */
-static void remove_stale_record(const struct worker *w)
+static void remove_stale_record(struct worker *w)
 {
 	struct node_dir dir = {.store = w->store, .txn = STORE_NO_TXN, .path = w->cfg->backend};
+	const struct vbd_path *id = &w->vbd.id;
 	uint32_t pid;
 
-	if (node_u32(&dir, "kthread-pid", 1, INT32_MAX, &pid) == NODE_VALUE)
-		xentop_remove(w->cfg->stats_dir, pid, w->vbd.id.domid, w->vbd.id.devid);
+	if (node_u32(&dir, "kthread-pid", 1, INT32_MAX, &pid) != NODE_VALUE)
+		return;
+	/* It may have had no time to say so in the store. */
+	if (xentop_was_lost(w->cfg->stats_dir, pid, id->domid, id->devid))
+		vbd_inherit_fault(&w->vbd);
+	xentop_remove(w->cfg->stats_dir, pid, id->domid, id->devid);
 }
 
 /* What people look at. The disk is served without it, too, so a failure is only told. */
@@ -144,7 +149,7 @@ static void open_views(struct worker *w)
 	remove_stale_record(w);
 	if (xentop_init(&w->xentop, cfg->stats_dir, id->domid, id->devid, &problem))
 		log_warn("%s", problem.text);
-	w->vbd.conn.record = w->xentop.record;
+	w->vbd.conn.record = w->xentop.file;
 	if (worker_name(cfg->backend, name) &&
 		socket_open(&w->socket, cfg->run_dir, name, w->epoll_fd, &problem))
 		log_warn("%s", problem.text);

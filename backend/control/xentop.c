@@ -43,7 +43,7 @@ static int open_own_dir(int base_fd, const char *name)
 }
 
 /* The page is allocated now: on a full tmpfs a later store would be a bus error. */
-static int map_new_file(int dir_fd, const char *name, struct record **ret_record)
+static int map_new_file(int dir_fd, const char *name, struct record_file **ret_file)
 {
 	void *page;
 	int fd, r;
@@ -61,7 +61,7 @@ static int map_new_file(int dir_fd, const char *name, struct record **ret_record
 	r = page == MAP_FAILED ? -errno : 0;
 	(void)close(fd);
 	if (r == 0)
-		*ret_record = page;
+		*ret_file = page;
 	return r;
 }
 
@@ -78,7 +78,7 @@ static int make(struct xentop *xentop, const char *dir)
 	if (xentop->dir_fd < 0)
 		return xentop->dir_fd;
 	file_name(name, xentop->domid, xentop->devid);
-	return map_new_file(xentop->dir_fd, name, &xentop->record);
+	return map_new_file(xentop->dir_fd, name, &xentop->file);
 }
 
 int xentop_init(struct xentop *xentop, const char *dir, uint32_t domid, uint32_t devid,
@@ -93,7 +93,7 @@ int xentop_init(struct xentop *xentop, const char *dir, uint32_t domid, uint32_t
 		return problem_set(ret_problem, r, "no statistics for xentop below '%s': %s", dir,
 			strerror(-r));
 	}
-	xentop->record->version = RECORD_VERSION;
+	xentop->file->record.version = RECORD_VERSION;
 	return 0;
 }
 
@@ -101,14 +101,52 @@ int xentop_init(struct xentop *xentop, const char *dir, uint32_t domid, uint32_t
 
 void xentop_fini(struct xentop *xentop)
 {
-	if (xentop->record)
-		(void)munmap(xentop->record, FILE_SIZE);
-	xentop->record = NULL;
+	if (xentop->file)
+		(void)munmap(xentop->file, FILE_SIZE);
+	xentop->file = NULL;
 	if (xentop->dir_fd < 0)
 		return;
 	(void)close(xentop->dir_fd);
 	xentop->dir_fd = -1;
 	xentop_remove(xentop->dir, (uint32_t)getpid(), xentop->domid, xentop->devid);
+}
+
+/* The directory of a worker, which is nobody's but ours, or -1. */
+static int open_dead_dir(int base_fd, uint32_t pid)
+{
+	char name[NAME_MAX_LEN];
+	struct stat st;
+	int fd;
+
+	dir_name(name, pid);
+	fd = openat(base_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & 022) == 0)
+		return fd;
+	if (fd >= 0)
+		(void)close(fd);
+	return -1;
+}
+
+bool xentop_was_lost(const char *dir, uint32_t pid, uint32_t domid, uint32_t devid)
+{
+	char name[NAME_MAX_LEN];
+	struct record_file file = {.lost = 0};
+	int base_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int dir_fd = base_fd < 0 ? -1 : open_dead_dir(base_fd, pid), fd = -1;
+	bool was_lost = false;
+
+	file_name(name, domid, devid);
+	if (dir_fd >= 0)
+		fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd >= 0) {
+		was_lost = read(fd, &file, sizeof(file)) == sizeof(file) && file.lost != 0;
+		(void)close(fd);
+	}
+	if (dir_fd >= 0)
+		(void)close(dir_fd);
+	if (base_fd >= 0)
+		(void)close(base_fd);
+	return was_lost;
 }
 
 void xentop_remove(const char *dir, uint32_t pid, uint32_t domid, uint32_t devid)

@@ -9,14 +9,15 @@
 #ifndef BACKEND_CONTROL_XENTOP_H
 #define BACKEND_CONTROL_XENTOP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "backend/data/record.h"
 #include "backend/util/problem.h"
 
 struct xentop {
-	struct record *record; /* NULL when there is none */
-	const char *dir;       /* the caller's, must stay alive */
+	struct record_file *file; /* NULL when there is none */
+	const char *dir;          /* the caller's, must stay alive */
 	int dir_fd;
 	uint32_t domid;
 	uint32_t devid;
@@ -31,6 +32,10 @@ int xentop_init(struct xentop *xentop, const char *dir, uint32_t domid, uint32_t
 
 /* Remove it. No queue may use it any more. May be called twice. */
 void xentop_fini(struct xentop *xentop) __attribute__((nonnull));
+
+/* Whether a killed worker of the same disk, whose process id was @pid, has left word that data was lost. */
+bool xentop_was_lost(const char *dir, uint32_t pid, uint32_t domid, uint32_t devid)
+	__attribute__((nonnull, warn_unused_result));
 
 /*
  * Remove the record of a killed worker of the same disk, whose process id was @pid. The caller knows

@@ -89,6 +89,9 @@ void disk_unlock(struct disk *disk, unsigned self)
 
 	atomic_store_explicit(
 		&disk->gate, disk->order->gate | wake * ORDER_GATE_WAKE(0), memory_order_relaxed);
+	/* Nobody is answered before this lock is given up. */
+	if (disk->order->fault && disk->lost)
+		__atomic_store_n(disk->lost, 1, __ATOMIC_RELAXED);
 	if (disk->order->wake_control) {
 		disk->order->wake_control = false;
 		(void)!write(disk->change_fd, &one, sizeof(one));

@@ -25,6 +25,8 @@ struct disk {
 	struct order *order;       /* owned */
 	int wake_fd[LIMIT_QUEUES]; /* borrowed from the queues, -1 for none */
 	int change_fd; /* eventfd, borrowed from control: a change is ready or has failed; or -1 */
+	uint32_t *
+		lost; /* borrowed: set when the disk is latched, for who comes after this process; or NULL */
 	atomic_uint gate;
 	_Atomic uint64_t nr_sectors; /* size, 512-byte units */
 	pthread_mutex_t range_lock;  /* the same for .ranges; taken alone, or while .lock is held */

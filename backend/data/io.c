@@ -198,12 +198,15 @@ static void reap_sync(struct queue *q, int error, uint64_t now_ns)
 /*
  * D5: where every answer promises that the write is durable, one that failed leaves the others in doubt, too: what the
  * device could not keep may have been theirs. One that the kernel did not take, or for which there was no room, has not
- * come that far.
+ * come that far. But through the page cache it may be another's for which there was none, when it was written back.
  */
 bool io_loses_writes(const struct queue *q, const struct engine_done *done)
 {
-	return storage_writes_through(&q->disk->storage) && done->error && !done->refused &&
-	       done->error != -ENOSPC && done->error != -EDQUOT;
+	const struct storage *storage = &q->disk->storage;
+	bool no_room = done->error == -ENOSPC || done->error == -EDQUOT;
+
+	return storage_writes_through(storage) && done->error && !done->refused &&
+	       !(no_room && cache_is_direct(storage->cache));
 }
 
 static void heed_lost_write(struct queue *q, const struct engine_done *done)

@@ -15,6 +15,12 @@ static bool stops(const struct queue *q, int error)
 	return error == -ENOSPC || error == -EDQUOT ? q->cfg.stop_on_enospc : q->cfg.stop_on_error;
 }
 
+/* What it did was to write: not to read what its block has beside its data. */
+static bool is_write(const struct slot *slot)
+{
+	return slot->req.op != BLKIF_OP_READ && slot->edge == EDGE_NONE;
+}
+
 bool kept_take(struct queue *q, const struct engine_done *done)
 {
 	struct slot *slot = &q->slot[done->tag];
@@ -22,7 +28,7 @@ bool kept_take(struct queue *q, const struct engine_done *done)
 	/* Several at once are done again one by one first. A discard promises nothing. */
 	if (!done->error || !stops(q, done->error) || atomic_load(&q->stop) ||
 		slot->next != SLOT_NONE || slot->req.op == BLKIF_OP_DISCARD ||
-		(slot->req.op != BLKIF_OP_READ && io_loses_writes(q, done)))
+		(is_write(slot) && io_loses_writes(q, done)))
 		return false;
 	slot->state = SLOT_KEPT;
 	q->kept.slot[q->kept.n++] = (uint16_t)done->tag;

@@ -320,6 +320,8 @@ void queue_stop(struct queue *q)
 		return;
 	(void)pthread_join(q->thread, NULL);
 	q->has_thread = false;
+	/* Nothing waits any more, whoever has looked last. */
+	q->stats.stalled = q->stats.kept = 0;
 }
 
 static void release(struct queue *q)

@@ -43,6 +43,15 @@ _Static_assert(offsetof(struct record, write_sectors) == 64, "sectors behind req
 _Static_assert(offsetof(struct record, errors) == 80, "errors and flags last");
 
 /*
+ * The file: behind what xentop reads, a word of ours. It is set before a guest is told that data was lost (D5), so that the worker
+ * that comes after one that was killed knows, whatever else the dead one had no time for.
+ */
+struct record_file {
+	struct record record;
+	uint32_t lost; /* 0 or 1 */
+};
+
+/*
  * Queue thread: add to @record what @now has over @told, which becomes what has been told. Costs a
  * few loads when nothing has changed.
  */

@@ -10,8 +10,8 @@
  *
  * Pure; any thread.
  */
-#ifndef BACKEND_DATA_CACHE_H
-#define BACKEND_DATA_CACHE_H
+#ifndef BACKEND_UTIL_CACHE_H
+#define BACKEND_UTIL_CACHE_H
 
 #include <stdbool.h>
 

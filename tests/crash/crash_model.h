@@ -95,7 +95,7 @@ struct model {
 	size_t nr_rings;
 	unsigned connection;
 	unsigned mode, next_mode; /* different while it changes */
-	bool latched;             /* data was lost since the disk was attached, as a flush has told or is going to */
+	bool latched; /* data was lost since the disk was attached, as a flush has told or is going to */
 	uint64_t now;
 
 	struct numbers unpromised; /* requests with data that are promised by nothing yet */
