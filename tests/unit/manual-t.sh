@@ -10,6 +10,7 @@ script=tools/block-blkback
 script_page=tools/block-blkback.8
 daemon_page=backend/blkbackd.8
 config_page=backend/blkbackd.conf.5
+cache_page=backend/blkback-cache.7
 nr=0
 
 # $1: what is tested, $2 and $3: two lists of words that are to be the same
@@ -76,8 +77,18 @@ program() {
 program blkback-vbd backend/vbd_main.c $page backend/control/worker.h WORKER
 program blkbackd backend/blkbackd_main.c $daemon_page backend/supervisor/supervisor.h SUPERVISOR
 
-nodes=$(sed -n 's/.*\(node_[a-z0-9]*\|read_u32\)(&*[a-z]*, "\([a-z0-9-]*\)".*/\2/p' backend/control/*.c xenstore/state.c | words)
+nodes=$(sed -n 's/.*\(node_[a-z0-9]*\|read_u32\|read_policy\)(&*[a-z]*, "\([a-z0-9-]*\)".*/\2/p' backend/control/*.c xenstore/state.c | words)
+# Which of the two a sentence is for is found out first.
+nodes="$nodes $(grep -o '"[a-z-]*-error"' backend/control/publish.c | tr -d '"' | words)"
 covers "nodes: the page has those of the source" "$nodes" "$(cat $page)"
+
+modes=$(sed -n 's/.*\[CACHE_[A-Z]*\] = {"\([a-z]*\)".*/\1/p' backend/util/cache.c | words)
+same "cache modes: their page says what each is" "$modes" \
+    "$(sed -n '/^The modes have/,/^\.El/s/^\.It Cm //p' $cache_page | words)"
+same "... and has each in its table" "$modes" "$(sed -n '/^\.Bl -column "writethrough"/,/^\.El/s/^\.It \([a-z]*\) .*/\1/p' $cache_page | words)"
+for text in $page $config_page $script_page tools/blkbackctl.8 tools/blkbackd.conf; do
+    covers "cache modes: $text" "$modes" "$(cat "$text")"
+done
 
 # ---- blkbackd: nodes, and every key of its configuration ----------------------------------------
 
@@ -95,6 +106,8 @@ same "keys: defaults" "$defaults" "$(sed -n 's/^#\([a-z-]* = .*\)/\1/p' tools/bl
 
 # ---- block-blkback ----------------------------------------------------------------------------
 
+same "options behind the image's name: the script's page" "$(sed -n "s/^option_names='\(.*\)'/\1/p" $script | words)" \
+    "$(sed -n 's/^\.It Cm \([a-z-]*\)= .*/\1/p' $script_page | words)"
 environment=$(grep -o '\(BLKBACK\|XENBUS\)_[A-Z]*' $script | words)
 covers "environment: the script's page" "$environment" "$(cat $script_page)"
 # shellcheck disable=SC2016 # a pattern
@@ -112,6 +125,15 @@ options_helped=$(echo "$ctl_help" | sed -n 's/^ *-\([a-zA-Z]\), --\([a-z-]*\).*/
 options_paged=$(sed -n 's/^\.It Fl \([a-zA-Z]\) , Fl Fl \([a-z-]*\).*/\1-\2/p' $ctl_page | words)
 same "options of blkbackctl: --help has what is parsed" "$options_parsed" "$options_helped"
 same "options of blkbackctl: the page has what is parsed" "$options_parsed" "$options_paged"
+options_parsed=$(sed -n 's/.*{"\([a-z-]*\)", \(no\|required\)_argument.*/\1/p' $ctl | words)
+same "long options of blkbackctl: --help has what is parsed" "$options_parsed" \
+    "$(echo "$ctl_help" | grep -o -e '--[a-z][a-z-]*' | sed 's/^--//' | words)"
+same "long options of blkbackctl: the page has what is parsed" "$options_parsed" \
+    "$(sed -n 's/^\.It .*Fl Fl \([a-z][a-z-]*\).*/\1/p' $ctl_page | words)"
+verbs="list $(sed -n 's/^\t{"\([a-z-]*\)", .*, TIMEOUT.*/\1/p' $ctl)"
+verbs=$(echo "$verbs" | words)
+same "verbs of blkbackctl: --help" "$verbs" "$(echo "$ctl_help" | sed -n 's/.*blkbackctl \([a-z-]*\) .*/\1/p' | words)"
+same "verbs of blkbackctl: the page" "$verbs" "$(sed -n '/^\.Sh DESCRIPTION/,/^\.El/s/^\.It Cm //p' $ctl_page | words)"
 
 codes=$(sed -n 's/.*CTL_[A-Z_]* = \([0-9]*\),.*/\1/p' $ctl | words)
 codes_helped=$(echo "$ctl_help" | sed -n '/^Exit codes/,$p' | grep -o '[0-9]' | words)
@@ -134,7 +156,7 @@ covers "requests of the socket: the page" \
 # ---- layout -----------------------------------------------------------------------------------
 
 if command -v groff >/dev/null; then
-    for page in $page $script_page $ctl_page $daemon_page $config_page; do
+    for page in $page $script_page $ctl_page $daemon_page $config_page $cache_page; do
         silent "the layout of $page" groff -ww -mdoc -Tutf8 "$page"
     done
 else
