@@ -2,6 +2,10 @@
  * Measure a backend through its ring: one frontend thread that keeps iodepth requests in flight.
  *
  *   blkfront-bench --vdev=xvda --op=randread --bs=4k --iodepth=32 --seconds=2 --json
+ *   blkfront-bench --op=randwrite --queues=4 --streams=4 --fsync=8
+ *
+ * Each request in flight is a stream: one request after the other, all on one queue. With --fsync=N
+ * each stream flushes after every N of them.
  *
  * Made to cost as little as possible beside the ring: data pages are granted once and never copied,
  * responses are reaped and requests pushed in batches, and it sleeps only when there is nothing to
@@ -35,19 +39,21 @@ struct bench {
 	uint8_t op;
 	bool random, json;
 	unsigned nr_sectors, depth;
-	uint64_t count; /* requests to make; 0: until the time is up */
-	unsigned seconds;
+	unsigned flush_every; /* a stream flushes after so many requests; 0: never */
+	uint64_t count;       /* requests to make; 0: until the time is up */
+	double seconds;
 	unsigned spin_us; /* look for responses so long before sleeping */
 
 	struct blkfront *front;
 	struct blkfront_request req[MAX_DEPTH];
 	uint64_t submitted_ns[MAX_DEPTH];
-	uint64_t now_ns; /* read once per batch */
+	unsigned unflushed[MAX_DEPTH]; /* requests since that stream's last flush */
+	uint64_t now_ns;               /* read once per batch */
 	uint64_t start_ns, deadline_ns;
 	double start_cpu;
 	uint64_t nr_places, next_place, random_state;
 	uint64_t submitted, completed, failed;
-	struct histogram latency;
+	struct histogram latency, flush_latency; /* flushes count in the latter only */
 };
 
 /* Latencies alone make it too large for a stack. */
@@ -130,11 +136,28 @@ static bool may_start(const struct bench *b)
 	return b->count ? b->submitted < b->count : b->now_ns < b->deadline_ns;
 }
 
+static void make_next(struct bench *b, struct blkfront_request *req)
+{
+	unsigned *unflushed = &b->unflushed[req - b->req];
+
+	if (b->flush_every && *unflushed == b->flush_every) {
+		*unflushed = 0;
+		req->op = BLKIF_OP_FLUSH_DISKCACHE;
+		req->sector = 0;
+		req->nr_sectors = 0;
+	} else {
+		++*unflushed;
+		req->op = b->op;
+		req->sector = next_sector(b);
+		req->nr_sectors = b->nr_sectors;
+	}
+}
+
 static int submit(struct bench *b, struct blkfront_request *req)
 {
 	int r;
 
-	req->sector = next_sector(b);
+	make_next(b, req);
 	r = blkfront_submit(b->front, req);
 	if (r == 0) {
 		b->submitted_ns[req - b->req] = b->now_ns;
@@ -150,7 +173,8 @@ static void done(struct blkfront_request *req)
 
 	b->completed++;
 	b->failed += req->error || req->status != BLKIF_RSP_OKAY;
-	histogram_add(&b->latency, b->now_ns - b->submitted_ns[req - b->req]);
+	histogram_add(req->op == BLKIF_OP_FLUSH_DISKCACHE ? &b->flush_latency : &b->latency,
+		b->now_ns - b->submitted_ns[req - b->req]);
 	if (may_start(b) && submit(b, req))
 		b->failed++;
 }
@@ -197,13 +221,9 @@ static int run(struct bench *b)
 
 	b->start_cpu = cpu_seconds();
 	b->start_ns = b->now_ns = clock_ns();
-	b->deadline_ns = b->start_ns + b->seconds * 1000000000ull;
+	b->deadline_ns = b->start_ns + (uint64_t)(b->seconds * 1e9);
 	for (unsigned i = 0; r == 0 && i < b->depth && may_start(b); i++) {
-		b->req[i] = (struct blkfront_request){.op = b->op,
-			.queue = i,
-			.nr_sectors = b->nr_sectors,
-			.done = done,
-			.opaque = b};
+		b->req[i] = (struct blkfront_request){.queue = i, .done = done, .opaque = b};
 		r = submit(b, &b->req[i]);
 	}
 	if (r == 0)
@@ -223,8 +243,9 @@ static int run(struct bench *b)
 struct figures {
 	unsigned size_bytes;
 	const char *persistent;
-	unsigned long long ios, failed;
+	unsigned long long ios, failed, flushes;
 	double seconds, iops, p50, p99, p999, max, notified, events, cpu_us;
+	double flushes_per_s, flush_p50, flush_p99;
 };
 
 static void print_json(const struct bench *b, const struct figures *f)
@@ -233,6 +254,9 @@ static void print_json(const struct bench *b, const struct figures *f)
 		f->size_bytes, b->depth, f->persistent);
 	printf("\"ios\": %llu, \"failed\": %llu, \"seconds\": %.3f, \"iops\": %.0f, ", f->ios,
 		f->failed, f->seconds, f->iops);
+	printf("\"fsync\": %u, \"flushes\": %llu, \"flushes_per_s\": %.1f, ", b->flush_every,
+		f->flushes, f->flushes_per_s);
+	printf("\"flush_p50_us\": %.1f, \"flush_p99_us\": %.1f, ", f->flush_p50, f->flush_p99);
 	printf("\"lat_us\": {\"p50\": %.1f, \"p99\": %.1f, \"p99.9\": %.1f, \"max\": %.1f}, ",
 		f->p50, f->p99, f->p999, f->max);
 	printf("\"notified_per_io\": %.4f, \"events_per_io\": %.4f, \"cpu_us_per_io\": %.3f}\n",
@@ -248,6 +272,9 @@ static void print_text(const struct bench *b, const struct figures *f)
 		f->p999, f->max);
 	printf("  per I/O: %.4f events sent, %.4f received, %.3f us of frontend CPU\n", f->notified,
 		f->events, f->cpu_us);
+	if (b->flush_every)
+		printf("  a flush after every %u: %llu, %.1f per s, p50 %.1f us, p99 %.1f us\n",
+			b->flush_every, f->flushes, f->flushes_per_s, f->flush_p50, f->flush_p99);
 }
 
 static void report(const struct bench *b)
@@ -258,10 +285,14 @@ static void report(const struct bench *b)
 	struct figures figures = {
 		.size_bytes = b->nr_sectors * WIRE_SECTOR_SIZE,
 		.persistent = blkfront_disk(b->front)->persistent ? "true" : "false",
-		.ios = b->completed,
+		.ios = b->latency.count,
 		.failed = b->failed,
+		.flushes = b->flush_latency.count,
 		.seconds = seconds,
-		.iops = seconds > 0 ? (double)b->completed / seconds : 0,
+		.iops = seconds > 0 ? (double)b->latency.count / seconds : 0,
+		.flushes_per_s = seconds > 0 ? (double)b->flush_latency.count / seconds : 0,
+		.flush_p50 = percentile_us(&b->flush_latency, 0.5),
+		.flush_p99 = percentile_us(&b->flush_latency, 0.99),
 		.p50 = percentile_us(&b->latency, 0.5),
 		.p99 = percentile_us(&b->latency, 0.99),
 		.p999 = percentile_us(&b->latency, 0.999),
@@ -284,9 +315,11 @@ static void usage(FILE *out)
 	fputs("usage: blkfront-bench [--OPTION=VALUE ...]\n"
 	      "  op=OP                  read, write, randread (default), randwrite\n"
 	      "  bs=SIZE                bytes per request, with k as 1024 (default 4k, up to 44k)\n"
-	      "  iodepth=N              requests in flight, 1..512 (default 32; no more than the ring holds)\n"
-	      "  seconds=N              how long (default 2)\n"
-	      "  count=N                how many requests, instead of how long\n"
+	      "  iodepth=N              requests in flight, 1..512 (default 32; no more than the rings hold)\n"
+	      "  streams=N              the same: each is a stream, the j-th on queue j modulo queues\n"
+	      "  fsync=N                each stream flushes after every N requests, if the disk offers that\n"
+	      "  seconds=N              how long, 0.001..86400 (default 2)\n"
+	      "  count=N                how many requests, flushes too, instead of how long\n"
 	      "  spin=US                look for responses so long before sleeping (default 0)\n"
 	      "  json                   one line of JSON\n"
 	      "The guest:\n" BLKFRONT_OPTIONS_HELP,
@@ -309,6 +342,20 @@ static int set_number(const char *text, uint64_t min, uint64_t max, uint64_t *re
 	if (errno || *end || value < min || value > max)
 		return -EINVAL;
 	*ret_value = value;
+	return 0;
+}
+
+static int set_seconds(const char *text, double *ret_seconds)
+{
+	char *end;
+	double value;
+
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	value = strtod(text, &end);
+	if (*end || !(value >= 0.001 && value <= 86400))
+		return -EINVAL;
+	*ret_seconds = value;
 	return 0;
 }
 
@@ -344,16 +391,18 @@ static int set_option(struct bench *b, const char *key, const char *value)
 		b->nr_sectors = (unsigned)number / WIRE_SECTOR_SIZE;
 		return r ? r : number % WIRE_SECTOR_SIZE ? -EINVAL : 0;
 	}
-	if (strcmp(key, "iodepth") == 0) {
+	if (strcmp(key, "iodepth") == 0 || strcmp(key, "streams") == 0) {
 		r = set_number(value, 1, MAX_DEPTH, &number);
 		b->depth = (unsigned)number;
 		return r;
 	}
-	if (strcmp(key, "seconds") == 0) {
-		r = set_number(value, 1, 86400, &number);
-		b->seconds = (unsigned)number;
+	if (strcmp(key, "fsync") == 0) {
+		r = set_number(value, 1, UINT32_MAX, &number);
+		b->flush_every = (unsigned)number;
 		return r;
 	}
+	if (strcmp(key, "seconds") == 0)
+		return set_seconds(value, &b->seconds);
 	if (strcmp(key, "spin") == 0) {
 		r = set_number(value, 0, 1000000, &number);
 		b->spin_us = (unsigned)number;
@@ -389,6 +438,8 @@ static int measure(struct bench *b)
 		fprintf(stderr, "blkfront-bench: %s\n", blkfront_error(b->front));
 		return 1;
 	}
+	if (!blkfront_disk(b->front)->flush)
+		b->flush_every = 0;
 	b->nr_places = blkfront_disk(b->front)->nr_sectors / b->nr_sectors;
 	if (b->nr_places == 0) {
 		fputs("blkfront-bench: the disk is smaller than one request\n", stderr);
