@@ -8,10 +8,15 @@
  *   TRIP_THREAD      pthread_create fails with EAGAIN, as when the user has too many
  *   TRIP_INOTIFY     inotify_init1 fails with EMFILE, as when the user has too many instances
  *   TRIP_STOP_GRANTS before a queue opens the grant table (and makes the logger for that) the process stops, as for SIGSTOP
+ *
+ * One variable does not name a file:
+ *
+ *   TRIP_SLOW_FDATASYNC  an fdatasync takes so many ms longer, as on slow storage
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -92,6 +97,10 @@ int pthread_create(
 
 int fdatasync(int fd)
 {
+	const char *slow_ms = getenv("TRIP_SLOW_FDATASYNC");
+
+	if (slow_ms)
+		(void)poll(NULL, 0, (int)strtol(slow_ms, NULL, 10));
 	if (tripped("TRIP_FDATASYNC")) {
 		errno = EIO;
 		return -1;
