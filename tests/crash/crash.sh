@@ -307,7 +307,7 @@ load_failover() {
     ended "$worker" 2>/dev/null
     launch exec_logged blkback-vbd -f --max-queues=4 "$be"
     worker=$launched
-    guest reconnect && crash_load $(($1 / 2))
+    guest reconnect && crash_load $(($1 / 2)) && reattach
 }
 
 # set_cache MODE: while the guest goes on. The log says when it begins, and when it is done.
