@@ -37,5 +37,7 @@ scan-t_LIBS       := xenstore inih
 TESTS += uevent-t
 uevent-t_SRCS := tests/unit/uevent-t.c backend/control/uevent.c
 
-TESTS += order-t
-order-t_SRCS := $(patsubst %,tests/unit/order-%.c,t events oracle print) backend/data/order.c
+ORDER_TESTS := order-t order-change-t
+TESTS += $(ORDER_TESTS)
+$(foreach t,$(ORDER_TESTS),$(eval $(t)_SRCS := tests/unit/$(t).c $(patsubst %,tests/unit/order-%.c,search events oracle print) \
+	backend/data/order.c))

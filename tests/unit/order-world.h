@@ -1,5 +1,5 @@
 /*
- * What tests/unit/order-t explores: one state of the smallest queues, storage and control around the shipped
+ * What tests/unit/order-t and order-change-t explore (order-search.c): one state of the smallest queues, storage and control around the shipped
  * struct order; what may happen to it (order-events.c), what must hold (order-oracle.c), and what makes two
  * states one (order-print.c). One thread.
  */
@@ -83,6 +83,7 @@ struct world {
 
 /* What is explored. */
 struct plan {
+	const char *name;
 	unsigned queues, ops;
 	unsigned kinds;     /* a bit for each that is taken */
 	int fault;          /* latched before */
@@ -95,6 +96,18 @@ struct plan {
 	bool named;         /* the queues are not alike */
 };
 extern const struct plan *plan;
+
+/* Values of plan.kinds. */
+#define KIND(kind) (1u << (kind))
+#define WRITES     KIND(ORDER_WRITE)
+#define FLUSHES    (KIND(ORDER_FLUSH) | KIND(ORDER_FLUSH_WRITE))
+#define BARRIERS   (KIND(ORDER_BARRIER) | KIND(ORDER_BARRIER_WRITE))
+#define ORDERED    (WRITES | FLUSHES | BARRIERS)
+#define ALL        (ORDERED | KIND(READ))
+
+/* Explore them all, one test each. Returns what main() does. */
+#define PLANS_MAX 16
+int search_main(const struct plan *plans, unsigned nr_plans) __attribute__((nonnull));
 
 static inline bool is_barrier(unsigned kind)
 {
