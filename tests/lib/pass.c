@@ -1,5 +1,7 @@
 #include "tests/lib/pass.h"
 
+#include <unistd.h>
+
 #include "backend/data/queue_impl.h"
 
 void pass_run(struct loop *loop)
@@ -26,6 +28,25 @@ void pass_end_all(struct loop *loop, struct fake_engine *fake)
 {
 	fake_engine_end_all(fake);
 	pass_run(loop);
+}
+
+bool pass_step(struct loop *loop, const struct fake_engine *fake, bool *awake)
+{
+	struct queue *q = loop->queue;
+	uint64_t count;
+
+	*awake |= fake->nr_done > 0;
+	if (read(q->wake_fd, &count, sizeof(count)) == sizeof(count)) {
+		q->look = true;
+		*awake = true;
+	}
+	if (!*awake)
+		return false;
+	*awake = queue_poll_once(q);
+	/* Before it sleeps it looks for requests, if it may take any. */
+	if (!queue_is_held_up(q) && q->waiting.n == 0 && backring_available(&q->ring) > 0)
+		*awake = true;
+	return true;
 }
 
 void pass_expect_rest(const struct loop *loop)

@@ -23,6 +23,12 @@ void pass_end(struct loop *loop, struct fake_engine *fake, enum engine_verb verb
 /* All that is in flight now ends well, and run. What that puts into the engine stays in flight. */
 void pass_end_all(struct loop *loop, struct fake_engine *fake);
 
+/*
+ * What the queue's thread does between two sleeps, one pass at a time, if @awake or something wakes it: ended I/O, its eventfd, or requests
+ * that it has not seen when it wants to sleep. Who pushes requests sets @awake. False if it sleeps.
+ */
+bool pass_step(struct loop *loop, const struct fake_engine *fake, bool *awake);
+
 /* Nothing is left of what was asked: no request, no buffer; and all that was counted as taken was counted as answered. */
 void pass_expect_rest(const struct loop *loop);
 

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -113,25 +112,17 @@ static void check_storage(void)
 
 static bool step(unsigned i)
 {
-	struct queue *q = loop[i].queue;
-	uint64_t count;
-
-	if (q == NULL)
+	if (loop[i].queue == NULL || !pass_step(&loop[i], &fake[i], &awake[i]))
 		return false;
-	if (fake[i].nr_done > 0)
-		awake[i] = true;
-	if (read(q->wake_fd, &count, sizeof(count)) == sizeof(count)) {
-		q->look = true;
-		awake[i] = true;
-	}
-	if (!awake[i])
-		return false;
-	awake[i] = queue_poll_once(q);
-	/* What the thread looks for before it sleeps. */
-	if (!queue_is_held_up(q) && q->waiting.n == 0 && backring_available(&q->ring) > 0)
-		awake[i] = true;
 	check_storage();
 	return true;
+}
+
+/* One of them, until it sleeps. */
+static void run_one(unsigned i)
+{
+	while (step(i))
+		;
 }
 
 /* Until all sleep. */
@@ -334,8 +325,7 @@ static void test_one_sleeps(void **state)
 	run();
 	assert_false(awake[0] || awake[1]);
 	disk_begin_change(loop[0].disk, change_fd);
-	while (step(0))
-		;
+	run_one(0);
 	expect_change(ORDER_CHANGE_DRAIN, 0);
 	run();
 	end_until_ready();
@@ -396,8 +386,7 @@ static void test_all_wait_with_barriers(void **state)
 	end_until_ready();
 	ask(0, BLKIF_OP_WRITE_BARRIER, 1);
 	end_change(CACHE_NONE, false);
-	while (step(0))
-		;
+	run_one(0);
 	expect_all_answered();
 }
 
@@ -594,8 +583,7 @@ static void test_one_leaves(void **state)
 	(void)state;
 	run();
 	disk_begin_change(loop[0].disk, change_fd);
-	while (step(0))
-		;
+	run_one(0);
 	expect_change(ORDER_CHANGE_DRAIN, 0);
 	loop_disconnect(&loop[1]);
 	run();
@@ -614,11 +602,9 @@ static void test_one_leaves(void **state)
 	end_until_ready();
 	end_change(CACHE_NONE, false);
 	/* Only the first one has seen that. */
-	while (step(0))
-		;
+	run_one(0);
 	ask(0, BLKIF_OP_WRITE_BARRIER, 1);
-	while (step(0))
-		;
+	run_one(0);
 	begin_change();
 	end_until_ready();
 	abandon();

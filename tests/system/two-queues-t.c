@@ -6,13 +6,11 @@
  * says. A queue that has nothing to do sleeps, and wakes up for what its thread would wake up for:
  * new requests, ended I/O, its eventfd. When all sleep and nothing is in flight, all is answered.
  */
-#include "tests/lib/loop.h"
+#include "tests/lib/pass.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "backend/data/queue_impl.h"
-#include "tests/lib/fake_engine.h"
 
 #define QUEUES   2u
 #define SEEDS    40u
@@ -123,21 +121,10 @@ static void check_storage(void)
 
 /* ---- the threads ------------------------------------------------------------------------------- */
 
-/* What queue_thread() does between two sleeps, one pass at a time. */
 static bool step(unsigned i)
 {
-	struct queue *q = ring[i].loop.queue;
-	uint64_t count;
-
-	if (!ring[i].awake && ring[i].fake.nr_done > 0)
-		ring[i].awake = true;
-	if (!ring[i].awake && read(q->wake_fd, &count, sizeof(count)) == sizeof(count)) {
-		q->look = true;
-		ring[i].awake = true;
-	}
-	if (!ring[i].awake)
+	if (!pass_step(&ring[i].loop, &ring[i].fake, &ring[i].awake))
 		return false;
-	ring[i].awake = queue_poll_once(q);
 	take_answers(i);
 	check_storage();
 	return true;
