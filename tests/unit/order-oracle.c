@@ -66,8 +66,11 @@ void oracle_start_sync(struct world *w, unsigned q, bool is_needed)
 	struct op *op;
 
 	CHECK(!w->sync_running); /* D3: at most one runs */
-	/* D5: nothing is asked of a latched disk, but what is to be tried to get it back. */
-	CHECK(!w->sync_failed || is_needed);
+	/*
+	 * D5: nothing is asked of a latched disk, but what is to be tried to get it back. If a lost write has latched it, what had
+	 * been asked before may go its way: all that was answered was stable then.
+	 */
+	CHECK(!w->sync_failed || is_needed || plan->write_through);
 	w->sync_running = 1;
 	w->sync_queue = (uint8_t)q;
 	w->dirty_in_sync = w->dirty;
@@ -148,7 +151,7 @@ static void check_barriers(const struct world *w)
 		return;
 	for (unsigned q = 0; q < plan->queues && w->order.active != ORDER_NO_REF; q++)
 		CHECK(!(w->order.parked & (1u << q)) || w->queue[q].port.barrier);
-	CHECK(w->order.active == ORDER_NO_REF || !w->sync_failed);
+	CHECK(w->order.active == ORDER_NO_REF || !w->sync_failed || plan->write_through);
 	if (w->active == ORDER_NO_REF)
 		return;
 	foreach (w, op)

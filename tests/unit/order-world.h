@@ -88,7 +88,7 @@ struct plan {
 	unsigned kinds;     /* a bit for each that is taken */
 	int fault;          /* latched before */
 	bool in_one;        /* a look at the gate and the section after it are one step */
-	bool write_through; /* writes only, and one that fails latches */
+	bool write_through; /* a write that fails latches */
 	bool stays;         /* nobody leaves or joins */
 	bool well;          /* nothing fails */
 	bool changes;       /* control has the disk changed (D7) */
