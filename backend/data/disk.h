@@ -22,7 +22,10 @@
 struct disk {
 	struct storage storage; /* owned; constant while queues run, but for a change (D7) */
 	pthread_mutex_t lock;
-	struct order *order;       /* owned */
+	struct order *order; /* owned */
+	uint64_t
+		gather_before_ns; /* the fdatasync after the last one may be put off until then; under .lock */
+	unsigned gather_rest; /* so many are not, after one that nobody came for; under .lock */
 	int wake_fd[LIMIT_QUEUES]; /* borrowed from the queues, -1 for none */
 	int change_fd; /* eventfd, borrowed from control: a change is ready or has failed; or -1 */
 	uint32_t *

@@ -149,10 +149,66 @@ void io_start(struct queue *q, unsigned s)
 		rmw_start(q, s);
 }
 
-/* The one that order.h asked for. */
-static void end_sync(struct queue *q, int error)
+/*
+ * Putting the next fdatasync off pays where one takes long, for as long as those who were just answered take to flush again: a
+ * fraction of that. Where nobody came it is not tried for a while.
+ */
+#define GATHER_SYNC_NS  400000u /* of a shorter one nobody waits for others */
+#define GATHER_FRACTION 4u
+#define GATHER_MAX_NS   2000000u
+#define GATHER_REST     32u
+
+/* Under the disk's lock: when the fdatasync behind one that took so long has to begin; 0: at once. */
+static uint64_t gather_before(struct queue *q, uint64_t took_ns)
 {
-	order_synced(disk_lock(q->disk), q->cfg.index, error);
+	uint64_t wait_ns = took_ns / GATHER_FRACTION;
+
+	if (took_ns < GATHER_SYNC_NS || atomic_load_explicit(&q->stop, memory_order_relaxed))
+		return 0;
+	if (q->disk->gather_rest > 0) {
+		q->disk->gather_rest--;
+		return 0;
+	}
+	return queue_clock_ns() + (wait_ns < GATHER_MAX_NS ? wait_ns : GATHER_MAX_NS);
+}
+
+/* The one that order.h asked for, which took so long. */
+static void end_sync(struct queue *q, int error, uint64_t took_ns)
+{
+	struct order *order = disk_lock(q->disk);
+	uint64_t before_ns = gather_before(q, took_ns);
+
+	q->disk->gather_before_ns = before_ns;
+	if (order_synced(order, q->cfg.index, error, before_ns != 0))
+		q->gather_until_ns = before_ns;
+	disk_unlock(q->disk, q->cfg.index);
+	q->look = true;
+}
+
+void io_ask(struct queue *q, unsigned s, enum order_kind kind)
+{
+	struct order *order = disk_lock(q->disk);
+	uint64_t before_ns = q->disk->gather_before_ns;
+	bool may_gather = before_ns != 0 && queue_clock_ns() < before_ns;
+
+	if (order_submit(order, q->cfg.index, s, kind, may_gather))
+		q->gather_until_ns = before_ns;
+	disk_unlock(q->disk, q->cfg.index);
+	q->look = true;
+}
+
+void io_look_at_gather(struct queue *q)
+{
+	struct order *order;
+
+	if (q->gather_until_ns == 0 ||
+		(queue_clock_ns() < q->gather_until_ns &&
+			!atomic_load_explicit(&q->stop, memory_order_relaxed)))
+		return;
+	q->gather_until_ns = 0;
+	order = disk_lock(q->disk);
+	q->disk->gather_rest = GATHER_REST;
+	order_gathered(order, q->cfg.index);
 	disk_unlock(q->disk, q->cfg.index);
 	q->look = true;
 }
@@ -163,11 +219,12 @@ void io_start_sync(struct queue *q, bool is_needed)
 		.verb = ENGINE_SYNC, .storage = &q->disk->storage, .tag = QUEUE_SYNC_TAG};
 
 	q->sync_ns = start_time(q);
+	q->gather_until_ns = 0;
 	q->sync_runs = is_needed || cache_flushes(q->disk->storage.cache);
 	if (q->sync_runs)
 		q->engine->ops->put(q->engine, &sync);
 	else
-		end_sync(q, 0);
+		end_sync(q, 0, 0);
 }
 
 void io_commit(struct queue *q)
@@ -192,7 +249,7 @@ static void reap_sync(struct queue *q, int error, uint64_t now_ns)
 	if (error)
 		count_failure(q, &q->stats.failed_syncs, &q->stats.last_sync_error, error);
 	stat_add(&q->stats.syncs, 1);
-	end_sync(q, error);
+	end_sync(q, error, now_ns - q->sync_ns);
 }
 
 /*

@@ -207,7 +207,17 @@ static void start_sync(struct order *o, unsigned queue)
 	list_init(&o->waiting);
 	o->sync_queue = bit(queue);
 	o->sync_told = false;
+	o->gather_left = 0;
 	o->wake |= bit(queue);
+}
+
+/* Whoever was waited for: the fdatasync may be told now. */
+static void end_gather(struct order *o)
+{
+	if (o->gather_left == 0)
+		return;
+	o->gather_left = 0;
+	o->wake |= o->sync_queue;
 }
 
 /*
@@ -219,6 +229,11 @@ static void want_sync(struct order *o, uint16_t ref, unsigned queue)
 	append(o, o->sync_queue && !o->sync_told ? &o->covered : &o->waiting, ref);
 	if (!o->sync_queue)
 		start_sync(o, queue);
+	/* For a barrier all others wait: nobody else is going to come. */
+	if (o->gather_left == 1 || is_barrier(o->node[ref].kind))
+		end_gather(o);
+	else if (o->gather_left > 0)
+		o->gather_left--;
 }
 
 /*
@@ -276,6 +291,7 @@ static void close_gate(struct order *o)
 	if (o->active != ORDER_NO_REF || o->change > ORDER_CHANGE_PENDING || o->quiet & o->members)
 		return;
 	if (o->change == ORDER_CHANGE_PENDING) {
+		end_gather(o);
 		o->change = ORDER_CHANGE_DRAIN;
 		o->gate |= ORDER_GATE_CLOSED | ORDER_GATE_QUIET;
 		o->wake |= o->members;
@@ -293,7 +309,21 @@ static void close_gate(struct order *o)
 	check_drained(o, ORDER_REF_QUEUE(o->active));
 }
 
-void order_submit(struct order *o, unsigned queue, unsigned slot, enum order_kind kind)
+/* The first flush after an fdatasync that several shared: those who were answered with it may be about to ask, too. */
+static void want_gathered_sync(struct order *o, uint16_t ref, unsigned queue, bool may_gather)
+{
+	bool is_first = o->sync_queue == 0;
+	uint16_t others = o->gather_next;
+
+	o->gather_next = 0;
+	want_sync(o, ref, queue);
+	if (is_first && may_gather && others > 0 && o->active == ORDER_NO_REF &&
+		o->change == ORDER_CHANGE_NONE)
+		o->gather_left = others;
+}
+
+bool order_submit(
+	struct order *o, unsigned queue, unsigned slot, enum order_kind kind, bool may_gather)
 {
 	uint16_t ref = ORDER_REF(queue, slot);
 
@@ -307,8 +337,9 @@ void order_submit(struct order *o, unsigned queue, unsigned slot, enum order_kin
 		close_gate(o);
 	} else {
 		o->node[ref].stage = STAGE_SYNC;
-		want_sync(o, ref, queue);
+		want_gathered_sync(o, ref, queue, may_gather);
 	}
+	return o->gather_left > 0 && o->sync_queue == bit(queue);
 }
 
 void order_park(struct order *o, unsigned queue)
@@ -397,8 +428,30 @@ static void end_change_sync(struct order *o, int error)
 	o->wake_control = true;
 }
 
-void order_synced(struct order *o, unsigned queue, int error)
+/* How many of those whose fdatasync has ended may flush again at once: who has data to write first is not among them. */
+static uint16_t nr_flushers(const struct order *o)
 {
+	uint16_t n = 0;
+
+	for (uint16_t ref = o->covered.head; ref != ORDER_NO_REF; ref = o->node[ref].next)
+		if (o->node[ref].kind == ORDER_FLUSH)
+			n++;
+	return n;
+}
+
+/* All who wait for the next one are flushes, and more may come: nobody holds the gate. */
+static bool may_be_put_off(const struct order *o)
+{
+	for (uint16_t ref = o->covered.head; ref != ORDER_NO_REF; ref = o->node[ref].next)
+		if (is_barrier(o->node[ref].kind))
+			return false;
+	return o->active == ORDER_NO_REF && o->change == ORDER_CHANGE_NONE;
+}
+
+bool order_synced(struct order *o, unsigned queue, int error, bool may_gather)
+{
+	uint16_t nr_answered = nr_flushers(o);
+
 	o->sync_queue = 0;
 	o->sync_is_needed = false;
 	if (error && !o->fault) {
@@ -415,6 +468,19 @@ void order_synced(struct order *o, unsigned queue, int error)
 	end_change_sync(o, error);
 	close_gate(o);
 	check_quiet(o);
+	o->gather_next = 0;
+	if (may_gather && !error && o->sync_queue == 0 && nr_answered > 1)
+		o->gather_next = (uint16_t)(nr_answered - 1);
+	if (may_gather && !error && o->sync_queue & bit(queue) && !o->sync_told &&
+		may_be_put_off(o))
+		o->gather_left = nr_answered;
+	return o->gather_left > 0;
+}
+
+void order_gathered(struct order *o, unsigned queue)
+{
+	if (o->sync_queue & bit(queue))
+		end_gather(o);
 }
 
 /* ---- a change ---- */
@@ -498,7 +564,7 @@ bool order_next(struct order *o, unsigned queue, struct order_action *ret_action
 
 	*ret_action = (struct order_action){.verb = ORDER_DO_NOTHING};
 	o->wake &= ~bit(queue);
-	if (o->sync_queue & bit(queue) && !o->sync_told) {
+	if (o->sync_queue & bit(queue) && !o->sync_told && o->gather_left == 0) {
 		o->sync_told = true;
 		ret_action->verb = ORDER_DO_SYNC;
 		ret_action->is_needed = o->sync_is_needed;

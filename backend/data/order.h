@@ -40,7 +40,8 @@
  * fdatasync, which is going to end as one that nobody waits for.
  *
  * At most one fdatasync of a disk is running. Whoever needs one waits for a run that starts later
- * than its need; all who wait share the next run.
+ * than its need; all who wait share the next run. That run may be put off for a moment when one has just ended: those who were
+ * answered may be about to flush again, and would else share only every other run with those who wait.
  */
 #ifndef BACKEND_DATA_ORDER_H
 #define BACKEND_DATA_ORDER_H
@@ -151,6 +152,9 @@ struct order {
 	uint32_t wake;        /* queues with something to see; order_next() clears the bit */
 	uint32_t sync_queue;  /* bit of the queue that runs the fdatasync, or 0 */
 	bool sync_told;       /* that queue has been told to start it */
+	uint16_t
+		gather_left; /* so many flushes are waited for before it is told; 0: it may be told */
+	uint16_t gather_next; /* ... for the one that the next flush asks for */
 	bool sync_is_needed;  /* it is for a change: to be done even if the mode does without */
 	bool wake_control;    /* a change is ready or has failed; the caller clears it */
 	uint8_t change;       /* enum order_change */
@@ -228,9 +232,12 @@ void order_join(struct order *o, unsigned queue, unsigned nr_slots) __attribute_
  */
 bool order_leave(struct order *o, unsigned queue) __attribute__((nonnull, warn_unused_result));
 
-/* A request for which order_port_take() said ORDER_ASK. */
-void order_submit(struct order *o, unsigned queue, unsigned slot, enum order_kind kind)
-	__attribute__((nonnull));
+/*
+ * A request for which order_port_take() said ORDER_ASK. If it @may_gather, an fdatasync for it may be put off: true, see
+ * order_synced().
+ */
+bool order_submit(struct order *o, unsigned queue, unsigned slot, enum order_kind kind,
+	bool may_gather) __attribute__((nonnull));
 
 /* @queue holds and has drained: the acknowledgement a barrier waits for. */
 void order_park(struct order *o, unsigned queue) __attribute__((nonnull));
@@ -238,8 +245,16 @@ void order_park(struct order *o, unsigned queue) __attribute__((nonnull));
 /* @queue wants to run held writes again. False while the gate is closed. */
 bool order_resume(struct order *o, unsigned queue) __attribute__((nonnull, warn_unused_result));
 
-/* The fdatasync that ORDER_DO_SYNC asked @queue for has ended with 0 or -errno. */
-void order_synced(struct order *o, unsigned queue, int error) __attribute__((nonnull));
+/*
+ * The fdatasync that ORDER_DO_SYNC asked @queue for has ended with 0 or -errno. If it @may_gather, the next one may be put off until
+ * as many have asked for it as were answered now: true, and then the caller says with order_gathered() that it has waited
+ * for them long enough. If nobody waits yet it is up to the next order_submit().
+ */
+bool order_synced(struct order *o, unsigned queue, int error, bool may_gather)
+	__attribute__((nonnull));
+
+/* The fdatasync that is @queue's to start is put off no longer. No matter if it was not. */
+void order_gathered(struct order *o, unsigned queue) __attribute__((nonnull));
 
 /* The data of a barrier (only of a barrier) was written with 0 or -errno. */
 void order_written(struct order *o, unsigned queue, unsigned slot, int error)

@@ -215,9 +215,7 @@ static void obey(struct queue *q, unsigned s, enum order_verdict verdict)
 		break;
 	case ORDER_ASK:
 		slot->state = SLOT_ORDERED;
-		order_submit(disk_lock(q->disk), q->cfg.index, s, kind_of(&slot->req));
-		disk_unlock(q->disk, q->cfg.index);
-		q->look = true;
+		io_ask(q, s, kind_of(&slot->req));
 		break;
 	case ORDER_REFUSE:
 		slot_finish(q, s, failure_status(slot));
@@ -457,6 +455,7 @@ bool queue_poll_once(struct queue *q)
 	q->start_ns = 0;
 	guest_begin_pass(&q->guest);
 	look_at_gate(q);
+	io_look_at_gather(q);
 	take_requests(q);
 	indirect_fetch(q);
 	move_in(q);

@@ -242,14 +242,27 @@ static int idle_timeout(const struct queue *q, uint64_t now_ns)
 	return give_back < 0 || (stall >= 0 && stall < give_back) ? stall : give_back;
 }
 
+#define NR_EVENTS 3
+
+/* A gather is over in less than a millisecond, perhaps. A kernel that cannot wait so shortly does not wait at all. */
+static int wait_for_event(struct queue *q, struct epoll_event event[NR_EVENTS], uint64_t now_ns)
+{
+	uint64_t left_ns = q->gather_until_ns > now_ns ? q->gather_until_ns - now_ns : 0;
+	struct timespec left = {.tv_nsec = (long)left_ns};
+
+	if (q->gather_until_ns)
+		return epoll_pwait2(q->epoll_fd, event, NR_EVENTS, &left, NULL);
+	return epoll_wait(q->epoll_fd, event, NR_EVENTS, idle_timeout(q, now_ns));
+}
+
 static void sleep_until_event(struct queue *q)
 {
-	struct epoll_event event[3];
+	struct epoll_event event[NR_EVENTS];
 	uint64_t count, now_ns = queue_clock_ns();
 	int n;
 
 	stall_look(q, now_ns);
-	n = epoll_wait(q->epoll_fd, event, 3, idle_timeout(q, now_ns));
+	n = wait_for_event(q, event, now_ns);
 	/* Whatever woke us: pages grow old while others are served, too. */
 	q->pcache.now_s = queue_seconds(queue_clock_ns());
 	if (n == 0 && may_trim(q))

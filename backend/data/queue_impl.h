@@ -86,6 +86,7 @@ struct queue {
 	uint64_t start_ns; /* of what goes to the storage in this pass; 0: nothing yet */
 	uint64_t sync_ns;  /* when the running fdatasync was started */
 	bool sync_runs;
+	uint64_t gather_until_ns; /* the next fdatasync is put off for so long; 0: it is not */
 	uint64_t stall_look_ns;   /* not before: stall.c */
 	struct queue_times times; /* like the statistics */
 	struct queue_stats stats; /* written by the queue thread, read by any */
@@ -121,6 +122,12 @@ void io_move(struct queue *q, unsigned slot) __attribute__((nonnull));
 
 /* The queue's one fdatasync: in a mode that does without (D6) only one that @is_needed all the same. */
 void io_start_sync(struct queue *q, bool is_needed) __attribute__((nonnull));
+
+/* @slot asks the ordering object when it may run. */
+void io_ask(struct queue *q, unsigned slot, enum order_kind kind) __attribute__((nonnull));
+
+/* An fdatasync that was put off is not any longer, if it has been long enough. */
+void io_look_at_gather(struct queue *q) __attribute__((nonnull));
 
 /* All that was started goes to the storage. */
 void io_commit(struct queue *q) __attribute__((nonnull));

@@ -34,7 +34,7 @@ static void obey(struct world *w, unsigned q, unsigned slot, enum order_verdict 
 		oracle_answer(w, q, slot, -1);
 	} else if (verdict == ORDER_ASK) {
 		w->queue[q].op[slot].facts |= ASKED;
-		order_submit(&w->order, q, slot, w->queue[q].op[slot].kind);
+		(void)order_submit(&w->order, q, slot, w->queue[q].op[slot].kind, plan->gathers);
 		unlock(w, q);
 	}
 }
@@ -301,10 +301,22 @@ void event_read_ends(struct world *w, unsigned q, unsigned arg __attribute__((un
 	w->queue[q].reads--;
 }
 
-void event_sync_ends(struct world *w, unsigned q, unsigned fails)
+void event_sync_ends(struct world *w, unsigned q, unsigned arg)
 {
-	oracle_end_sync(w, fails != 0);
-	order_synced(&w->order, q, fails ? -EIO : 0);
+	bool gathers;
+
+	oracle_end_sync(w, arg & FAILS);
+	gathers = order_synced(&w->order, q, arg & FAILS ? -EIO : 0, arg & GATHERS);
+	CHECK(gathers == (w->order.gather_left > 0));
+	CHECK(!gathers || arg == GATHERS);
+	unlock(w, q);
+}
+
+/* The queue whose fdatasync is put off has waited long enough. */
+void event_gathered(struct world *w, unsigned q, unsigned arg __attribute__((unused)))
+{
+	order_gathered(&w->order, q);
+	CHECK(w->order.gather_left == 0);
 	unlock(w, q);
 }
 
@@ -379,7 +391,8 @@ static bool has_nothing_to_see(const struct world *w, unsigned q)
 	const struct order *o = &w->order;
 	struct order_port port;
 
-	if (o->outbox[q].head != ORDER_NO_REF || (o->sync_queue == 1u << q && !o->sync_told))
+	if (o->outbox[q].head != ORDER_NO_REF ||
+		(o->sync_queue == 1u << q && !o->sync_told && o->gather_left == 0))
 		return false;
 	/* Told for nothing: between its look and its collecting there may be something. */
 	if (!plan->in_one && o->wake & (1u << q))

@@ -201,6 +201,10 @@ void oracle_state(const struct world *w)
 {
 	const struct op *op;
 
+	/* Put off is what nobody does yet, and not while others are held up for it. */
+	if (w->order.gather_left > 0)
+		CHECK(!w->sync_running && w->order.sync_queue &&
+			w->order.change <= ORDER_CHANGE_PENDING);
 	if (w->order.change != ORDER_CHANGE_SYNC && !is_taken(w))
 		return;
 	CHECK(!is_taken(w) || !w->sync_running);

@@ -72,8 +72,9 @@ uint64_t print_of(const struct world *w)
 	const struct order *o = &w->order;
 	/* Each of the first two is less than 16. */
 	const uint8_t parts[8] = {(uint8_t)(o->gate | (unsigned)o->change << 4),
-		(uint8_t)(o->sync_told | o->sync_is_needed << 1), o->fault != 0, w->dirty,
-		w->dirty_in_sync, w->sync_running, w->sync_failed,
+		(uint8_t)(o->sync_told | o->sync_is_needed << 1 | o->gather_left << 2 |
+			  o->gather_next << 5),
+		o->fault != 0, w->dirty, w->dirty_in_sync, w->sync_running, w->sync_failed,
 		(uint8_t)(w->loose | w->loose_in_sync << 1)};
 	uint64_t word, print = 0, prints[QUEUES_MAX] = {0};
 

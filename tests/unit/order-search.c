@@ -157,9 +157,13 @@ static void explore_events(const struct world *w)
 	}
 	if (w->sync_running) {
 		STEP(sync_ends, w->sync_queue, 0);
+		if (plan->gathers)
+			STEP(sync_ends, w->sync_queue, GATHERS);
 		if (!plan->well)
 			STEP(sync_ends, w->sync_queue, FAILS);
 	}
+	if (w->order.gather_left > 0)
+		STEP(gathered, (unsigned)__builtin_ctz(w->order.sync_queue), 0);
 	if (w->control_told) {
 		STEP(end, CONTROL, 0);
 		if (w->order.change == ORDER_CHANGE_READY && w->sync_failed)

@@ -16,6 +16,7 @@
 #define CONTROL    QUEUES_MAX /* who is no queue */
 #define OPS_MAX    6
 #define FAILS      16u /* added to the slot whose write, or given to a sync that, fails */
+#define GATHERS    64u /* given to a sync that ends well, and may be followed by one that is put off */
 #define STAYS      32u /* added to the slot whose write fails and is kept: the disk stops (D9) */
 
 /* A kind of operation that the ordering knows nothing of. */
@@ -93,6 +94,7 @@ struct plan {
 	bool well;          /* nothing fails */
 	bool changes;       /* control has the disk changed (D7) */
 	bool stops;         /* a queue stops the disk, with or without a write that is kept (D9) */
+	bool gathers;       /* an fdatasync may be put off until more need it */
 	bool named;         /* the queues are not alike */
 };
 extern const struct plan *plan;
@@ -140,7 +142,7 @@ void oracle_end(const struct world *w) __attribute__((nonnull));
 typedef void event(struct world *w, unsigned q, unsigned arg);
 
 event event_take, event_pass, event_leave, event_join;
-event event_write_ends, event_read_ends, event_sync_ends;
+event event_write_ends, event_read_ends, event_sync_ends, event_gathered;
 event event_stop, event_go_on;
 event event_begin, event_end; /* of a change, control's */
 
