@@ -5,15 +5,16 @@
 
 # ---- disks ------------------------------------------------------------------------------------
 
-# What a scenario says about a disk is "xvda=256M" (an image of that size) or "xvda=/dev/vdb", with
-# ",ro" behind it if it is read-only. These take such a word apart.
+# What a scenario says about a disk is "xvda=256M" (an image of that size) or "xvda=/dev/vdb", with options of the
+# disk behind it, such as ",cache=writeback", and ",ro" last if it is read-only. These take such a word apart.
 disk_vdev() { echo "${1%%=*}"; }
 disk_access() { case $1 in *,ro) echo ro ;; *) echo rw ;; esac; }
+disk_own_options() { echo "${1%,ro}" | sed 's/^[^,]*//'; }
 
 # $1: the word
 disk_target() {
     target=${1#*=}
-    target=${target%,ro}
+    target=${target%%,*}
     case $target in
     /*) echo "$target" ;;
     *) image "${1%%=*}" ;;
@@ -25,13 +26,16 @@ image() {
     echo "/images/${name:?}/$1"
 }
 
+# The rest: words; without any, those of $disks
 disks_make() {
-    for disk in ${disks-}; do
+    # shellcheck disable=SC2086 # a list of words
+    [ $# != 0 ] || set -- ${disks-}
+    for disk; do
         case $disk in
         *=/*) ;;
         *)
             size=${disk#*=}
-            truncate -s "${size%,ro}" "$(disk_target "$disk")"
+            truncate -s "${size%%,*}" "$(disk_target "$disk")"
             ;;
         esac
     done
@@ -39,7 +43,7 @@ disks_make() {
 
 # A disk as xl wants it. $1: the word
 disk_line() {
-    echo "format=raw,vdev=$(disk_vdev "$1"),access=$(disk_access "$1"),backendtype=phy,script=block-blkback,target=$(disk_target "$1")${disk_options-}"
+    echo "format=raw,vdev=$(disk_vdev "$1"),access=$(disk_access "$1"),backendtype=phy,script=block-blkback,target=$(disk_target "$1")$(disk_own_options "$1")${disk_options-}"
 }
 
 disk_config() {
@@ -101,6 +105,15 @@ guest_start() {
     note "creating guest ${1:-$name}"
     guest_config "${1:-$name}" >"/run/guests/${1:-$name}.cfg"
     xl create "/run/guests/${1:-$name}.cfg"
+}
+
+# Attach more disks, one after the other. libxl gives a disk's hotplug script ten seconds, and those of a guest's creation all
+# run at once: on a busy host three are too many. The rest: words, as of $disks
+disks_attach() {
+    disks_make "$@"
+    for disk; do
+        xl block-attach "$name" "$(disk_line "$disk")"
+    done
 }
 
 # Try to create a guest that is to be refused. $1: what xl is to say, $2: its name
@@ -190,6 +203,37 @@ expect_total() {
 # A number that a disk's worker counts, while it serves. $1: its name, $2: the disk, $3: the guest
 worker_now() {
     blkbackctl show "$(guest_id "${3:-$name}")/$2" --json | sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p"
+}
+
+# All that a disk's worker says of itself, into $shown. Each look costs processes, of which dom0 has few to spare while it serves
+# a load: so look once, and read several values. $1: the disk, $2: the guest's id
+look() {
+    shown=$(blkbackctl show "$2/$1" --json) || fail "the worker of $1 does not answer"
+}
+
+# A value of $shown; of a number that each queue counts, the sum. $1: its name
+shown() {
+    value=${shown#*\""$1"\":}
+    value=${value%%[,\}]*}
+    value=${value#\"}
+    echo "${value%\"}"
+}
+
+# How the disk of $shown is open, as the kernel says: O_DIRECT and O_DSYNC, each 0 or 1.
+open_flags() {
+    pid=$(shown pid)
+    path=$(shown path)
+    for fd in /proc/"$pid"/fd/*; do
+        # shellcheck disable=SC3013 # dash has it
+        [ "$fd" -ef "$path" ] || continue
+        flags=$(sed -n 's/^flags:\t*//p' "/proc/$pid/fdinfo/${fd##*/}")
+        echo "$(((flags & 040000) != 0)) $(((flags & 010000) != 0))"
+    done
+}
+
+# A node of the backend of the disk of $shown, or nothing. $1: its name
+backend_node() {
+    xenstore-read "$(shown backend)/$1" 2>/dev/null || true
 }
 
 # Wait until a worker has done more writes. $1: the disk, $2: the guest

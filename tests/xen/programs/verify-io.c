@@ -18,6 +18,9 @@
  * flush=  a flush for so many writes; 0: none    reads=  percent of reads among the requests of random
  * seed=   of data and places
  *
+ * At the end it says how many of each kind there were, and how long one took on average, in microseconds: for who wants
+ * to know, no measure of anything.
+ *
  * Exit code 0: every byte was right. 1: not, or a request failed; 2: usage.
  */
 #include <err.h>
@@ -49,6 +52,7 @@ struct request {
 	struct iocb iocb; /* first: events point to it */
 	enum kind kind;
 	uint64_t block;
+	uint64_t begin_us;
 	uint8_t *data;
 };
 
@@ -64,7 +68,7 @@ struct run {
 	struct request request[MAX_DEPTH];
 	struct request *idle[MAX_DEPTH];
 	unsigned nr_idle;
-	uint64_t random_state, submitted, completed, since_flush, done[3];
+	uint64_t random_state, submitted, completed, since_flush, done[3], us[3];
 };
 
 /* Alone it is large, and there is one. */
@@ -78,12 +82,17 @@ static void stop(int signal)
 	stopped = 1;
 }
 
-static uint64_t seconds_now(void)
+static uint64_t us_now(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec;
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static uint64_t seconds_now(void)
+{
+	return us_now() / 1000000;
 }
 
 /* xorshift64* */
@@ -153,6 +162,7 @@ static void submit(struct request *request)
 		io_prep_pwrite(iocb, run.fd, request->data, run.block_bytes, (long long)place);
 	else
 		io_prep_pread(iocb, run.fd, request->data, run.block_bytes, (long long)place);
+	request->begin_us = us_now();
 	r = io_submit(run.aio, 1, &iocb);
 	if (r != 1)
 		errx(1, "'%s': io_submit: %s", run.device, strerror(-r));
@@ -173,6 +183,7 @@ static void complete(struct request *request, int64_t result)
 	if (request->kind != KIND_FLUSH)
 		run.busy[request->block] = false;
 	run.done[request->kind]++;
+	run.us[request->kind] += us_now() - request->begin_us;
 	run.completed++;
 	run.idle[run.nr_idle++] = request;
 }
@@ -386,6 +397,19 @@ static void prepare(void)
 	run.random_state = run.seed * 2 + 1;
 }
 
+static uint64_t mean_us(enum kind kind)
+{
+	return run.done[kind] != 0 ? run.us[kind] / run.done[kind] : 0;
+}
+
+static void report(void)
+{
+	printf("verify-io: right reads=%" PRIu64 " writes=%" PRIu64 " flushes=%" PRIu64
+	       " read_us=%" PRIu64 " write_us=%" PRIu64 " flush_us=%" PRIu64 "\n",
+		run.done[KIND_READ], run.done[KIND_WRITE], run.done[KIND_FLUSH], mean_us(KIND_READ),
+		mean_us(KIND_WRITE), mean_us(KIND_FLUSH));
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -411,9 +435,7 @@ int main(int argc, char **argv)
 		open_device(verbs[i].writing);
 		prepare();
 		verbs[i].function();
-		printf("verify-io: right reads=%" PRIu64 " writes=%" PRIu64 " flushes=%" PRIu64
-		       "\n",
-			run.done[KIND_READ], run.done[KIND_WRITE], run.done[KIND_FLUSH]);
+		report();
 		return 0;
 	}
 	errx(2, "'%s' is not a verb: use random, append or check", argv[1]);
