@@ -1,0 +1,6 @@
+# shellcheck shell=sh disable=SC2034 # variables are for the harness
+# The cache mode changes under a guest whose disk has two queues.
+# shellcheck source=tests/xen/scenarios/pv-cache-change.sh
+. "${stories:?}/pv-cache-change.sh"
+vcpus=2
+machine='dom0-vcpus=2'
