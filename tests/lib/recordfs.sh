@@ -5,8 +5,11 @@
 #   fs hold sync
 #   check "the disk is served" serve "$fs_image"
 #   stop_recordfs
+# shellcheck source=tests/lib/guest.sh
+. "$(dirname "${BASH_SOURCE[0]}")/guest.sh"
 
 # start_recordfs BYTES: at $fs_image
+# shellcheck disable=SC2034 # for the tests
 start_recordfs() {
     local fs_dir=$images/recordfs
 
@@ -27,6 +30,7 @@ fs_hear() {
 # fs COMMAND...: what it answers goes to $fs_answer. Its input is nobody else's, so that it ends with it.
 fs() {
     echo "$*" >&"$fs_in"
+    # shellcheck disable=SC2034 # for the tests
     fs_answer=$(fs_hear)
 }
 

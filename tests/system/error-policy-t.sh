@@ -2,7 +2,6 @@
 # What becomes of requests that the storage cannot do: answered with an error (report), or kept with all that come after them until
 # an operator says go on (stop), separately for a lack of room. A storage that does not answer is told of.
 # shellcheck source=tests/lib/recordfs.sh disable=SC2119,SC2317 # functions called by check
-. "$(dirname "$0")/../lib/guest.sh"
 . "$(dirname "$0")/../lib/recordfs.sh"
 
 node() {
@@ -19,6 +18,7 @@ undo() {
 }
 
 start_recordfs $((4 << 20)) || skip_all "no FUSE"
+# shellcheck disable=SC2034 # by their names in the table
 eio=5 enospc=28
 
 # policies, the operation, the errno; what becomes of it: reported, or stopped and done in the end
