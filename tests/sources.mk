@@ -65,7 +65,7 @@ record-t_SRCS       := tests/unit/record-t.c backend/data/record.c
 pidfile-t_SRCS      := tests/unit/pidfile-t.c backend/util/pidfile.c backend/util/problem.c
 
 # A queue and the frontend's end of its ring in one process.
-LOOP_TESTS := queue-pass-t queue-thread-t two-queues-t xsa-155-double-fetch-t big-ring-t queue-threads-t indirect-pass-t discard-pass-t \
+LOOP_TESTS := queue-pass-t gather-pass-t queue-thread-t two-queues-t xsa-155-double-fetch-t big-ring-t queue-threads-t indirect-pass-t discard-pass-t \
 	change-pass-t change-threads-t merge-pass-t map-pass-t idle-grants-t rmw-pass-t deaf-guest-t xsa-361-grant-status-t xsa-371-persistent-leak-t
 TESTS += $(LOOP_TESTS) pcache-t
 $(foreach t,$(LOOP_TESTS),$(eval $(t)_SRCS := $(wildcard tests/*/$(t).c) tests/lib/loop.c \
@@ -83,7 +83,7 @@ queue-create-t_LIBS := aio
 TESTS += handshake-t
 handshake-t_SRCS := tests/system/handshake-t.c backend/control/handshake.c backend/util/problem.c $(XENSTORE_SRCS)
 handshake-t_LIBS := xenstore
-TSAN_TESTS += change-threads-t change-pass-t map-pass-t idle-grants-t merge-pass-t queue-pass-t queue-thread-t queue-threads-t big-ring-t indirect-pass-t discard-pass-t $(RIG_TESTS)
+TSAN_TESTS += change-threads-t change-pass-t gather-pass-t map-pass-t idle-grants-t merge-pass-t queue-pass-t queue-thread-t queue-threads-t big-ring-t indirect-pass-t discard-pass-t $(RIG_TESTS)
 # ---- end of: what the storage sees -------------------------------------------------------------
 
 # ---- Whole programs driven by real clients, and what a hostile guest may try ---------------------

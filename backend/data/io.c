@@ -163,7 +163,8 @@ static uint64_t gather_before(struct queue *q, uint64_t took_ns)
 {
 	uint64_t wait_ns = took_ns / GATHER_FRACTION;
 
-	if (took_ns < GATHER_SYNC_NS || atomic_load_explicit(&q->stop, memory_order_relaxed))
+	if (!q->cfg.gather || took_ns < GATHER_SYNC_NS ||
+		atomic_load_explicit(&q->stop, memory_order_relaxed))
 		return 0;
 	if (q->disk->gather_rest > 0) {
 		q->disk->gather_rest--;

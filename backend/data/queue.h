@@ -43,6 +43,7 @@ struct queue_config {
 	bool discard;          /* DISCARD was offered */
 	bool stop_on_error;    /* D9: what the storage cannot do is kept, and nothing more taken */
 	bool stop_on_enospc;   /* ... what it has no room for */
+	bool gather; /* an fdatasync may be put off for a moment, so that more flushes share it (D3) */
 	unsigned timeout_ms;   /* I/O that takes longer is counted as stalled; 0: none is */
 	bool indirect;         /* indirect requests were offered, of LIMIT_SEGMENTS */
 	int report_fd;         /* eventfd, borrowed: written when something is worth a look */

@@ -79,6 +79,7 @@ static enum trouble choose(struct guest_end *g, struct fuzz_input *in, struct st
 		.barrier = flags & 8 && !storage_writes_through(storage),
 		.indirect = flags & 16,
 		.discard = flags & 32,
+		.gather = true,
 	};
 	g->any_id = more & 8;
 	fake_disk.at_once = more & 32;

@@ -34,6 +34,7 @@ static int set_up(void **state)
 		else
 			loop_init_beside(&ring[i], &ring[i - 1]);
 		loop_connect(&ring[i]);
+		ring[i].queue->cfg.gather = true;
 		nr_asked[i] = nr_answered[i] = 0;
 	}
 	/* All take part before the first one runs. */
@@ -145,6 +146,7 @@ static void test_one_without_a_thread(void **state)
 	for (unsigned i = 0; i < QUEUES; i++) {
 		loop_disconnect(&ring[i]);
 		loop_connect(&ring[i]);
+		ring[i].queue->cfg.gather = true;
 		nr_asked[i] = nr_answered[i] = 0;
 	}
 	for (unsigned i = 0; i + 1 < QUEUES; i++)
@@ -154,6 +156,7 @@ static void test_one_without_a_thread(void **state)
 	loop_disconnect(&ring[QUEUES - 1]);
 	assert_int_equal(loop_wait(&ring[0]).status, BLKIF_RSP_OKAY);
 	loop_connect(&ring[QUEUES - 1]);
+	ring[QUEUES - 1].queue->cfg.gather = true;
 }
 
 int main(void)
