@@ -68,6 +68,7 @@ for mode in directsync writeback none writethrough unsafe none unsafe directsync
         *) wanted="0 0" ;;
     esac
     is "$(opened)" "$wanted" "... the image is open once, as it should be"
+    [ "${wanted% *}" = 0 ] || is "$(pagecache "$image")" 0 "... the page cache has nothing of it any more"
     is "$(node cache-mode-active) $(node cache-mode)" "$mode $mode" "... the store says so"
     is "$(node write-cache)" "$((1 - ${wanted#* }))" "... and whether there is a write cache"
 done
@@ -83,6 +84,14 @@ check "... for volatile" xenstore-write "$be/cache-mode" volatile
 check "... and gets unsafe" await "$be/cache-mode-active" unsafe
 is "$(node cache-mode-error)" "" "... the reason is gone"
 check "... an unsafe disk is loud in the log" await_line "$log" "warning:.*cache mode unsafe"
+
+# What others have read through the page cache the guest does not find there later.
+check "back to none" blkbackctl set-cache 5/xvda none
+dd if="$image" of=/dev/null bs=64k status=none
+is "$(($(pagecache "$image") > 0))" 1 "... somebody reads the image"
+check "... to writeback" blkbackctl set-cache 5/xvda writeback
+is "$(pagecache "$image")" 0 "... the page cache has forgotten it"
+check "... to unsafe" blkbackctl set-cache 5/xvda unsafe
 
 # The guest's own wish: of a disk that is unsafe there is no asking.
 check "the guest asks for no write cache" guest_writes write-cache-request 0

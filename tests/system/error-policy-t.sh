@@ -71,6 +71,27 @@ report stop write eio reported
 stop stop write enospc stopped
 TABLE
 
+# By whichever ring it came, all of them stand still.
+xensim vbd-attach --no-script --script="$script" "$domid" xvda "$fs_image,on-error=stop" &&
+    start_worker --max-queues=2 && hotplug add
+ok $? "a disk with two queues is served"
+guest_open --queues=2
+fs fail write $eio 1
+tell "queue 0" "async write 0 8 pattern=1"
+check "... a write of the first stops it" eventually has_node stopped "*until blkbackctl resume"
+tell "queue 1" "async write 64 8 pattern=2" "async read 128 8" stats
+check "... the other goes on asking" hear "stats: requests=3 *"
+check "... and the worker takes its time" eventually worker_is_quiet
+tell stats
+check "... but does nothing" hear "stats: requests=3 responses=0 *"
+check "... it goes on" blkbackctl resume 5/xvda
+tell "wait" stats
+check "... and all are done" hear "stats: requests=3 responses=3 *"
+exits 0 "... well" guest_close
+check "... the disk detaches" detach xvda
+exits 0 "... the worker ends with 0" ended "$worker"
+rm "$log"
+
 # Kept requests are no reason not to stop: they are tried once more, and answered.
 check "a disk that is stopped" serve "$fs_image,on-error=stop"
 guest_open
@@ -93,6 +114,33 @@ check "... a write that fails is an error" hear "write 0 8: status -1"
 check "... and latches the disk" hear "write 8 8: status -1"
 exits 0 "... nothing else was wrong" guest_close
 check "... the loss is accepted" blkbackctl clear-fault 5/xvda --accept-loss
+check "... the disk detaches" detach xvda
+exits 0 "... the worker ends with 0" ended "$worker"
+rm "$log"
+
+# A driver that was told that a flush failed may send no more of them: to accept the loss is to do without a write cache, until the
+# next one comes.
+check "a disk with a write cache is served" serve "$fs_image"
+guest_open
+fs fail sync $eio 1
+tell "write 0 8 pattern=1" "flush status=-5" "write 0 8 pattern=2 status=-1"
+check "... a flush that fails latches it" hear "write 0 8: status -1"
+check "... which the store says" await "$be/data-lost" 1
+refuses "... nothing is changed" blkbackctl set-cache 5/xvda directsync
+check "... the loss is accepted" blkbackctl clear-fault 5/xvda --accept-loss
+is "$(node cache-mode-active) $(node write-cache) $(node data-lost)" "directsync 0 " "... it writes through from now on"
+tell "write 0 8 pattern=3" "read 0 8 expect=3" flush
+check "... and works" hear "flush: status 0"
+refuses "... the operator cannot give it a write cache" blkbackctl set-cache 5/xvda writeback
+check "... nor can the guest" as_guest xenstore-write "$fe/write-cache-request" 1
+check "... who hears why" eventually has_node write-cache-error "*a flush failed*"
+is "$(node cache-mode-active) $(node write-cache)" "directsync 0" "... all stays as it is"
+exits 0 "... nothing else was wrong" guest_close
+guest_open
+tell info
+like "$(hear "info:*")" "* flush=1 barrier=1 *" "... the next driver may flush"
+is "$(node cache-mode-active) $(node write-cache)" "none 1" "... and has a write cache"
+exits 0 "... it leaves" guest_close
 check "... the disk detaches" detach xvda
 exits 0 "... the worker ends with 0" ended "$worker"
 rm "$log"

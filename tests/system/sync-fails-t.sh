@@ -39,5 +39,32 @@ untrip TRIP_FDATASYNC
 told "after a signal"
 guest_kill
 withdraw
-assert_clean
+
+# Killed before it could tell anybody: its record has it. What the next one has told the one after that reads.
+rm "$log"
+check "the disk is attached once more" tripping serve "$image"
+guest_open
+tell "write 0 8 pattern=1"
+check "a guest writes" hear "write 0 8: status 0"
+trip TRIP_CONFLICT
+trip TRIP_FDATASYNC
+tell "flush status=-5"
+check "a flush fails, and others write the store" hear "flush: status -5"
+kill -KILL "$worker"
+exits 137 "the worker is killed" ended "$worker"
+untrip TRIP_CONFLICT
+untrip TRIP_FDATASYNC
+is "$(xenstore-read "$be/data-lost" 2>/dev/null)" "" "... and has not told the store"
+launch exec_logged blkback-vbd -f "$be"
+check "the next one does" await "$be/data-lost" 1
+kill -KILL "$launched"
+exits 137 "... and is killed" ended "$launched"
+launch exec_logged blkback-vbd -f "$be"
+tell reopen "write 0 8 pattern=2 status=-1" "flush status=-5"
+check "the guest comes back to a third one" hear "write 0 8: status -1"
+check "... which serves it no better" hear "flush: status -5"
+exits 0 "... nothing else was wrong" guest_close
+check "the disk detaches" detach xvda
+exits 7 "the worker ends with 7" ended "$launched"
+assert_clean killed
 done_testing
