@@ -3,6 +3,7 @@
  * once, and the end in the middle of it; on storage of larger blocks, where they write beside each other in the same ones. For
  * the thread sanitizer, too.
  */
+#include "backend/data/queue_impl.h"
 #include "tests/lib/loop.h"
 
 #include <stdlib.h>
