@@ -1,14 +1,14 @@
 # shellcheck shell=sh disable=SC2034,SC2154 # variables are for the harness, or its
 # Storage fails under a disk with a write cache, one that uses dom0's page cache, too, and one that writes through. The
 # guest's fsync or write fails, and so does all it writes later, also when the storage works again: until the operator accepts
-# the loss. Then writes are served, and safe without the flushes that the guest no longer sends. Attached anew, each disk is
-# as it was configured.
+# the loss, which works no sooner than the storage. Then writes are served, and safe without the flushes that the guest no
+# longer sends; if storage fails once more, that is told once more. Attached anew, each disk is as it was configured.
 # shellcheck source=tests/xen/scenarios/pv-flush-fails.sh
 . "${stories:?}/pv-flush-fails.sh"
 disks='xvda=/dev/dm-0,cache=none'
 more_disks='xvdb=/dev/dm-1,cache=writeback xvdc=/dev/dm-2,cache=directsync'
-tolerate='I/O error|Input/output error|may be lost|was lost|loss of data|lost async page write|barrier or flush: disabled|empty flush|Buffer I/O|all writes and flushes fail'
-seconds=600
+tolerate='I/O error|Input/output error|may be lost|was lost|loss of data|lost async page write|barrier or flush: disabled|empty flush|Buffer I/O|all writes and flushes fail|takes effect when it connects anew'
+seconds=900
 
 # Writing and syncing, without the page cache of the guest. $1: the disk, $2: what is written
 put() {
@@ -56,6 +56,12 @@ in_guest() {
         put $disk last
     done
     echo SERVED
+    read -r _
+    expect_io_error put xvda lost
+    echo "LOST AGAIN"
+    read -r _
+    expect_io_error put xvda later
+    echo "REMEMBERED AGAIN"
     for disk in xvda xvdb xvdc; do
         await_not 120 test -b /dev/$disk || fail "$disk stays"
         await_disk $disk
@@ -93,7 +99,7 @@ expect_refused() {
     grep -q "$why" /run/refused || fail "'$*' is refused for another reason"
 }
 
-# $1: the disk, $2: the mode after it
+# $1: the disk, $2: the mode after it, $3: why it can have no write cache before it is attached anew
 clear() {
     look "$1" "$id"
     [ "$(backend_node data-lost)" = 1 ] || fail "$1: the store does not say that data was lost"
@@ -107,6 +113,7 @@ clear() {
     [ -z "$(backend_node hotplug-error)" ] || fail "$1: the store still has an error"
     case $shown in *'"fault":null'*) ;; *) fail "$1: the worker still says that there is a fault" ;; esac
     expect_store "$1" "$2" 0
+    expect_refused "$3" blkbackctl set-cache "$id/$1" none
     expect_refused 'no data was lost' blkbackctl clear-fault "$id/$1" --accept-loss
 }
 
@@ -136,17 +143,30 @@ in_dom0() {
     all_become flakey
     guest_tell "it fails"
     console_await FAILED
+    for disk in xvda xvdb xvdc; do
+        expect_refused 'fdatasync failed' blkbackctl clear-fault "$id/$disk" --accept-loss
+    done
     all_become linear
     guest_tell "it works"
     console_await REMEMBERED
-    clear xvda directsync
-    clear xvdb writethrough
-    clear xvdc directsync
+    clear xvda directsync 'a flush failed'
+    clear xvdb writethrough 'a flush failed'
+    clear xvdc directsync 'neither flush nor barrier'
     guest_tell "go on"
     console_await SERVED
     grep -a '^CLEARED' "$(console)"
+    all_become flakey
+    guest_tell "it fails again"
+    console_await 'LOST AGAIN'
+    all_become linear
+    guest_tell "it works again"
+    console_await 'REMEMBERED AGAIN'
+    look xvda "$id"
+    [ "$(backend_node data-lost)" = 1 ] || fail "the store does not say that data was lost again"
+    note "xvda: hotplug-error: $(backend_node hotplug-error)"
     for disk in $disks $more_disks; do
-        xl block-detach "$name" "${disk%%=*}"
+        # Of the one that is faulty our hotplug script says so once more.
+        xl block-detach "$name" "${disk%%=*}" || [ "${disk%%=*}" = xvda ]
         xl block-attach "$name" "$(disk_line "$disk")"
         note "$disk is attached anew"
         console_await "^USED ${disk%%=*}\."
