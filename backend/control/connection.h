@@ -24,19 +24,20 @@ struct store;
 
 struct connection {
 	struct disk disk;
-	bool has_disk;
 	struct queue *queue[LIMIT_QUEUES];
-	unsigned nr_queues;               /* 0 while there are none */
 	struct disk_features features;    /* as published; of a new size the disk knows first */
 	struct storage_identity identity; /* of the first connection: no other is taken later */
-	bool has_identity;
-	enum cache_mode default_cache; /* of a disk whose options do not say */
-	int fault;       /* 0, or the -errno that latched the disk in this process's life */
-	bool lost_write; /* ... which a write failed with, not an fdatasync */
+	struct disk_options options;      /* as of its opening */
+	enum cache_mode default_cache;    /* of a disk whose options do not say */
+	unsigned nr_queues;               /* 0 while there are none */
+	int fault; /* 0, or the -errno that latched the disk in this process's life */
 
-	struct disk_options options; /* as of its opening */
-	bool told_stopped;           /* the log and the store have it that it is stopped (D9) */
+	bool has_disk;
+	bool has_identity;
+	bool lost_write;   /* the fault is of a write, not of an fdatasync */
 	bool flush_failed; /* this connection's frontend was told so: it may send no more (D5) */
+	bool told_stopped; /* the log and the store have it that it is stopped (D9) */
+	bool told_deaf;    /* that the size cannot be watched */
 
 	struct change change; /* of the cache mode (D7) */
 
@@ -45,7 +46,6 @@ struct connection {
 
 	struct budget *budget; /* borrowed: of the host; NULL: nothing may be mapped */
 
-	int report_fd;              /* eventfd the queues write */
 	struct record_file *record; /* borrowed: what xentop reads, or NULL */
 	struct queue_stats past;    /* of all connections that have ended */
 	struct queue_times past_times;
@@ -53,7 +53,7 @@ struct connection {
 	struct log_limit limit_totals;
 	struct log_limit limit_flush;
 	struct log_limit limit_size;
-	bool told_deaf; /* that the size cannot be watched */
+	int report_fd; /* eventfd the queues write */
 };
 
 /* No connection yet. -errno when there are no descriptors. */

@@ -89,8 +89,9 @@ static void log_change(
 	if (!log_limit_pass(&vbd->mode.limit, vbd->now_ms, LIMIT_LOG_LIFE))
 		return;
 	if (error) {
-		log_warn("cache mode %s, which %s asks for: %s", mode, asker(wish->by),
-			problem->text);
+		log_warn("the cache mode stays %s, though %s asks for another%s: %s",
+			cache_mode_name(active_mode(vbd)), asker(wish->by),
+			wish->clear_fault ? " (clear-fault)" : "", problem->text);
 		return;
 	}
 	log_info("cache mode is %s now: %s asked for it", mode, asker(wish->by));
@@ -111,6 +112,8 @@ static void end_wish(
 	/* Whoever writes the same again wants it to be tried again. */
 	if (error && wish->by == CHANGE_BY_TOOLSTACK)
 		mode->text[0] = '\a';
+	if (error == 0 && wish->by == CHANGE_BY_GUEST)
+		mode->guest_is_off = cache_writes_through(wish->mode);
 	if (error == 0 && wish->by != CHANGE_BY_GUEST && !wish->clear_fault)
 		mode->configured = wish->mode;
 	if (error && wish->by == CHANGE_BY_OPERATOR)
@@ -121,6 +124,14 @@ static void end_wish(
 }
 
 /* ---- whether it may be ---- */
+
+/* What becomes of a wish that this driver's connection rules out. */
+static const char *later(enum change_by by)
+{
+	return by == CHANGE_BY_OPERATOR
+		       ? "ask again when its driver has connected anew, or write the node cache-mode, which holds from then on"
+		       : "this takes effect when it connects anew";
+}
 
 static int check_wish(struct vbd *vbd, const struct change_wish *wish, struct problem *problem)
 {
@@ -140,10 +151,16 @@ static int check_wish(struct vbd *vbd, const struct change_wish *wish, struct pr
 		return 0;
 	if (caches && !conn->features.flush && !conn->features.barrier)
 		return problem_set(problem, -ENOTSUP,
-			"the guest's driver was offered neither flush nor barrier, and would never use them: this takes effect when it connects anew");
+			"the guest's driver was offered neither flush nor barrier, and would never use them: %s",
+			later(wish->by));
 	if (caches && conn->flush_failed)
 		return problem_set(problem, -ENOTSUP,
-			"the guest's driver was told that a flush failed, and may never send one again: this takes effect when it connects anew");
+			"the guest's driver was told that a flush failed, and may never send one again: %s",
+			later(wish->by));
+	if (caches && vbd->mode.guest_is_off && wish->by != CHANGE_BY_GUEST)
+		return problem_set(problem, -ENOTSUP,
+			"the guest has turned its write cache off, and may never flush again: %s",
+			later(wish->by));
 	return 0;
 }
 
@@ -278,7 +295,11 @@ int mode_set(struct vbd *vbd, enum cache_mode mode, struct problem *ret_problem)
 	r = begin(vbd, &wish, ret_problem);
 	if (r <= 0)
 		end_wish(vbd, &wish, r, ret_problem);
-	return r == 0 ? tell(vbd) : r;
+	if (r)
+		return r;
+	r = tell(vbd);
+	return r ? problem_set(ret_problem, r, "xenstore could not be written: %s", strerror(-r))
+		 : 0;
 }
 
 /* The loss is nobody's business any more. */
@@ -326,7 +347,7 @@ void mode_reset(struct vbd *vbd)
 	struct mode *mode = &vbd->mode;
 
 	mode->configured = active_mode(vbd);
-	mode->guest_asks = false;
+	mode->guest_asks = mode->guest_is_off = false;
 	mode->news.is_due = false;
 	/* As of then: what was written since is another wish. */
 	memcpy(mode->text, vbd->conn.options.cache_text, sizeof(mode->text));

@@ -42,6 +42,7 @@ struct mode {
 	char text[OPTIONS_CACHE_MAX]; /* node cache-mode, as last heeded */
 	bool toolstack_asks;          /* it may be another since */
 	bool guest_asks;              /* it has written its node since it is connected */
+	bool guest_is_off;     /* it has turned its write cache off: it may never flush again */
 	uint64_t guest_may_ms; /* not before: each change is a flush, and a line in the log */
 	struct mode_news news;
 	struct log_limit limit;

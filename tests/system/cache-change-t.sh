@@ -102,6 +102,14 @@ check "... it is" await "$be/write-cache" 0
 is "$(node cache-mode-active) $(node cache-mode)" "directsync none" "... for as long as it stays"
 is "$(opened)" "1 1" "... the image is open like that"
 is "$(node write-cache-error)" "" "... the reason is gone"
+refuses "... neither the operator gives it a write cache then" blkbackctl set-cache 5/xvda writeback
+check "... nor the toolstack" xenstore-write "$be/cache-mode" writeback
+check "... who gets a reason" eventually has_node cache-mode-error "*turned its write cache off*connects anew"
+is "$(node cache-mode-active) $(node write-cache)" "directsync 0" "... it stays off"
+check "... without one it may be another" blkbackctl set-cache 5/xvda writethrough
+check "... and back" blkbackctl set-cache 5/xvda directsync
+check "... none is configured" xenstore-write "$be/cache-mode" none
+check "... once more with a reason" eventually has_node cache-mode-error "*turned its write cache off*connects anew"
 check "... for nonsense" guest_writes write-cache-request maybe
 check "... and gets a reason" eventually has_node write-cache-error "*neither 0 nor 1*"
 check "... for its write cache again" guest_writes write-cache-request 1
