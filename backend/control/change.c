@@ -40,6 +40,7 @@ int change_begin(struct change *change, struct disk *disk, const struct change_w
 static void end(struct change *change, struct disk *disk, int error)
 {
 	bool was_direct = cache_is_direct(disk->storage.cache);
+	uint64_t count;
 	bool crosses = !error && was_direct != cache_is_direct(change->next.cache);
 
 	/* What the page cache has from before direct I/O, or from others meanwhile, is not to be read. Nobody is at the storage. */
@@ -53,6 +54,8 @@ static void end(struct change *change, struct disk *disk, int error)
 	if (crosses && !was_direct)
 		storage_drop_pages(&disk->storage);
 	storage_close(&change->next);
+	/* Word that it is ready, or has failed, may have come since; from now on none does. */
+	(void)!read(change->fd, &count, sizeof(count));
 	change->error = error;
 	change->state = CHANGE_ENDED;
 }
@@ -66,12 +69,10 @@ static int too_late(struct change *change)
 
 void change_heed(struct change *change, struct disk *disk, uint64_t now_ms)
 {
-	uint64_t count;
 	int error;
 
 	if (change->state != CHANGE_RUNS)
 		return;
-	(void)!read(change->fd, &count, sizeof(count));
 	switch (disk_change(disk, &error)) {
 	case ORDER_CHANGE_READY:
 		end(change, disk, 0);
@@ -92,10 +93,10 @@ void change_heed(struct change *change, struct disk *disk, uint64_t now_ms)
 	}
 }
 
-void change_abandon(struct change *change, struct disk *disk, const char *why)
+void change_abandon(struct change *change, struct disk *disk, int error, const char *why)
 {
 	if (change->state == CHANGE_RUNS)
-		end(change, disk, problem_set(&change->problem, -ECANCELED, "%s", why));
+		end(change, disk, problem_set(&change->problem, error, "%s", why));
 }
 
 bool change_collect(struct change *change, struct change_wish *ret_wish, int *ret_error,

@@ -58,8 +58,8 @@ int change_begin(struct change *change, struct disk *disk, const struct change_w
 void change_heed(struct change *change, struct disk *disk, uint64_t now_ms)
 	__attribute__((nonnull));
 
-/* The disk is going: one that runs ends with @why. */
-void change_abandon(struct change *change, struct disk *disk, const char *why)
+/* One that runs ends with @error and the sentence @why. */
+void change_abandon(struct change *change, struct disk *disk, int error, const char *why)
 	__attribute__((nonnull));
 
 /* One that has ended is collected: true, with what was wished and what came of it. */

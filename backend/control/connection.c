@@ -274,7 +274,8 @@ void connection_forget_fault(struct connection *conn)
 {
 	conn->fault = 0;
 	conn->lost_write = false;
-	if (conn->record)
+	/* Of a disk that is open it went with the latch. */
+	if (conn->record && !conn->has_disk)
 		__atomic_store_n(&conn->record->lost, 0, __ATOMIC_RELAXED);
 }
 
@@ -283,26 +284,27 @@ const char *connection_fault_cause(const struct connection *conn)
 	return conn->lost_write ? "a write failed that had to be durable" : "fdatasync failed";
 }
 
-enum connection_news connection_heed(struct connection *conn, uint64_t now_ms)
+unsigned connection_heed(struct connection *conn, uint64_t now_ms)
 {
 	struct queue_stats stats;
 	bool had_fault = conn->fault != 0, has_report = false;
+	unsigned news = 0;
 
 	for (unsigned i = 0; i < conn->nr_queues; i++)
 		has_report |= queue_take_report(conn->queue[i]);
 	if (!has_report)
-		return CONNECTION_FINE;
+		return 0;
 	stats = count(conn);
 	report_trouble(&conn->report, &stats, now_ms);
 	for (unsigned i = 0; i < conn->nr_queues; i++)
 		if (queue_status(conn->queue[i]) == QUEUE_BROKEN)
-			return CONNECTION_BROKEN;
+			news |= CONNECTION_BROKEN;
 	if (adopt_fault(conn) && !had_fault)
-		return CONNECTION_FAULTY;
-	if (!disk_is_stopped(&conn->disk) || conn->told_stopped)
-		return CONNECTION_FINE;
-	conn->told_stopped = true;
-	return CONNECTION_STOPPED;
+		news |= CONNECTION_FAULTY;
+	if (disk_is_stopped(&conn->disk) && !conn->told_stopped)
+		news |= CONNECTION_STOPPED;
+	conn->told_stopped |= news & CONNECTION_STOPPED;
+	return news;
 }
 
 void connection_stop_cause(const struct connection *conn, struct problem *ret_cause)
@@ -394,6 +396,8 @@ static int close_disk(struct connection *conn, uint64_t now_ms)
 		r = storage_sync(&conn->disk.storage);
 	if (r) {
 		conn->fault = r;
+		if (conn->record)
+			__atomic_store_n(&conn->record->lost, 1, __ATOMIC_RELAXED);
 		if (log_limit_pass(&conn->limit_flush, now_ms, LIMIT_LOG_LIFE))
 			log_err("fdatasync failed at the end of the connection: %s: data the guest wrote may be lost",
 				strerror(-r));
@@ -406,7 +410,7 @@ static int close_disk(struct connection *conn, uint64_t now_ms)
 int connection_close(struct connection *conn, uint64_t now_ms)
 {
 	if (conn->has_disk)
-		change_abandon(&conn->change, &conn->disk,
+		change_abandon(&conn->change, &conn->disk, -ENOTCONN,
 			"the guest's connection ended meanwhile: its next one has the mode");
 	close_queues(conn, now_ms);
 	return conn->has_disk ? close_disk(conn, now_ms) : 0;

@@ -81,17 +81,13 @@ int connection_start(struct connection *conn, struct problem *ret_problem)
  */
 int connection_close(struct connection *conn, uint64_t now_ms) __attribute__((nonnull));
 
-/* What a look at the queues' reports can find. */
-enum connection_news {
-	CONNECTION_FINE,
-	CONNECTION_FAULTY,  /* the disk has just been latched */
-	CONNECTION_STOPPED, /* the disk has just been stopped (D9) */
-	CONNECTION_BROKEN,  /* the guest broke its ring (R16) */
-};
+/* What a look at the queues' reports can find; several at once. */
+#define CONNECTION_FAULTY  1u /* the disk has just been latched */
+#define CONNECTION_STOPPED 2u /* the disk has just been stopped (D9) */
+#define CONNECTION_BROKEN  4u /* the guest broke its ring (R16) */
 
 /* report_fd was readable: log what there is to tell. */
-enum connection_news connection_heed(struct connection *conn, uint64_t now_ms)
-	__attribute__((nonnull));
+unsigned connection_heed(struct connection *conn, uint64_t now_ms) __attribute__((nonnull));
 
 /*
  * Look at the storage's size. What the guest asks from now on is judged by it; telling the guest is the

@@ -60,7 +60,8 @@ static int tell(struct vbd *vbd)
 {
 	struct mode_news *news = &vbd->mode.news;
 	bool by_operator = news->wish.by == CHANGE_BY_OPERATOR;
-	struct publish_mode mode = {.active = active_mode(vbd),
+	struct publish_mode mode = {.active = vbd->conn.features.cache,
+		.is_offline = !is_connected(vbd),
 		.by_guest = news->wish.by == CHANGE_BY_GUEST,
 		.error = news->failed ? news->problem.text : NULL,
 		.configured = by_operator && !news->failed && !news->wish.clear_fault
@@ -140,7 +141,7 @@ static int check_wish(struct vbd *vbd, const struct change_wish *wish, struct pr
 
 	if (conn->change.state != CHANGE_NONE)
 		return problem_set(problem, -EBUSY, "another change is under way: ask again");
-	if (conn->fault && !wish->clear_fault)
+	if (connection_is_faulty(&vbd->conn) && !wish->clear_fault)
 		return problem_set(problem, -EIO,
 			"data was lost: until blkbackctl clear-fault has accepted that, nothing is changed");
 	if (disk_is_stopped(&vbd->conn.disk))
@@ -208,7 +209,7 @@ static int heed_toolstack(struct vbd *vbd)
 		end_wish(vbd, &wish, r, &problem);
 		return 0;
 	}
-	wish.mode = vbd->mode.configured = options.cache;
+	wish.mode = options.cache;
 	begin_or_tell(vbd, &wish);
 	return 0;
 }
@@ -320,10 +321,13 @@ int mode_clear_fault(struct vbd *vbd, struct problem *ret_problem)
 	if (!connection_is_faulty(&vbd->conn))
 		return problem_set(
 			ret_problem, -ENOENT, "no data was lost: there is nothing to clear");
-	if (!is_connected(vbd)) {
+	if (!vbd->conn.has_disk) {
 		forget_fault(vbd);
 		return 0;
 	}
+	if (!is_connected(vbd))
+		return problem_set(
+			ret_problem, -EBUSY, "the guest's driver is just leaving: ask again");
 	wish.mode = cache_flushes(active_mode(vbd)) ? cache_mode_writing_through(active_mode(vbd))
 						    : active_mode(vbd);
 	r = begin(vbd, &wish, ret_problem);
@@ -376,12 +380,15 @@ bool mode_heed(struct vbd *vbd, int *ret_error, struct problem *ret_problem)
 		change_heed(change, &vbd->conn.disk, vbd->now_ms);
 	if (!change_collect(change, &wish, ret_error, ret_problem))
 		return false;
-	if (vbd->conn.nr_queues > 0)
+	/* The connection that it was about may be gone: what the operator has got is written down all the same. */
+	if (*ret_error != -ENOTCONN)
 		end_wish(vbd, &wish, *ret_error, ret_problem);
 	if (*ret_error == 0 && wish.clear_fault)
 		forget_fault(vbd);
 	/* Who is answered finds it in the store; and somebody may have asked meanwhile. */
-	r = vbd->end == VBD_LIVES ? mode_look(vbd) : 0;
+	r = vbd->end == VBD_LIVES ? tell(vbd) : 0;
+	if (r == 0 && vbd->end == VBD_LIVES)
+		r = mode_look(vbd);
 	if (r)
 		(void)vbd_give_up(vbd, r);
 	return wish.by == CHANGE_BY_OPERATOR;

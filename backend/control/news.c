@@ -82,7 +82,7 @@ static void tell_stopped(struct vbd *vbd)
 
 	connection_stop_cause(&vbd->conn, &problem);
 	/* It would wait for what is kept. */
-	change_abandon(&vbd->conn.change, &vbd->conn.disk,
+	change_abandon(&vbd->conn.change, &vbd->conn.disk, -ECANCELED,
 		"the disk was stopped by an error meanwhile: blkbackctl resume first");
 	log_err("stopped: %s", problem.text);
 	(void)!publish_stopped(&vbd->pub, vbd->self, problem.text);
@@ -100,20 +100,16 @@ bool vbd_go_on(struct vbd *vbd)
 enum vbd_end vbd_heed_queue(struct vbd *vbd, uint64_t now_ms)
 {
 	struct problem ignored;
+	unsigned news;
 
 	vbd->now_ms = now_ms;
-	switch (connection_heed(&vbd->conn, now_ms)) {
-	case CONNECTION_FINE:
-		break;
-	case CONNECTION_FAULTY:
+	news = connection_heed(&vbd->conn, now_ms);
+	if (news & CONNECTION_FAULTY)
 		tell_faulty(vbd);
-		break;
-	case CONNECTION_STOPPED:
+	if (news & CONNECTION_STOPPED)
 		tell_stopped(vbd);
-		break;
-	case CONNECTION_BROKEN:
+	if (news & CONNECTION_BROKEN)
 		return end_broken(vbd);
-	}
 	/* Something was refused or has failed: perhaps beyond an end that is another now. */
 	return vbd_look_at_size(vbd, now_ms, &ignored);
 }

@@ -156,8 +156,11 @@ void disk_end_change(struct disk *disk, struct storage *storage, bool clear_faul
 		disk->storage = *storage;
 		storage->fd = -1;
 	}
-	if (is_ready && clear_fault)
+	if (is_ready && clear_fault) {
 		order_clear_fault(order);
+		if (disk->lost)
+			__atomic_store_n(disk->lost, 0, __ATOMIC_RELAXED);
+	}
 	order_end_change(order);
 	disk_unlock(disk, CONTROL);
 }

@@ -339,6 +339,14 @@ static void reap_request(
 	slot_finish(q, s, error ? BLKIF_RSP_ERROR : BLKIF_RSP_OKAY);
 }
 
+void io_give_up(struct queue *q, unsigned s)
+{
+	const struct engine_done done = {.tag = s, .error = -EIO, .refused = true};
+
+	q->slot[s].edge = EDGE_NONE;
+	reap_request(q, s, &done, queue_clock_ns());
+}
+
 /*
  * It says nothing about each of them that they failed together. On a write-through disk it does: a write was lost, and it
  * is too late to find out whose (D5).

@@ -25,10 +25,10 @@ bool kept_take(struct queue *q, const struct engine_done *done)
 {
 	struct slot *slot = &q->slot[done->tag];
 
-	/* Several at once are done again one by one first. A discard promises nothing. */
+	/* Several at once are done again one by one first. A discard promises nothing. On a latched disk every write fails (D5). */
 	if (!done->error || !stops(q, done->error) || atomic_load(&q->stop) ||
-		slot->next != SLOT_NONE || slot->req.op == BLKIF_OP_DISCARD ||
-		(is_write(slot) && io_loses_writes(q, done)))
+		(is_write(slot) && q->order.faulty) || slot->next != SLOT_NONE ||
+		slot->req.op == BLKIF_OP_DISCARD || (is_write(slot) && io_loses_writes(q, done)))
 		return false;
 	slot->state = SLOT_KEPT;
 	q->kept.slot[q->kept.n++] = (uint16_t)done->tag;
@@ -41,7 +41,9 @@ bool kept_take(struct queue *q, const struct engine_done *done)
 
 bool kept_may_go(const struct queue *q, uint32_t gate)
 {
-	return q->kept.n > 0 && (!(gate & ORDER_GATE_STOPPED) || atomic_load(&q->stop));
+	/* Nor while the storage is control's (D7): a read that is kept has not kept this queue from being quiet. */
+	return q->kept.n > 0 && !(gate & ORDER_GATE_QUIET) && !q->order.quiet &&
+	       (!(gate & ORDER_GATE_STOPPED) || atomic_load(&q->stop));
 }
 
 void kept_go(struct queue *q)
@@ -51,6 +53,12 @@ void kept_go(struct queue *q)
 	q->kept.n = 0;
 	stat_set(&q->stats.kept, 0);
 	/* They end later than this, so the list does not grow meanwhile. */
-	for (unsigned i = 0; i < n; i++)
-		io_start_again(q, q->kept.slot[i]);
+	for (unsigned i = 0; i < n; i++) {
+		unsigned s = q->kept.slot[i];
+
+		if (q->order.faulty && q->slot[s].req.op != BLKIF_OP_READ)
+			io_give_up(q, s);
+		else
+			io_start_again(q, s);
+	}
 }

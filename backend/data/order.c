@@ -301,6 +301,8 @@ static void close_gate(struct order *o)
 		return;
 	if (o->parked & o->members & ~o->own_barrier)
 		return;
+	/* A flush with data may be among those who wait, and its queue does not park before. */
+	end_gather(o);
 	o->active = pop(o, &o->barriers);
 	o->node[o->active].stage = STAGE_DRAIN;
 	o->gate |= ORDER_GATE_CLOSED;
@@ -423,6 +425,8 @@ static void end_change_sync(struct order *o, int error)
 {
 	if (o->change != ORDER_CHANGE_SYNC)
 		return;
+	if (!error && o->fault && !o->change_is_latched)
+		error = -EIO;
 	o->change = error ? ORDER_CHANGE_FAILED : ORDER_CHANGE_READY;
 	o->change_error = error;
 	o->wake_control = true;
@@ -460,7 +464,7 @@ bool order_synced(struct order *o, unsigned queue, int error, bool may_gather)
 		o->wake |= o->members;
 		refuse_pending(o);
 	}
-	advance_all(o, &o->covered, error);
+	advance_all(o, &o->covered, !error && o->fault ? -EIO : error);
 	if (o->fault)
 		advance_all(o, &o->waiting, -EIO);
 	else if (!o->sync_queue && !list_is_empty(&o->waiting))
@@ -501,6 +505,7 @@ void order_begin_change(struct order *o)
 {
 	o->change = ORDER_CHANGE_PENDING;
 	o->change_error = 0;
+	o->change_is_latched = o->fault != 0;
 	close_gate(o);
 }
 

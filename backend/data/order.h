@@ -154,10 +154,11 @@ struct order {
 	bool sync_told;       /* that queue has been told to start it */
 	uint16_t
 		gather_left; /* so many flushes are waited for before it is told; 0: it may be told */
-	uint16_t gather_next; /* ... for the one that the next flush asks for */
-	bool sync_is_needed;  /* it is for a change: to be done even if the mode does without */
-	bool wake_control;    /* a change is ready or has failed; the caller clears it */
-	uint8_t change;       /* enum order_change */
+	uint16_t gather_next;   /* ... for the one that the next flush asks for */
+	bool sync_is_needed;    /* it is for a change: to be done even if the mode does without */
+	bool wake_control;      /* a change is ready or has failed; the caller clears it */
+	uint8_t change;         /* enum order_change */
+	bool change_is_latched; /* the disk was latched when it began: for clear-fault */
 	int32_t change_error;
 	uint32_t quiet;             /* queues that take nothing and have nothing in flight */
 	uint16_t active;            /* the barrier that closed the gate */
@@ -281,8 +282,8 @@ void order_stop(struct order *o) __attribute__((nonnull));
 void order_go_on(struct order *o) __attribute__((nonnull));
 
 /*
- * A write failed with @error after its answer was to mean that it is durable: the disk is latched (D5). Of a disk only
- * that offers neither flushes nor barriers, so that none of them is here.
+ * A write failed with @error after its answer was to mean that it is durable: the disk is latched (D5). What
+ * waits for an fdatasync fails, too, and a change that is under way.
  */
 void order_write_lost(struct order *o, int error) __attribute__((nonnull));
 

@@ -449,12 +449,14 @@ static bool has_gate_work(struct queue *q)
 bool queue_poll_once(struct queue *q)
 {
 	unsigned nr_reaped;
+	bool was_held_up;
 
 	stat_add(&q->stats.passes, 1);
 	q->done.n = 0;
 	q->start_ns = 0;
 	guest_begin_pass(&q->guest);
 	look_at_gate(q);
+	was_held_up = queue_is_held_up(q);
 	io_look_at_gather(q);
 	take_requests(q);
 	indirect_fetch(q);
@@ -470,7 +472,7 @@ bool queue_poll_once(struct queue *q)
 	stat_add(&q->stats.grants_released, pcache_release_idle(&q->pcache));
 	/* Whatever was finished may have opened the way for more. */
 	return q->taken.n > 0 || nr_reaped > 0 || q->done.n > 0 || q->run.n > 0 || q->look ||
-	       has_gate_work(q);
+	       (was_held_up && !queue_is_held_up(q)) || has_gate_work(q);
 }
 
 bool queue_is_idle(const struct queue *q)

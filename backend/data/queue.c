@@ -259,13 +259,14 @@ static void sleep_until_event(struct queue *q)
 {
 	struct epoll_event event[NR_EVENTS];
 	uint64_t count, now_ns = queue_clock_ns();
+	bool gathers = q->gather_until_ns != 0;
 	int n;
 
 	stall_look(q, now_ns);
 	n = wait_for_event(q, event, now_ns);
 	/* Whatever woke us: pages grow old while others are served, too. */
 	q->pcache.now_s = queue_seconds(queue_clock_ns());
-	if (n == 0 && may_trim(q))
+	if (n == 0 && !gathers && may_trim(q))
 		trim(q);
 	for (int i = 0; i < n; i++) {
 		if (event[i].data.fd == channel_fd(&q->channel)) {

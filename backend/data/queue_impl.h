@@ -138,6 +138,9 @@ unsigned io_reap(struct queue *q) __attribute__((nonnull));
 /* @slot once more, alone: what was read for it before counts no more. */
 void io_start_again(struct queue *q, unsigned slot) __attribute__((nonnull));
 
+/* @slot fails, and is not done again. */
+void io_give_up(struct queue *q, unsigned slot) __attribute__((nonnull));
+
 /* A write that ended like this leaves others in doubt, too (D5). */
 bool io_loses_writes(const struct queue *q, const struct engine_done *done)
 	__attribute__((nonnull));

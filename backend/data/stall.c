@@ -41,7 +41,9 @@ void stall_look(struct queue *q, uint64_t now_ns)
 	uint64_t longest_ns = 0;
 	unsigned n = 0;
 
-	if (q->stats.stalled == 0 && (!is_watched(q) || now_ns < q->stall_look_ns))
+	bool is_time = is_watched(q) && now_ns >= q->stall_look_ns;
+
+	if (!is_time && (is_watched(q) || q->stats.stalled == 0))
 		return;
 	q->stall_look_ns = now_ns + interval_ns(q);
 	for (unsigned s = 0; s < q->nr_touched; s++)

@@ -200,6 +200,12 @@ static int probe_kind(const char *path, struct storage *s, struct problem *ret_p
 	return r;
 }
 
+static struct storage_identity identity_of(const struct stat *st)
+{
+	return S_ISBLK(st->st_mode) ? (struct storage_identity){0, st->st_rdev}
+				    : (struct storage_identity){st->st_dev, st->st_ino};
+}
+
 static int probe(const char *path, struct storage *s, struct problem *ret_problem)
 {
 	struct stat st;
@@ -208,8 +214,7 @@ static int probe(const char *path, struct storage *s, struct problem *ret_proble
 	if (fstat(s->fd, &st) < 0)
 		return problem_set(ret_problem, -errno, "'%s': %s", path, strerror(errno));
 	s->kind = S_ISBLK(st.st_mode) ? &storage_block : &storage_file;
-	s->identity = S_ISBLK(st.st_mode) ? (struct storage_identity){0, st.st_rdev}
-					  : (struct storage_identity){st.st_dev, st.st_ino};
+	s->identity = identity_of(&st);
 	r = probe_kind(path, s, ret_problem);
 	return r ? r : settle_alignment(path, s, ret_problem);
 }
@@ -282,42 +287,59 @@ static int not_reopened(int error, enum cache_mode cache, struct problem *ret_pr
 		error == -EMFILE || error == -ENFILE ? ": raise the limit of open files" : "");
 }
 
-/* The same place, and usable as requests have been made ready for it. */
+/* Whether requests that were made ready for the old one can be served by direct I/O on @s. Reads, where the kernel does not say. */
+static int check_direct_unit(
+	const struct storage *s, const struct storage *old, struct problem *problem)
+{
+	struct storage found = *s;
+	int r = probe("the image", &found, problem);
+
+	if (r)
+		return r;
+	if (found.unit != old->unit)
+		return problem_set(problem, -EINVAL,
+			"cache mode %s would move blocks of %u bytes instead of %u: not while the guest's driver is connected",
+			cache_mode_name(s->cache), found.unit, old->unit);
+	return 0;
+}
+
+/* The same place, and usable. From direct I/O to direct I/O nothing is asked of a storage that may be slow just now. */
 static int check_same(const struct storage *s, const struct storage *old, struct problem *problem)
 {
-	if (!storage_identity_same(&s->identity, &old->identity))
+	struct storage_identity identity;
+	struct stat st;
+
+	if (fstat(s->fd, &st) < 0)
+		return problem_set(problem, -errno, "the image: %s", strerror(errno));
+	identity = identity_of(&st);
+	if (!storage_identity_same(&identity, &old->identity))
 		return problem_set(problem, -ENXIO,
 			"the image was another file or device when it was opened again");
-	if (cache_is_direct(s->cache) && s->unit != old->unit)
-		return problem_set(problem, -EINVAL,
-			"cache mode %s would move blocks of %u bytes instead of %u: it takes effect when the guest's driver connects anew",
-			cache_mode_name(s->cache), s->unit, old->unit);
-	return 0;
+	if (!cache_is_direct(s->cache) || cache_is_direct(old->cache))
+		return 0;
+	return check_direct_unit(s, old, problem);
 }
 
 int storage_reopen(const struct storage *storage, enum cache_mode cache,
 	struct storage *ret_storage, struct problem *ret_problem)
 {
-	struct storage s = {.fd = -1, .read_only = storage->read_only, .cache = cache};
+	struct storage s = *storage;
 	char name[OWN_NAME_MAX];
 	int r;
 
-	*ret_storage = s;
+	*ret_storage = (struct storage){.fd = -1};
 	if (storage->kind == &storage_null)
 		return problem_set(ret_problem, -ENOTSUP, "a null storage has one cache mode");
+	s.cache = cache;
 	s.fd = open(own_name(storage, name), open_flags(&s));
 	if (s.fd < 0)
 		return not_reopened(-errno, cache, ret_problem);
-	r = probe("the image", &s, ret_problem);
-	if (r == 0)
-		r = check_same(&s, storage, ret_problem);
+	r = check_same(&s, storage, ret_problem);
 	if (r) {
 		storage_close(&s);
 		return r;
 	}
-	*ret_storage = *storage;
-	ret_storage->fd = s.fd;
-	ret_storage->cache = cache;
+	*ret_storage = s;
 	return 0;
 }
 

@@ -523,13 +523,18 @@ static void test_abandoned_sync(void **state)
 	abandon();
 	expect_all_answered();
 
-	/* One that fails latches the disk, and the next change is ready all the same. */
+	/* One that fails latches the disk: a change that has begun before fails with it, but not the one that is to clear it. */
 	begin_up_to(ORDER_CHANGE_SYNC);
 	abandon();
 	begin_change();
 	fake_engine_end(&fake[0], ENGINE_SYNC, -EIO);
 	run();
 	assert_int_equal(disk_fault(loop[0].disk), -EIO);
+	expect_change(ORDER_CHANGE_SYNC, 0);
+	end_one();
+	expect_change(ORDER_CHANGE_FAILED, -EIO);
+	abandon();
+	begin_change();
 	end_until_ready();
 	end_change(CACHE_NONE, true);
 	ask_everything(0);

@@ -163,8 +163,11 @@ static void test_not_for_a_barrier(void **state)
 	assert_false(is_put_off());
 	assert_int_equal(nr_syncs(), 2);
 	end_sync();
-	answered(0, 3);
 	answered(1, 2);
+	assert_false(is_put_off());
+	assert_int_equal(nr_syncs(), 3);
+	end_sync();
+	answered(0, 3);
 }
 
 static void test_not_at_the_end(void **state)
