@@ -157,11 +157,13 @@ guest-script-t_SRCS = tests/unit/guest-script-t.c $(patsubst %,tests/lib/%.c,gue
 SCRIPT_TESTS += $(patsubst %,tests/system/%-t.sh,random-guest differential-qdisk matrix)
 # ---- end of: a random guest ---------------------------------------------------------------------------
 # ---- What a power cut would leave ---------------------------------------------------------------------
-PROGRAMS += voldisk crash-guest crash-check
+PROGRAMS += voldisk crash-guest crash-check crash-image crash-fs
 voldisk_SRCS := tests/crash/voldisk.c tests/crash/stamp.c
 voldisk_LIBS := fuse3
 crash-guest_SRCS = tests/crash/crash-guest.c tests/crash/stamp.c $(BLKFRONT_SRCS)
 crash-guest_LIBS := $(BLKFRONT_LIBS)
 crash-check_SRCS := $(patsubst %,tests/crash/%.c,crash-check crash_log crash_model crash_order crash_reads crash_oracle)
-SCRIPT_TESTS += tests/crash/check-rules-t.sh tests/crash/voldisk-t.sh tests/crash/crash-sample-t.sh
+crash-image_SRCS := $(patsubst %,tests/crash/%.c,crash-image crash_log stamp)
+crash-fs_SRCS := tests/crash/crash-fs.c
+SCRIPT_TESTS += tests/crash/check-rules-t.sh tests/crash/voldisk-t.sh tests/crash/crash-sample-t.sh tests/crash/crash-fs-t.sh
 # ---- end of: a power cut --------------------------------------------------------------------------------

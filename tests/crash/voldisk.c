@@ -7,6 +7,9 @@
  * It records every write, flush and discard with a number of CLOCK (ticks.h) at its start, before anything of it can be on the
  * media, and at its end, before whoever asked can know of it. JOURNAL is written at the end; its format is in crash_log.h.
  *
+ * What others than crash-guest write is no stamp: --data=FILE keeps the data of all writes, one behind the other by their numbers,
+ * for crash-image.
+ *
  * It keeps operations back, by a seed: a few are always pending, and it is a random one that ends. Flushes like to stay
  * for longest, so that what must not happen before their end has time to happen. When nothing comes any more, what
  * is pending ends one by one; there is no other use of time.
@@ -84,7 +87,7 @@ struct failure {
 static struct {
 	uint8_t *image;
 	uint64_t size;
-	FILE *journal;
+	FILE *journal, *data;
 	struct ticks ticks;
 	struct dice dice;
 	unsigned depth, patience; /* operations kept back, at most; how often a flush is */
@@ -196,6 +199,8 @@ static void arrive(struct operation *op, bool fua)
 	if (op->kind == KIND_FLUSH)
 		op->patience = (unsigned)dice_below(&vd.dice, vd.patience + 1u);
 	note_start(op, fua);
+	if (op->kind == KIND_WRITE && vd.data)
+		(void)fwrite(op->data, 1, op->length, vd.data);
 	vd.pending[vd.nr_pending++] = *op;
 }
 
@@ -532,6 +537,7 @@ static const char help[] =
 	"patience=N             how often a flush is passed over, at most (default 6)\n"
 	"fail=KIND:NTH:ERRNO    that one fails\n"
 	"errors=KIND:N          one in N fails (EIO)\n"
+	"data=FILE              what was written, without the journal's order and places\n"
 	"page-cache=0|1         files opened without O_DIRECT are cached and written back by the kernel (default 0)\n";
 
 static bool set_kind_option(const char *value, bool is_fail)
@@ -561,6 +567,10 @@ static bool set_option(const char *argument)
 	value++;
 	if (strncmp(argument, "--fail", length) == 0 || strncmp(argument, "--errors", length) == 0)
 		return set_kind_option(value, argument[2] == 'f');
+	if (strncmp(argument, "--data", length) == 0) {
+		vd.data = fopen(value, "we");
+		return vd.data != NULL;
+	}
 	number = strtoull(value, &end, 10);
 	if (end == value || *end)
 		return false;
@@ -624,5 +634,7 @@ int main(int argc, char **argv)
 	fuse_session_destroy(se);
 	fuse_opt_free_args(&args);
 	free(vd.image);
+	if (vd.data && fclose(vd.data))
+		return 1;
 	return fclose(vd.journal) ? 1 : 0;
 }
