@@ -249,7 +249,7 @@ static struct queue_stats count(const struct connection *conn)
 	return sum;
 }
 
-/* The latch of the running disk is ours as well. On a disk that takes no flush, a write has sprung it. */
+/* The latch of the running disk is ours as well. On a disk that writes through a write has sprung it, most likely. */
 static int adopt_fault(struct connection *conn)
 {
 	int fault = disk_fault(&conn->disk);

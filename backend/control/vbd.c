@@ -444,7 +444,7 @@ void vbd_shut_down(struct vbd *vbd)
 
 bool vbd_data_lost(const struct vbd *vbd)
 {
-	/* The latch lives as long as we do, and no later success resets it (D5). */
+	/* No later success resets the latch: only who accepts the loss does (D5). */
 	return vbd->conn.fault != 0;
 }
 

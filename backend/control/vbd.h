@@ -106,7 +106,7 @@ enum vbd_end vbd_look_at_size(struct vbd *vbd, uint64_t now_ms, struct problem *
 /* D9: a disk that is stopped goes on. False if it is not. */
 bool vbd_go_on(struct vbd *vbd) __attribute__((nonnull, warn_unused_result));
 
-/* An fdatasync of this disk has failed since vbd_init(). Also after vbd_fini(). */
+/* Data was lost, and nobody has accepted that. Also after vbd_fini(). */
 bool vbd_data_lost(const struct vbd *vbd) __attribute__((nonnull));
 
 /* Orderly end on request: drain, flush, leave the disk Closed in the store. */
