@@ -1,7 +1,6 @@
 /*
- * Changes of what a disk is opened on (D7), and the queues that let go of it: two of one disk, driven by hand, on engines that
- * end what and when the test says. A queue runs only when something wakes it that would wake its thread. In every pass it is looked
- * at that nothing is with the storage while it is nobody's.
+ * Changes of what a disk is opened on (D7): two queues that let go of it, driven by hand, on engines that end what and when the test
+ * says. A queue runs only when it is woken as its thread would be. Never is anything with the storage while it is nobody's.
  */
 #include "tests/lib/pass.h"
 
@@ -37,23 +36,20 @@ static void begin(bool persistent, unsigned unit)
 	}
 }
 
-static int set_up(void **state)
+static int set_up(void **state __attribute__((unused)))
 {
-	(void)state;
 	begin(true, STORAGE_SECTOR_SIZE);
 	return 0;
 }
 
-static int set_up_copy(void **state)
+static int set_up_copy(void **state __attribute__((unused)))
 {
-	(void)state;
 	begin(false, STORAGE_SECTOR_SIZE);
 	return 0;
 }
 
-static int set_up_blocks(void **state)
+static int set_up_blocks(void **state __attribute__((unused)))
 {
-	(void)state;
 	begin(true, STORAGE_UNIT_MAX);
 	return 0;
 }
