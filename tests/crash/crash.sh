@@ -334,18 +334,34 @@ may_refuse() {
     esac
 }
 
-# load_modes N: the mode changes every so many requests: to any of $served_modes
+# change_at_rest N: from a mode with a write cache to one that writes through, after so many requests. No flush of the guest's makes
+# up meanwhile for what the change has left out.
+change_at_rest() {
+    local mode cached=() through=()
+
+    for mode in "${modes[@]}"; do
+        case $mode in
+            directsync | writethrough) through+=("$mode") ;;
+            *) cached+=("$mode") ;;
+        esac
+    done
+    [ ${#cached[@]} -gt 0 ] && [ ${#through[@]} -gt 0 ] || return 0
+    set_cache "${cached[RANDOM % ${#cached[@]}]}" && crash_load "$1" &&
+        set_cache "${through[RANDOM % ${#through[@]}]}"
+}
+
+# load_modes N: the mode changes every so many requests: to any of $served_modes. Twice at rest, too.
 load_modes() {
-    local i every=$(($1 / 8)) modes
+    local i every=$(($1 / 10)) modes
 
     read -r -a modes <<<"${served_modes/o-dsync/}"
     cache_now=${crash_mode:-none}
-    guest start "$1" || return 1
+    guest start $((every * 8)) || return 1
     for i in 1 2 3 4 5 6 7; do
         guest await $((i * every)) || return 1
         set_cache "${modes[RANDOM % ${#modes[@]}]}" || return 1
     done
-    guest finish
+    guest finish && change_at_rest "$every" && change_at_rest "$every"
 }
 
 # Whether a running disk's mode can be changed: the program's help says.
