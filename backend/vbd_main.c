@@ -224,6 +224,8 @@ int main(int argc, char **argv)
 	if (options.check)
 		return check_image(options.check, options.read_only, options.cache);
 	(void)signal(SIGPIPE, SIG_IGN);
+	/* An image as large as this process may make one is a full disk, and no reason to die. */
+	(void)signal(SIGXFSZ, SIG_IGN);
 	if (!options.foreground) {
 		ready_fd = background_enter(PROGRAM);
 		if (ready_fd < 0) {

@@ -316,6 +316,13 @@ void connection_stop_cause(const struct connection *conn, struct problem *ret_ca
 		strerror((int)stats.last_kept_error));
 }
 
+void connection_keep_no_more(struct connection *conn)
+{
+	for (unsigned i = 0; i < conn->nr_queues; i++)
+		queue_keep_no_more(conn->queue[i]);
+	(void)!connection_go_on(conn);
+}
+
 bool connection_go_on(struct connection *conn)
 {
 	if (conn->nr_queues == 0 || !disk_is_stopped(&conn->disk))

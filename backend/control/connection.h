@@ -106,6 +106,9 @@ void connection_stop_cause(const struct connection *conn, struct problem *ret_ca
 	__attribute__((nonnull));
 bool connection_go_on(struct connection *conn) __attribute__((nonnull, warn_unused_result));
 
+/* The disk is being taken away: what is kept is tried once more, and answered, so that the guest can come to its end. */
+void connection_keep_no_more(struct connection *conn) __attribute__((nonnull));
+
 /* What latched the disk, for a sentence: "fdatasync failed". */
 const char *connection_fault_cause(const struct connection *conn) __attribute__((nonnull));
 

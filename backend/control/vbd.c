@@ -205,6 +205,7 @@ static int perform(
 	case XENBUS_DO_CONNECT:
 		return vbd_connect(vbd, seen, ret_waiting);
 	case XENBUS_DO_CLOSING:
+		connection_keep_no_more(&vbd->conn);
 		return vbd_go(vbd, seen, XENBUS_CLOSING, NULL);
 	case XENBUS_DO_CLOSED:
 		return disconnect_and_go(vbd, seen, XENBUS_CLOSED);

@@ -12,6 +12,8 @@
 
 static bool stops(const struct queue *q, int error)
 {
+	if (atomic_load(&q->stop) || atomic_load(&q->keeps_no_more))
+		return false;
 	return error == -ENOSPC || error == -EDQUOT ? q->cfg.stop_on_enospc : q->cfg.stop_on_error;
 }
 
@@ -26,9 +28,9 @@ bool kept_take(struct queue *q, const struct engine_done *done)
 	struct slot *slot = &q->slot[done->tag];
 
 	/* Several at once are done again one by one first. A discard promises nothing. On a latched disk every write fails (D5). */
-	if (!done->error || !stops(q, done->error) || atomic_load(&q->stop) ||
-		(is_write(slot) && q->order.faulty) || slot->next != SLOT_NONE ||
-		slot->req.op == BLKIF_OP_DISCARD || (is_write(slot) && io_loses_writes(q, done)))
+	if (!done->error || !stops(q, done->error) || (is_write(slot) && q->order.faulty) ||
+		slot->next != SLOT_NONE || slot->req.op == BLKIF_OP_DISCARD ||
+		(is_write(slot) && io_loses_writes(q, done)))
 		return false;
 	slot->state = SLOT_KEPT;
 	q->kept.slot[q->kept.n++] = (uint16_t)done->tag;

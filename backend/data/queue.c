@@ -379,6 +379,11 @@ void queue_destroy(struct queue *q, struct queue_stats *ret_stats)
 	free(q);
 }
 
+void queue_keep_no_more(struct queue *q)
+{
+	atomic_store(&q->keeps_no_more, true);
+}
+
 enum queue_status queue_status(const struct queue *q)
 {
 	return atomic_load(&q->status);

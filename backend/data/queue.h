@@ -79,6 +79,9 @@ void queue_stop(struct queue *queue) __attribute__((nonnull));
  */
 void queue_destroy(struct queue *queue, struct queue_stats *ret_stats);
 
+/* D9: the disk is being taken away: what the storage cannot do is answered from now on. Whoever is stopped is to go on then. */
+void queue_keep_no_more(struct queue *queue) __attribute__((nonnull));
+
 enum queue_status queue_status(const struct queue *queue) __attribute__((nonnull));
 
 /* The counters as of now, at any time; and whether they report trouble since the last call. */

@@ -2,7 +2,7 @@
  * The inside of a queue, for queue.c (its life), pass.c (its work), indirect.c (its segments), move.c (its data),
  * io.c (its storage) and rmw.c (its blocks).
  *
- * Everything belongs to the queue thread while it runs, except the statistics, the times and the three words at the end.
+ * Everything belongs to the queue thread while it runs, except the statistics, the times and the words at the end.
  */
 #ifndef BACKEND_DATA_QUEUE_IMPL_H
 #define BACKEND_DATA_QUEUE_IMPL_H
@@ -86,14 +86,15 @@ struct queue {
 	uint64_t start_ns; /* of what goes to the storage in this pass; 0: nothing yet */
 	uint64_t sync_ns;  /* when the running fdatasync was started */
 	bool sync_runs;
-	uint64_t gather_until_ns; /* the next fdatasync is put off for so long; 0: it is not */
-	uint64_t stall_look_ns;   /* not before: stall.c */
-	struct queue_times times; /* like the statistics */
-	struct queue_stats stats; /* written by the queue thread, read by any */
-	struct record told;       /* what cfg.record has of them */
-	atomic_bool stop;         /* control -> queue */
-	atomic_bool report;       /* queue -> control */
-	atomic_uint status;       /* queue -> control */
+	uint64_t gather_until_ns;  /* the next fdatasync is put off for so long; 0: it is not */
+	uint64_t stall_look_ns;    /* not before: stall.c */
+	struct queue_times times;  /* like the statistics */
+	struct queue_stats stats;  /* written by the queue thread, read by any */
+	struct record told;        /* what cfg.record has of them */
+	atomic_bool stop;          /* control -> queue */
+	atomic_bool keeps_no_more; /* control -> queue */
+	atomic_bool report;        /* queue -> control */
+	atomic_uint status;        /* queue -> control */
 };
 
 /* ---- indirect.c: a request's segments ---- */

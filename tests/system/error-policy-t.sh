@@ -105,6 +105,27 @@ guest_kill
 withdraw
 rm "$log"
 
+# The toolstack takes it away: the guest gets its answers, and can leave.
+check "another one" serve "$fs_image,on-error=stop"
+guest_open
+fs fail write $eio 2
+tell "write 0 8 pattern=1 status=-1"
+check "... is stopped" eventually has_node stopped "*until blkbackctl resume"
+check "... and taken away" xenstore-write "$be/online" 0 "$be/state" 5
+check "... answers what it kept" hear "write 0 8: status -1"
+exits 0 "... its guest leaves" guest_close
+exits 0 "... and the worker ends with 0" ended "$worker"
+withdraw
+rm "$log"
+
+# A limit of the worker's own is no reason to die.
+check "a disk beyond what its worker may write" serve "$(new_image large 4M),on-error=report"
+check "... which is less" prlimit --fsize=1048576: --pid "$worker"
+check "... a write there fails" guest_io "write 4000 8 pattern=1 status=-1" "write 0 8 pattern=2" "read 0 8 expect=2"
+check "... the disk detaches" detach xvda
+exits 0 "... the worker ends with 0" ended "$worker"
+rm "$log"
+
 # On a write-through disk a write that failed has put others in doubt: nothing to be done again (D5).
 check "a write-through disk is served" serve "$fs_image,on-error=stop,cache=directsync"
 guest_open
