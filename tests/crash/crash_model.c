@@ -123,11 +123,30 @@ static bool zeros_are_older(const struct model *m, uint32_t op, uint32_t request
 	return true;
 }
 
+static bool uses_page_cache(const struct model *m)
+{
+	return (m->mode != MODE_NONE && m->mode != MODE_DIRECTSYNC) ||
+	       (m->next_mode != MODE_NONE && m->next_mode != MODE_DIRECTSYNC);
+}
+
+/*
+ * What the page cache had of a sector is dropped by a discard of it, and what the disk has then may be older, since a discard need
+ * not do anything.
+ */
+static bool is_given_up(const struct model *m, uint32_t sector, uint32_t request)
+{
+	const struct numbers *discards = &m->sector[sector].discards;
+
+	for (size_t i = 0; uses_page_cache(m) && i < discards->n; i++)
+		if (!request_is_older(m, discards->number[i], request))
+			return true;
+	return false;
+}
+
 bool candidate_is_older(
 	const struct model *m, const struct candidate *c, uint32_t sector, uint32_t request)
 {
-	(void)sector;
-	if (c->value == request)
+	if (c->value == request || is_given_up(m, sector, request))
 		return false;
 	if (c->value == STAMP_ZERO)
 		return zeros_are_older(m, c->op, request);
@@ -314,12 +333,6 @@ static void end_flush(struct model *m, const struct op *flush)
 		else
 			make_durable(m, nr);
 	}
-}
-
-static bool uses_page_cache(const struct model *m)
-{
-	return (m->mode != MODE_NONE && m->mode != MODE_DIRECTSYNC) ||
-	       (m->next_mode != MODE_NONE && m->next_mode != MODE_DIRECTSYNC);
 }
 
 void media_op_end(struct model *m, uint32_t nr)
