@@ -86,12 +86,6 @@ static bool is_file_name(const char *path)
 	return path[0] == '/';
 }
 
-/* What benches write there: storage_open() knows it. */
-static bool is_null(const char *path)
-{
-	return strncmp(path, "null:", 5) == 0;
-}
-
 /* To be freed by the caller; NULL with the reason in @ret_error. */
 static char *read_path(struct node_dir *dir, int *ret_error, struct problem *problem)
 {
@@ -107,7 +101,7 @@ static char *read_path(struct node_dir *dir, int *ret_error, struct problem *pro
 			dir->path, strerror(-r));
 		return NULL;
 	}
-	if (is_file_name(path) || is_null(path))
+	if (is_file_name(path) || storage_is_null(path))
 		return path;
 	free(path);
 	*ret_error = problem_set(

@@ -394,18 +394,16 @@ bool mode_heed(struct vbd *vbd, int *ret_error, struct problem *ret_problem)
 	return wish.by == CHANGE_BY_OPERATOR;
 }
 
-static int sooner(int a, int b)
-{
-	return a < 0 || (b >= 0 && b < a) ? b : a;
-}
-
 int mode_patience_ms(const struct vbd *vbd, uint64_t now_ms)
 {
 	const struct mode *mode = &vbd->mode;
-	int patience = change_patience_ms(&vbd->conn.change, now_ms);
+	const struct change *change = &vbd->conn.change;
 
-	if (vbd->conn.change.state == CHANGE_NONE && mode->guest_asks && is_connected(vbd))
-		patience = sooner(patience,
-			now_ms < mode->guest_may_ms ? (int)(mode->guest_may_ms - now_ms) : 0);
-	return vbd->conn.change.state == CHANGE_ENDED ? 0 : patience;
+	if (change->state == CHANGE_ENDED)
+		return 0;
+	if (change->state == CHANGE_RUNS)
+		return change_patience_ms(change, now_ms);
+	if (!mode->guest_asks || !is_connected(vbd))
+		return -1;
+	return now_ms < mode->guest_may_ms ? (int)(mode->guest_may_ms - now_ms) : 0;
 }

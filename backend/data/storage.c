@@ -249,7 +249,7 @@ static int open_null(const char *path, struct storage *s, struct problem *ret_pr
 	return probe_kind(path, s, ret_problem);
 }
 
-static bool is_null(const char *path)
+bool storage_is_null(const char *path)
 {
 	return strncmp(path, NULL_PREFIX, sizeof(NULL_PREFIX) - 1) == 0;
 }
@@ -261,8 +261,8 @@ int storage_open(const char *path, const struct storage_terms *terms, struct sto
 	int r;
 
 	*ret_storage = s;
-	r = is_null(path) ? open_null(path, &s, ret_problem)
-			  : open_and_probe(path, &s, ret_problem);
+	r = storage_is_null(path) ? open_null(path, &s, ret_problem)
+				  : open_and_probe(path, &s, ret_problem);
 	if (r) {
 		storage_close(&s);
 		return r;

@@ -114,6 +114,9 @@ static inline bool storage_identity_same(
 	return a->device == b->device && a->number == b->number;
 }
 
+/* Whether storage_open() takes @path for no name of a file, but for nothing of some size. */
+bool storage_is_null(const char *path) __attribute__((nonnull));
+
 static inline bool storage_is_block_device(const struct storage *storage)
 {
 	return storage->kind == &storage_block;

@@ -4,15 +4,6 @@
 # shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
 
-# The flags of the worker's descriptor of the image, octal, from the kernel
-image_flags() {
-    local fd
-
-    for fd in /proc/"$worker"/fd/*; do
-        [ "$(readlink "$fd")" != "$image" ] || awk '$1 == "flags:" { print $2 }' "/proc/$worker/fdinfo/${fd##*/}"
-    done
-}
-
 image=$(new_image disk 4M)
 qemu-io -f raw -c "write -P 7 0 4M" "$image" >&2
 before=$(sha256sum <"$image")
@@ -21,7 +12,7 @@ guest_open
 tell info
 like "$(hear "info:*")" "*read-only=1*" "the guest is told"
 is "$(xenstore-read "$be/info")" 4 "info is VDISK_READONLY"
-flags=$(image_flags)
+flags=$(image_flags "$image")
 is "$((flags & 3))" 0 "the image is open for reading only"
 [ $((flags & $(printf '%d' 040000))) -ne 0 ]
 ok $? "... with direct I/O"

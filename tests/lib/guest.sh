@@ -368,6 +368,16 @@ serve() {
         start_worker && hotplug add
 }
 
+# image_flags IMAGE: the flags of the worker's descriptors of it, octal, from the kernel; also when it has lost its name
+image_flags() {
+    local fd
+
+    for fd in /proc/"$worker"/fd/*; do
+        [ "$(readlink "$fd" | sed 's/ (deleted)$//')" != "$1" ] ||
+            awk '$1 == "flags:" { print $2 }' "/proc/$worker/fdinfo/${fd##*/}"
+    done
+}
+
 # ---- the guest ------------------------------------------------------------------------------
 
 # as_guest COMMAND...: in domain $domid

@@ -4,20 +4,11 @@
 # shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
 
-image_flags() {
-    local fd
-
-    for fd in /proc/"$worker"/fd/*; do
-        [ "$(readlink "$fd" | sed 's/ (deleted)$//')" != "$image" ] ||
-            awk '$1 == "flags:" { print $2 }' "/proc/$worker/fdinfo/${fd##*/}"
-    done
-}
-
 # opened: O_DIRECT and O_DSYNC of all of them
 opened() {
     local flags
 
-    for flags in $(image_flags); do
+    for flags in $(image_flags "$image"); do
         printf '%d %d\n' "$(((flags & 040000) != 0))" "$(((flags & 010000) != 0))"
     done
 }

@@ -4,15 +4,6 @@
 # shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
 
-# The flags of the worker's descriptors of the image, octal, from the kernel
-image_flags() {
-    local fd
-
-    for fd in /proc/"$worker"/fd/*; do
-        [ "$(readlink "$fd")" != "$image" ] || awk '$1 == "flags:" { print $2 }' "/proc/$worker/fdinfo/${fd##*/}"
-    done
-}
-
 # served NAME: the last figure of that name in the worker's log
 served() {
     grep -o " $1=[0-9]*" "$log" | tail -n 1 | cut -d= -f2
@@ -39,7 +30,7 @@ while read -r mode direct dsync offered flush_syncs barrier_syncs cached loud; d
     tell info "write 0 88 pattern=3" "read 0 88 expect=3" "write 1000 8 pattern=4"
     like "$(hear "info:*")" "* flush=$offered barrier=$offered *" "... the guest is told of flush and barrier: $offered"
     check "... reading and writing works" hear "read 0 88: status 0 data ok"
-    flags=$(image_flags)
+    flags=$(image_flags "$image")
     is "$(is_open_as O_DIRECT) $(is_open_as O_DSYNC)" "$direct $dsync" "... O_DIRECT and O_DSYNC"
     is "$(xenstore-read "$be/cache-mode-active" "$be/write-cache" | paste -sd' ')" "$mode $((1 - dsync))" "... the store says so"
     like "$(blkbackctl show --json "5/xvda")" "*\"cache\":\"$mode\"*" "... and so does blkbackctl"

@@ -5,15 +5,6 @@
 # shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
 
-# The flags of the worker's descriptor of the image, octal, from the kernel
-image_flags() {
-    local fd
-
-    for fd in /proc/"$worker"/fd/*; do
-        [ "$(readlink "$fd")" != "$image" ] || awk '$1 == "flags:" { print $2 }' "/proc/$worker/fdinfo/${fd##*/}"
-    done
-}
-
 # moved NAME: the last figure of that name in the worker's log
 moved() {
     grep -o " $1=[0-9]*" "$log" | tail -n 1 | cut -d= -f2
@@ -37,7 +28,7 @@ while read -r list persistent flush barrier flushed barred through; do
     check "... so has one with data" hear "barrier 8 8: status $barred"
     check "... and a flush with data has $flushed" hear "flush 16 8: status $flushed"
     is "$(xenstore-read "$fe/feature-persistent")" 1 "... the guest would use persistent grants"
-    flags=$(image_flags)
+    flags=$(image_flags "$image")
     is "$(((flags & 010000) != 0))" "$through" "... O_DSYNC is $through"
     exits 0 "... nothing else was wrong" guest_close
     is "$(($(moved segments_persistent) > 0)) $(($(moved segments_copied) > 0))" "$persistent $((1 - persistent))" \
