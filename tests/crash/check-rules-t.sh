@@ -168,8 +168,33 @@ connect 1; submit 1 0 write 4 2; write 1 4 2 volatile 1*2; end 1 0; answer 1 0; 
 END
 
 # ---- d: whole sectors, each in its place
-violates d "a torn sector" <<'END'
+violates d "a sector of nobody" <<'END'
 submit 1 0 write 0 2; write 1 0 2 volatile 1*1 4294967294*1; end 1 0; answer 1 0
+END
+violates d "a torn sector" <<'END'
+submit 1 0 write 0 2; write 1 0 2 volatile 1*1 1+0*1; end 1 0; answer 1 0
+END
+keeps "the page cache writes one back that is being written" <<'END'
+mode writeback; submit 1 0 write 0 1; answer 1 0; write 1 0 1 volatile 1*1; end 1 0; submit 2 0 flush 0 0; flush 2; end 2 0; answer 2 0
+submit 3 0 write 0 1; write 3 0 1 volatile 3+1*1; end 3 0; answer 3 0; write 4 0 1 volatile 3*1; end 4 0
+submit 4 0 flush 0 0; flush 5; end 5 0; answer 4 0
+END
+violates a "... and leaves it torn" <<'END'
+mode writeback; submit 1 0 write 0 1; answer 1 0; write 1 0 1 volatile 1*1; end 1 0; submit 2 0 flush 0 0; flush 2; end 2 0; answer 2 0
+submit 3 0 write 0 1; write 3 0 1 volatile 3+1*1; end 3 0; answer 3 0; submit 4 0 flush 0 0; flush 4; end 4 0; answer 4 0
+END
+violates a "... torn between something newer and something older than what is safe" <<'END'
+mode writeback; submit 1 0 write 0 1; answer 1 0; write 1 0 1 volatile 1*1; end 1 0; submit 2 0 flush 0 0; flush 2; end 2 0; answer 2 0
+submit 3 0 write 0 1; write 3 0 1 volatile 3+0*1; end 3 0; answer 3 0
+END
+violates d "torn, with what nobody has asked for" <<'END'
+mode writeback; submit 1 0 write 0 2; write 1 0 1 volatile 1+2*1; end 1 0; submit 2 0 write 0 1; answer 1 0; answer 2 0
+END
+keeps "zeros of a discard that is on its way" <<'END'
+mode writeback; submit 1 0 write 0 8; answer 1 0; submit 2 0 discard 0 4; write 1 0 8 volatile 4294967295*4 1*4; end 1 0; answer 2 0
+END
+violates d "... and they are not from the page cache" <<'END'
+submit 1 0 write 0 8; answer 1 0; submit 2 0 discard 0 4; write 1 0 8 volatile 4294967295*4 1*4; end 1 0; answer 2 0
 END
 violates d "a write where nobody wrote" <<'END'
 submit 1 0 write 0 2; write 1 1 2 volatile 1*2; end 1 0; answer 1 0
@@ -189,6 +214,18 @@ END
 violates a "a discard that is older than what is safe there" <<'END'
 submit 1 0 discard 8 4; submit 2 0 barrier 0 0; submit 3 0 write 8 1; answer 2 0; write 1 8 1 volatile 3*1; end 1 0; answer 3 0
 submit 4 0 flush 0 0; flush 2; end 2 0; answer 4 0; discard 3 8 4; end 3 0; answer 1 0
+END
+keeps "a discard drops what the page cache has, and the disk has something older" <<'END'
+mode writeback; submit 1 0 write 0 1; answer 1 0; submit 2 0 write 0 1; answer 2 0; write 1 0 1 volatile 1*1; end 1 0
+submit 3 0 discard 0 1; discard 2 0 1; end 2 0; answer 3 0; submit 4 0 flush 0 0; flush 3; end 3 0; answer 4 0
+END
+violates a "... of what was not flushed before" <<'END'
+mode writeback; submit 1 0 write 0 1; answer 1 0; submit 2 0 write 0 1; answer 2 0; write 1 0 1 volatile 2*1; end 1 0
+submit 3 0 flush 0 0; flush 2; end 2 0; answer 3 0; submit 4 0 discard 0 1; write 3 0 1 volatile 1*1; end 3 0; answer 4 0
+END
+violates a "... and not without a page cache" <<'END'
+submit 1 0 write 0 1; answer 1 0; submit 2 0 write 0 1; answer 2 0; write 1 0 1 volatile 1*1; end 1 0
+submit 3 0 discard 0 1; answer 3 0; submit 4 0 flush 0 0; flush 3; end 3 0; answer 4 0
 END
 keeps "discards, in steps, and data around them" <<'END'
 submit 1 0 write 8 1; write 1 8 1 volatile 1*1; end 1 0; answer 1 0; submit 2 0 flush 0 0; flush 2; end 2 0; answer 2 0
@@ -266,6 +303,18 @@ submit 1 0 write 0 2; submit 2 0 read 0 2; answer 2 0 0*1 1*1; answer 1 0; submi
 END
 keeps "a read finds a newer write, or a discard beside it" <<'END'
 submit 1 0 write 0 2; answer 1 0; submit 2 0 write 0 1; submit 3 0 discard 1 1; submit 4 0 read 0 2; answer 4 0 2*1 4294967295*1
+END
+keeps "a read from the page cache finds a sector torn that is just being written" <<'END'
+mode writeback; submit 1 0 write 0 2; submit 2 0 read 0 2; answer 2 0 0*1 1+0*1; answer 1 0
+END
+violates r "... and not one that was written before" <<'END'
+mode writeback; submit 1 0 write 0 2; submit 2 0 write 0 2; answer 1 0; answer 2 0; submit 3 0 read 0 2; answer 3 0 1*1 1+2*1
+END
+violates r "... nor one that is torn with something old" <<'END'
+mode writeback; submit 1 0 write 0 2; answer 1 0; submit 2 0 write 0 2; submit 3 0 read 0 2; answer 3 0 1*1 2+0*1; answer 2 0
+END
+violates r "... nor from the disk itself" <<'END'
+submit 1 0 write 0 2; submit 2 0 read 0 2; answer 2 0 0*1 0+1*1; answer 1 0
 END
 
 # ---- what is no history

@@ -12,10 +12,12 @@
  *      anything behind it, then everything ahead of it is. Ahead is what stands before it in its ring, what was
  *      answered before it was submitted, and what came to the disk before its data did. Behind is what
  *      follows in its ring, and what came to the disk after its data.
- *   d  A sector holds nothing but what was written there, whole; zeros only if somebody discarded it.
+ *   d  A sector holds nothing but what was written there, whole; zeros only if somebody discarded it. From the page cache one that is
+ *      being written may come torn between two, and none of both may be older than what is promised.
  *   e  After an orderly end of the connection everything that was answered is there, in every mode; mode unsafe promises nothing else.
  *   f  A flush that failed: what it was to cover may be gone, and no later flush may be answered as if it were there.
- *   r  A read finds nothing older than what was answered before it was submitted.
+ *   r  A read finds nothing older than what was answered before it was submitted, and nothing torn; in the page cache what is just
+ *      being written may be.
  *
  * Exit status: 0 no violation; 1 violations, the first of which are printed; 2 no such files, or wrong lines; 3 the checker is
  * wrong: random states, worked out from the definitions, are not what it thinks there may be.
@@ -69,14 +71,22 @@ static void print_request(const struct check *check, const char *what, uint32_t 
 
 static void print_stamp(const struct check *check, uint32_t value)
 {
-	if (value == STAMP_ZERO)
+	unsigned n;
+	const uint32_t *part = crash_log_parts(&check->log, &value, &n);
+
+	if (n > 1) {
+		printf("    torn:\n");
+		print_stamp(check, part[0]);
+		print_stamp(check, part[1]);
+	} else if (value == STAMP_ZERO) {
 		printf("    instead: zeros\n");
-	else if (value == STAMP_INITIAL)
+	} else if (value == STAMP_INITIAL) {
 		printf("    instead: what was there in the beginning\n");
-	else if (value >= check->log.nr_requests)
-		printf("    instead: a torn sector, or another one's\n");
-	else
+	} else if (value >= check->log.nr_requests) {
+		printf("    instead: another sector's stamp, or none\n");
+	} else {
 		print_request(check, "instead:", value);
+	}
 }
 
 static void print_op(const struct check *check, uint32_t nr)

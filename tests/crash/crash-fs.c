@@ -3,6 +3,7 @@
  *
  *   crash-fs load FOLDER PROMISES CLOCK SEED N      N steps of each kind, the kinds at once
  *   crash-fs check FOLDER PROMISES TICK             as it has to be if the power failed then
+ *   crash-fs witness CLOCK PROMISES                 for a load that shares no clock with the disk, in a guest
  *
  * Kinds of things, each with a number, and with versions 1, 2 ... of which each follows when the one before is acknowledged:
  *   file N      written under another name, fsynced, renamed, its folder fsynced; or removed, and the folder fsynced
@@ -11,6 +12,9 @@
  *
  * PROMISES has lines "TICK begin|done KIND NUMBER VERSION" with ticks of the disk's clock (ticks.h). What was done before the cut is there, or
  * something that was begun later; nothing else is. All bytes follow from kind, number and version.
+ *
+ * A load whose PROMISES and CLOCK are - prints its lines, with a tick of 0. What it prints is the witness's standard input, which
+ * gives a tick to each "done" when it hears of it: later than it was, never too early. Lines of others are left out.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -91,8 +95,8 @@ static size_t content(enum kind kind, unsigned nr, unsigned version, uint8_t *da
 
 static void promise(const char *what, enum kind kind, unsigned nr, unsigned version)
 {
-	(void)fprintf(fs.promises, "%" PRIu64 " %s %s %u %u\n", ticks_take(&fs.ticks), what,
-		kind_names[kind], nr, version);
+	(void)fprintf(fs.promises, "%" PRIu64 " %s %s %u %u\n",
+		fs.ticks.counter ? ticks_take(&fs.ticks) : 0, what, kind_names[kind], nr, version);
 }
 
 static void need(bool good, const char *what)
@@ -184,15 +188,36 @@ static int load(char **argv)
 	static enum kind kinds[KIND_COUNT] = {KIND_FILE, KIND_RECORD, KIND_SLOT};
 	pthread_t thread[KIND_COUNT];
 
-	fs.promises = fopen(argv[3], "we");
-	need(fs.promises != NULL, argv[3]);
-	need(ticks_open(argv[4], &fs.ticks) == 0, argv[4]);
+	fs.promises = strcmp(argv[3], "-") == 0 ? stdout : fopen(argv[3], "we");
+	need(fs.promises && setvbuf(fs.promises, NULL, _IOLBF, 0) == 0, argv[3]);
+	need(strcmp(argv[4], "-") == 0 || ticks_open(argv[4], &fs.ticks) == 0, argv[4]);
 	fs.seed = strtoull(argv[5], NULL, 10);
 	fs.nr_steps = (unsigned)strtoul(argv[6], NULL, 10);
 	for (unsigned i = 0; i < KIND_COUNT; i++)
 		need(pthread_create(&thread[i], NULL, load_kind, &kinds[i]) == 0, "thread");
 	for (unsigned i = 0; i < KIND_COUNT; i++)
 		(void)pthread_join(thread[i], NULL);
+	return fclose(fs.promises) ? 1 : 0;
+}
+
+/* ---- the witness ------------------------------------------------------------------------------ */
+
+/* Until the console ends, with its guest. */
+static int witness(char **argv)
+{
+	char line[256], kind[8], what[8];
+	unsigned nr, version;
+
+	fs.promises = fopen(argv[3], "we");
+	need(fs.promises != NULL, argv[3]);
+	need(ticks_open(argv[2], &fs.ticks) == 0, argv[2]);
+	while (fgets(line, sizeof(line), stdin)) {
+		uint64_t tick = ticks_take(&fs.ticks);
+
+		if (sscanf(line, "0 %7s %7s %u %u", what, kind, &nr, &version) == 4)
+			(void)fprintf(fs.promises, "%" PRIu64 " %s %s %u %u\n",
+				what[0] == 'd' ? tick : 0, what, kind, nr, version);
+	}
 	return fclose(fs.promises) ? 1 : 0;
 }
 
@@ -339,14 +364,20 @@ static int check(char **argv)
 	return fs.nr_bad ? 1 : 0;
 }
 
+/* By the number of arguments. */
+static const char *const commands[] = {[4] = "witness", [5] = "check", [7] = "load"};
+
 int main(int argc, char **argv)
 {
-	if (argc < 5 || strcmp(argv[1], argc == 7 ? "load" : "check") != 0) {
+	if (argc < 4 || argc > 7 || !commands[argc] || strcmp(argv[1], commands[argc]) != 0) {
 		(void)fputs("usage: crash-fs load FOLDER PROMISES CLOCK SEED N\n"
-			    "       crash-fs check FOLDER PROMISES TICK\n",
+			    "       crash-fs check FOLDER PROMISES TICK\n"
+			    "       crash-fs witness CLOCK PROMISES\n",
 			stderr);
 		return 2;
 	}
+	if (argc == 4)
+		return witness(argv);
 	fs.folder = open(argv[2], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	need(fs.folder >= 0, argv[2]);
 	return argc == 7 ? load(argv) : check(argv);

@@ -119,23 +119,14 @@ __attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
 	(void)fputc('\n', guest.log);
 }
 
-/* Runs of sectors by one writer: "NUMBER*COUNT". */
 static void note_answer(const struct job *job)
 {
 	const struct blkfront_request *req = &job->req;
-	unsigned i = 0;
 
 	(void)fprintf(guest.log, "%" PRIu64 " answer %" PRIu32 " %d", ticks_take(&guest.ticks),
 		job->id, req->status);
-	while (req->op == BLKIF_OP_READ && req->status == BLKIF_RSP_OKAY && i < req->nr_sectors) {
-		uint32_t id = stamp_read(req->sector + i, job->data + (size_t)i * STAMP_SECTOR);
-		unsigned begin = i;
-
-		while (++i < req->nr_sectors &&
-			stamp_read(req->sector + i, job->data + (size_t)i * STAMP_SECTOR) == id)
-			;
-		(void)fprintf(guest.log, " %" PRIu32 "*%u", id, i - begin);
-	}
+	if (req->op == BLKIF_OP_READ && req->status == BLKIF_RSP_OKAY)
+		stamps_print(guest.log, req->sector, req->nr_sectors, job->data);
 	(void)fputc('\n', guest.log);
 }
 

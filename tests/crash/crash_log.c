@@ -8,6 +8,8 @@
 
 #define NUMBER_MAX 100000000u
 #define SECTOR_MAX 100000000u
+/* The value of the first torn sector there is; beyond all requests. */
+#define VALUE_TORN 0x80000000u
 
 const char *const mode_names[MODE_COUNT] = {
 	"none", "directsync", "writethrough", "writeback", "unsafe"};
@@ -85,8 +87,23 @@ static int status(struct line *line)
 	return (int)strtol(text, NULL, 10);
 }
 
+const uint32_t *crash_log_parts(const struct crash_log *log, const uint32_t *value, unsigned *ret_n)
+{
+	bool is_torn = *value >= VALUE_TORN && *value - VALUE_TORN < log->nr_torn;
+
+	*ret_n = is_torn ? 2 : 1;
+	return is_torn ? log->torn[*value - VALUE_TORN].part : value;
+}
+
+static uint32_t torn_between(struct crash_log *log, uint32_t a, uint32_t b)
+{
+	log->torn = grow(log->torn, log->nr_torn, sizeof(*log->torn));
+	log->torn[log->nr_torn] = (struct torn){{a, b}};
+	return VALUE_TORN + (uint32_t)log->nr_torn++;
+}
+
 /* The rest of the line: as many as there are sectors. */
-static uint32_t *stamps(struct line *line, uint32_t n)
+static uint32_t *stamps(struct crash_log *log, struct line *line, uint32_t n)
 {
 	uint32_t *value = calloc(n ? n : 1, sizeof(*value));
 	const char *text;
@@ -95,8 +112,11 @@ static uint32_t *stamps(struct line *line, uint32_t n)
 	while (value && (text = word(line))) {
 		char *end;
 		uint32_t id = (uint32_t)strtoul(text, &end, 10);
-		unsigned long count = *end == '*' ? strtoul(end + 1, &end, 10) : 1;
+		unsigned long count;
 
+		if (*end == '+')
+			id = torn_between(log, id, (uint32_t)strtoul(end + 1, &end, 10));
+		count = *end == '*' ? strtoul(end + 1, &end, 10) : 1;
 		if (*end || count > n - i)
 			bad_line(line, "the stamps are not as many as the sectors");
 		while (count-- > 0)
@@ -156,7 +176,7 @@ static void read_start(
 	if (!how || (strcmp(how, "fua") != 0 && strcmp(how, "volatile") != 0))
 		bad_line(line, "fua or volatile?");
 	op->fua = *how == 'f';
-	op->value = stamps(line, op->nr_sectors);
+	op->value = stamps(log, line, op->nr_sectors);
 }
 
 static void read_end(struct crash_log *log, struct line *line, struct event *event)
@@ -210,7 +230,7 @@ static void read_answer(struct crash_log *log, struct line *line, struct event *
 	req->answer = event->tick;
 	req->status = status(line);
 	if (req->kind == REQUEST_READ && req->status == 0)
-		req->value = stamps(line, req->nr_sectors);
+		req->value = stamps(log, line, req->nr_sectors);
 }
 
 static void read_mode(struct line *line, struct event *event, enum what what)
@@ -315,6 +335,7 @@ void crash_log_fini(struct crash_log *log)
 	free(log->op);
 	free(log->request);
 	free(log->event);
+	free(log->torn);
 	*log = (struct crash_log){0};
 }
 

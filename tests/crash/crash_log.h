@@ -1,7 +1,8 @@
 /*
  * What happened in a crash test: the disk's journal and the guests' logs, as one sequence of events.
  *
- * A line of either begins with its tick (ticks.h). Runs of sectors by one writer are NUMBER*COUNT, see stamp.h for special numbers.
+ * A line of either begins with its tick (ticks.h). Runs of sectors by one writer are NUMBER*COUNT, see stamp.h for special numbers;
+ * NUMBER+NUMBER*COUNT are sectors that are torn between two.
  *
  * The disk's (voldisk):
  *   TICK write OP SECTOR COUNT fua|volatile NUMBER*COUNT...      begins; fua: its end makes it durable
@@ -68,7 +69,7 @@ struct op {
 	uint64_t start, end; /* ticks; end 0: it never ended */
 	uint64_t sector;
 	uint32_t nr_sectors;
-	uint32_t *value; /* of a write: who wrote each sector */
+	uint32_t *value; /* of a write: who wrote each sector; see crash_log_parts() */
 	int error;
 	uint8_t kind;
 	bool fua;
@@ -94,6 +95,11 @@ struct request {
 	uint8_t kind, queue;
 };
 
+/* Who wrote parts of a sector. */
+struct torn {
+	uint32_t part[2];
+};
+
 struct crash_log {
 	struct event *event;
 	size_t nr_events;
@@ -102,12 +108,18 @@ struct crash_log {
 	struct request *request;
 	size_t nr_requests;
 	uint64_t nr_sectors; /* the largest one mentioned + 1 */
+	struct torn *torn;
+	size_t nr_torn;
 };
 
 /* Any number of files, of either kind. Sorted by tick afterwards. */
 void crash_log_read(struct crash_log *log, const char *path) __attribute__((nonnull));
 void crash_log_sort(struct crash_log *log) __attribute__((nonnull));
 void crash_log_fini(struct crash_log *log) __attribute__((nonnull));
+
+/* Who wrote what a sector holds: one, which is @value itself, or two. */
+const uint32_t *crash_log_parts(const struct crash_log *log, const uint32_t *value, unsigned *ret_n)
+	__attribute__((nonnull));
 
 /* The mode of that name, or MODE_COUNT. */
 unsigned mode_of(const char *name) __attribute__((nonnull));

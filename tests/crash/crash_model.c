@@ -123,36 +123,43 @@ static bool zeros_are_older(const struct model *m, uint32_t op, uint32_t request
 	return true;
 }
 
-static bool uses_page_cache(const struct model *m)
-{
-	return (m->mode != MODE_NONE && m->mode != MODE_DIRECTSYNC) ||
-	       (m->next_mode != MODE_NONE && m->next_mode != MODE_DIRECTSYNC);
-}
-
 /*
  * What the page cache had of a sector is dropped by a discard of it, and what the disk has then may be older, since a discard need
- * not do anything.
+ * not do anything. What was promised before it was asked for is on the disk already.
  */
 static bool is_given_up(const struct model *m, uint32_t sector, uint32_t request)
 {
 	const struct numbers *discards = &m->sector[sector].discards;
+	uint64_t promised = m->fate[request].promised_at;
 
 	for (size_t i = 0; uses_page_cache(m) && i < discards->n; i++)
-		if (!request_is_older(m, discards->number[i], request))
+		if ((!promised || m->log->request[discards->number[i]].submit < promised) &&
+			!request_is_older(m, discards->number[i], request))
 			return true;
 	return false;
+}
+
+static bool part_is_older(const struct model *m, uint32_t op, uint32_t value, uint32_t request)
+{
+	if (value == request)
+		return false;
+	if (value == STAMP_ZERO)
+		return zeros_are_older(m, op, request);
+	if (value == STAMP_INITIAL || value == STAMP_BAD)
+		return true;
+	return request_is_older(m, value, request);
 }
 
 bool candidate_is_older(
 	const struct model *m, const struct candidate *c, uint32_t sector, uint32_t request)
 {
-	if (c->value == request || is_given_up(m, sector, request))
+	unsigned n;
+	const uint32_t *part = crash_log_parts(m->log, &c->value, &n);
+
+	if (is_given_up(m, sector, request))
 		return false;
-	if (c->value == STAMP_ZERO)
-		return zeros_are_older(m, c->op, request);
-	if (c->value == STAMP_INITIAL || c->value == STAMP_BAD)
-		return true;
-	return request_is_older(m, c->value, request);
+	return part_is_older(m, c->op, part[0], request) ||
+	       (n > 1 && part_is_older(m, c->op, part[1], request));
 }
 
 /* ---- the media -------------------------------------------------------------------------------- */
@@ -209,14 +216,25 @@ static bool is_foreign(const struct model *m, uint32_t sector, uint32_t value)
 	       sector - req->sector >= req->nr_sectors;
 }
 
+static bool covers(const struct request *req, uint64_t sector, uint32_t n)
+{
+	return req->sector <= sector && sector + n <= req->sector + req->nr_sectors;
+}
+
 /*
- * A block that was read, completed and written back has what its neighbours had: zeros, too, which are as new as they were.
- * False if there cannot have been any.
+ * A block that was read, completed and written back has what its neighbours had: zeros, too, which are as new as they were. The page
+ * cache has them as soon as the discard is under way, before the disk hears of it. False if there cannot be any.
  */
 static bool inherit_zeros(struct model *m, uint32_t nr, uint32_t sector)
 {
 	const struct sector *s = &m->sector[sector];
 	bool found = false;
+
+	for (size_t i = 0; uses_page_cache(m) && i < m->discarding.n; i++)
+		if (covers(&m->log->request[m->discarding.number[i]], sector, 1)) {
+			found = true;
+			numbers_add_once(&m->course[nr].asked, m->discarding.number[i]);
+		}
 
 	for (size_t i = 0; i < s->nr_candidates; i++) {
 		const struct numbers *asked = &m->course[s->candidate[i].op].asked;
@@ -230,12 +248,23 @@ static bool inherit_zeros(struct model *m, uint32_t nr, uint32_t sector)
 	return found;
 }
 
+static bool may_be_written(struct model *m, uint32_t nr, uint32_t sector, uint32_t value)
+{
+	if (value == STAMP_ZERO)
+		return inherit_zeros(m, nr, sector);
+	return value != STAMP_BAD && !is_foreign(m, sector, value);
+}
+
+/* The page cache is written to the disk while somebody copies something new into it: a sector may be torn then, and is written again. */
 static void write_sector(struct model *m, uint32_t nr, uint32_t sector, uint32_t value)
 {
-	bool bad = value == STAMP_ZERO ? !inherit_zeros(m, nr, sector)
-				       : value == STAMP_BAD || is_foreign(m, sector, value);
+	unsigned n;
+	const uint32_t *part = crash_log_parts(m->log, &value, &n);
+	bool good = n == 1 || uses_page_cache(m);
 
-	if (bad) {
+	for (unsigned i = 0; i < n; i++)
+		good = good && may_be_written(m, nr, sector, part[i]);
+	if (!good) {
 		model_violation(m, (struct violation){.rule = 'd',
 					   .sector = sector,
 					   .instead = value,
@@ -244,15 +273,11 @@ static void write_sector(struct model *m, uint32_t nr, uint32_t sector, uint32_t
 		return;
 	}
 	admit(m, sector, nr, value);
-	if (value != STAMP_INITIAL && value != STAMP_ZERO && !m->fate[value].began) {
-		m->fate[value].began = m->now;
-		order_began(m, value);
-	}
-}
-
-static bool covers(const struct request *req, uint64_t sector, uint32_t n)
-{
-	return req->sector <= sector && sector + n <= req->sector + req->nr_sectors;
+	for (unsigned i = 0; i < n; i++)
+		if (part[i] != STAMP_INITIAL && part[i] != STAMP_ZERO && !m->fate[part[i]].began) {
+			m->fate[part[i]].began = m->now;
+			order_began(m, part[i]);
+		}
 }
 
 static void start_discard(struct model *m, uint32_t nr)
@@ -335,6 +360,18 @@ static void end_flush(struct model *m, const struct op *flush)
 	}
 }
 
+static void fail_writers(struct model *m, const struct op *op)
+{
+	for (uint32_t i = 0; i < op->nr_sectors; i++) {
+		unsigned n;
+		const uint32_t *part = crash_log_parts(m->log, &op->value[i], &n);
+
+		for (unsigned j = 0; j < n; j++)
+			if (part[j] && part[j] < m->log->nr_requests)
+				m->fate[part[j]].failed = true;
+	}
+}
+
 void media_op_end(struct model *m, uint32_t nr)
 {
 	const struct op *op = &m->log->op[nr];
@@ -344,9 +381,7 @@ void media_op_end(struct model *m, uint32_t nr)
 	} else if (op->kind == OP_WRITE && op->error) {
 		/* From the page cache: what the guest was answered long ago is lost, of which the next flush tells. */
 		m->latched |= uses_page_cache(m);
-		for (uint32_t i = 0; i < op->nr_sectors; i++)
-			if (op->value[i] && op->value[i] < m->log->nr_requests)
-				m->fate[op->value[i]].failed = true;
+		fail_writers(m, op);
 	} else if (op->kind == OP_WRITE && op->fua) {
 		make_durable(m, nr);
 	} else if (op->kind == OP_WRITE) {
@@ -362,6 +397,7 @@ static void promise(struct model *m, uint32_t request, char rule, uint32_t by)
 
 	m->fate[request].rule = rule;
 	m->fate[request].promised_by = by;
+	m->fate[request].promised_at = m->now;
 	for (uint64_t i = req->sector; i < req->sector + req->nr_sectors; i++) {
 		struct sector *s = &m->sector[i];
 		bool newer = false;
@@ -383,6 +419,12 @@ static void promise(struct model *m, uint32_t request, char rule, uint32_t by)
 bool promises_flushes(const struct model *m)
 {
 	return m->mode != MODE_UNSAFE && m->next_mode != MODE_UNSAFE;
+}
+
+bool uses_page_cache(const struct model *m)
+{
+	return (m->mode != MODE_NONE && m->mode != MODE_DIRECTSYNC) ||
+	       (m->next_mode != MODE_NONE && m->next_mode != MODE_DIRECTSYNC);
 }
 
 bool writes_through(const struct model *m)

@@ -45,7 +45,8 @@ struct sector {
 
 /* What is known of a request beyond the log. */
 struct fate {
-	uint64_t began; /* tick: something of it came to the disk; 0: nothing has */
+	uint64_t began;       /* tick: something of it came to the disk; 0: nothing has */
+	uint64_t promised_at; /* tick; 0: not yet */
 	uint32_t ring, position;
 	uint32_t barriers_ahead; /* in its ring */
 	uint32_t later
@@ -127,6 +128,7 @@ void guest_close(struct model *m) __attribute__((nonnull));
 /* Whether the mode promises anything of the kind now. */
 bool promises_flushes(const struct model *m) __attribute__((nonnull));
 bool writes_through(const struct model *m) __attribute__((nonnull));
+bool uses_page_cache(const struct model *m) __attribute__((nonnull));
 
 /* Something of a request came to the disk just now. */
 void order_began(struct model *m, uint32_t request) __attribute__((nonnull));

@@ -104,6 +104,16 @@ static bool model_knows(const struct sector *s, const struct candidate *c)
 	return false;
 }
 
+static void note_present(struct oracle *oracle, const struct model *m, uint32_t value)
+{
+	unsigned n;
+	const uint32_t *part = crash_log_parts(m->log, &value, &n);
+
+	for (unsigned i = 0; i < n; i++)
+		if (part[i] != STAMP_INITIAL && part[i] != STAMP_ZERO)
+			numbers_add(&oracle->present, part[i]);
+}
+
 /* One of all that may be there, each as likely. False if the model has others, or another number of them. */
 static bool pick(struct oracle *oracle, const struct model *m, uint32_t sector,
 	uint64_t (*random)(void *), void *state)
@@ -130,8 +140,7 @@ static bool pick(struct oracle *oracle, const struct model *m, uint32_t sector,
 	}
 	oracle->picked[sector] = oracle->round;
 	numbers_add(&oracle->sectors, sector);
-	if (oracle->pick[sector].value != STAMP_INITIAL && oracle->pick[sector].value != STAMP_ZERO)
-		numbers_add(&oracle->present, oracle->pick[sector].value);
+	note_present(oracle, m, oracle->pick[sector].value);
 	return n == s->nr_candidates;
 }
 

@@ -56,13 +56,50 @@ static uint32_t missed_by(const struct model *m, const struct sector *s, uint64_
 	return answer >= read->submit ? 0 : written_between(m, s, answer, read->submit);
 }
 
+static bool is_beside(const struct request *req, const struct request *read)
+{
+	return !req->answer || req->answer > read->submit;
+}
+
+/* A discard makes zeros, too. */
+static bool is_just_made(
+	const struct model *m, const struct sector *s, uint32_t value, const struct request *read)
+{
+	if (value < m->log->nr_requests)
+		return value != STAMP_INITIAL && is_beside(&m->log->request[value], read);
+	for (size_t i = 0; i < s->discards.n; i++)
+		if (is_beside(&m->log->request[s->discards.number[i]], read))
+			return true;
+	return false;
+}
+
+/*
+ * The page cache copies to a reader what a writer is just copying into it: such a read may find a sector that is torn. A read of the
+ * disk itself never does.
+ */
+static uint32_t missed_by_parts(const struct model *m, const struct sector *s, uint64_t sector,
+	uint32_t value, const struct request *read)
+{
+	unsigned n;
+	const uint32_t *part = crash_log_parts(m->log, &value, &n);
+	uint32_t missed = missed_by(m, s, sector, part[0], read);
+
+	if (n == 1 || missed != 0)
+		return missed;
+	if (!uses_page_cache(m) ||
+		(!is_just_made(m, s, part[0], read) && !is_just_made(m, s, part[1], read)))
+		return STAMP_BAD;
+	return missed_by(m, s, sector, part[1], read);
+}
+
 void reads_check(struct model *m, uint32_t request)
 {
 	const struct request *read = &m->log->request[request];
 
 	for (uint32_t i = 0; i < read->nr_sectors; i++) {
 		uint64_t sector = read->sector + i;
-		uint32_t missed = missed_by(m, &m->sector[sector], sector, read->value[i], read);
+		uint32_t missed =
+			missed_by_parts(m, &m->sector[sector], sector, read->value[i], read);
 
 		if (missed == 0)
 			continue;

@@ -1,6 +1,6 @@
 /*
- * What a crash test writes: every sector of 512 bytes says who wrote it and where it belongs, and all of its bytes follow from
- * that, so that a mixture of two is noticed.
+ * What a crash test writes: every word of a sector of 512 bytes says who wrote it and follows from that and from where it
+ * belongs, so that a mixture of two is noticed.
  *
  * Any thread; pure functions.
  */
@@ -8,6 +8,7 @@
 #define TESTS_CRASH_STAMP_H
 
 #include <stdint.h>
+#include <stdio.h>
 
 #define STAMP_SECTOR 512u
 
@@ -19,7 +20,15 @@
 
 void stamp_fill(uint32_t id, uint64_t sector, void *data) __attribute__((nonnull));
 
-/* Who wrote what is found at @sector. */
-uint32_t stamp_read(uint64_t sector, const void *data) __attribute__((nonnull));
+/*
+ * Who wrote what is found at @sector. Of a sector torn between two the one whose words begin it, and the other one in @ret_other, where
+ * otherwise the same is.
+ */
+uint32_t stamp_read(uint64_t sector, const void *data, uint32_t *ret_other)
+	__attribute__((nonnull));
+
+/* Of @n sectors from @first on " NUMBER*COUNT" for each run by one writer; " NUMBER+NUMBER*COUNT" for torn ones. */
+void stamps_print(FILE *file, uint64_t first, uint64_t n, const void *data)
+	__attribute__((nonnull));
 
 #endif

@@ -105,22 +105,6 @@ static struct {
 
 /* ---- the journal ------------------------------------------------------------------------------ */
 
-/* Runs of sectors by one writer: "NUMBER*COUNT". */
-static void note_stamps(const struct operation *op)
-{
-	uint64_t first = op->offset / STAMP_SECTOR, n = op->length / STAMP_SECTOR;
-	uint64_t i = 0;
-
-	while (i < n) {
-		uint32_t id = stamp_read(first + i, op->data + i * STAMP_SECTOR);
-		uint64_t begin = i;
-
-		while (++i < n && stamp_read(first + i, op->data + i * STAMP_SECTOR) == id)
-			;
-		(void)fprintf(vd.journal, " %" PRIu32 "*%" PRIu64, id, i - begin);
-	}
-}
-
 static void note_start(const struct operation *op, bool fua)
 {
 	if (op->kind == KIND_READ)
@@ -132,7 +116,8 @@ static void note_start(const struct operation *op, bool fua)
 			op->length / STAMP_SECTOR);
 	if (op->kind == KIND_WRITE) {
 		(void)fputs(fua ? " fua" : " volatile", vd.journal);
-		note_stamps(op);
+		stamps_print(
+			vd.journal, op->offset / STAMP_SECTOR, op->length / STAMP_SECTOR, op->data);
 	}
 	(void)fputc('\n', vd.journal);
 }
