@@ -7,7 +7,7 @@
 . "${stories:?}/pv-flush-fails.sh"
 disks='xvda=/dev/dm-0,cache=none'
 more_disks='xvdb=/dev/dm-1,cache=writeback xvdc=/dev/dm-2,cache=directsync'
-tolerate='I/O error|Input/output error|may be lost|was lost|loss of data|lost async page write|barrier or flush: disabled|empty flush|Buffer I/O|all writes and flushes fail|takes effect when it connects anew'
+tolerate='I/O error|Input/output error|may be lost|was lost|loss of data|lost async page write|barrier or flush: disabled|empty flush|Buffer I/O|all writes and flushes fail|though the operator asks for another'
 seconds=900
 
 # Writing and syncing, without the page cache of the guest. $1: the disk, $2: what is written

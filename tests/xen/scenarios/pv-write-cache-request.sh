@@ -5,7 +5,7 @@
 guest=pv
 disks='xvda=64M,cache=none'
 more_disks='xvdb=32M,cache=directsync xvdc=32M,cache=unsafe'
-tolerate='barrier or flush: disabled|cache mode unsafe|write-cache-request|which the guest asks for'
+tolerate='barrier or flush: disabled|cache mode unsafe|write-cache-request|though the guest asks for another'
 seconds=900
 
 # $1: the disk, $2: what is written to its node
