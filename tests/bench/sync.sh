@@ -7,6 +7,8 @@
 # Each stream makes 4k random writes, one after the other, and a flush after every so many; each has a queue of its own. fio has a
 # thread for each stream, and makes an fdatasync where the guest flushes, since that is what the worker does. The modes that offer no flush
 # have every write stable when it is answered; fio opens the file with O_DSYNC then. Where the page cache is used fio uses it, too.
+# What sharing an fdatasync costs where it is cheap: four streams of one disk against four disks with a file and a stream each, which
+# share nothing, but have the same ring between.
 # Each case runs once through the ring and once without it in every round, in turns, so that a noisy machine disturbs both. The
 # files are fully written beforehand, one for each mode. Figures are medians over the rounds; a ratio is the median of the rounds' own ratios,
 # and behind it are the lowest and the highest of them; fdatasyncs per flush are the worker's own count, over all rounds. About five minutes.
@@ -21,6 +23,7 @@ modes=${MODES:-none writeback directsync writethrough}
 streams_list=${STREAMS:-1 2 4}
 every_list=${EVERY:-1 8 64}
 slow_ms=5
+apart_vdevs='xvdf xvdg xvdh xvdi'
 domid=1
 
 # A simulated host around us; it ends with us.
@@ -33,8 +36,8 @@ finish() {
     status=$?
     trap - EXIT
     trap '' INT TERM HUP PIPE
-    for vdev in xvda xvdb xvdc xvdd xvde; do
-        [ ! -e "$work/$vdev" ] || setsid -w xensim vbd-detach --force $domid $vdev || status=1
+    for vdev in xvda xvdb xvdc xvdd xvde $apart_vdevs; do
+        [ ! -e "$work/$vdev" ] || setsid -w xensim vbd-detach --force $domid "$vdev" || status=1
     done
     rm -rf "$work" "$shm"
     exit "$status"
@@ -88,6 +91,14 @@ attach_mode() {
     attach "$vdev" "$work/$1.img,cache=$1"
 }
 
+# A file for each stream.
+attach_apart() {
+    for vdev in $apart_vdevs; do
+        fill "$work/$vdev.img" $((size_mib / 4)) || die "no file for direct I/O in '$build': $(cat "$work/error")"
+        attach "$vdev" "$work/$vdev.img,cache=none"
+    done
+}
+
 # Storage on which nothing takes time but fdatasync. The disk will do, if there is no tmpfs that takes direct I/O.
 attach_slow() {
     slow=$work/slow.img
@@ -103,9 +114,9 @@ attach_slow() {
 
 # ---- one run ----------------------------------------------------------------------------------
 
-# $1: key of blkfront-bench's JSON
+# $1: key of blkfront-bench's JSON; of several runs at once the sum
 json() {
-    sed -n "s/.*\"$1\": \([0-9.]*\).*/\1/p" "$work/json"
+    sed -n "s/.*\"$1\": \([0-9.]*\).*/\1/p" "$work"/json.* | awk '{ sum += $1 } END { print sum + 0 }'
 }
 
 # $1: virtual disk; prints the worker's fdatasyncs and flushes, all queues and connections together
@@ -116,18 +127,38 @@ counted() {
     done | paste -s -d ' '
 }
 
-# Both print: writes_per_s flushes_per_s fdatasyncs flushes flush_p50_us
 # $1: virtual disk, $2: streams, $3: writes before a flush, or -
-run_ring() {
-    before=$(counted "$1")
+guest() {
     every=${3#-}
     env LD_PRELOAD="$XENSIM_PRELOAD" XENSIM_DOMID=$domid XENSTORED_PATH="$XENSIM_DIR/dom$domid/xenstored" \
         blkfront-bench --vdev="$1" --op=randwrite --queues="$2" --streams="$2" ${every:+"--fsync=$every"} \
-        --seconds="$seconds" --json >"$work/json" || die "blkfront-bench failed"
+        --seconds="$seconds" --json >"$work/json.$1"
+}
+
+# All print: writes_per_s flushes_per_s fdatasyncs flushes flush_p50_us
+# $1: virtual disk, $2: streams, $3: writes before a flush, or -
+run_ring() {
+    rm -f "$work"/json.*
+    before=$(counted "$1")
+    guest "$1" "$2" "$3" || die "blkfront-bench failed"
     after=$(counted "$1")
     flushes=$((${after#* } - ${before#* }))
     [ "$flushes" = "$(json flushes)" ] || die "the guest has flushed $(json flushes) times, the worker $flushes"
     echo "$(json iops) $(json flushes_per_s) $((${after% *} - ${before% *})) $flushes $(json flush_p50_us)"
+}
+
+# Each stream with a disk of its own. $1: writes before a flush
+run_apart() {
+    rm -f "$work"/json.*
+    guests=
+    for vdev in $apart_vdevs; do
+        guest "$vdev" 1 "$1" &
+        guests="$guests $!"
+    done
+    for pid in $guests; do
+        wait "$pid" || die "blkfront-bench failed"
+    done
+    echo "$(json iops) $(json flushes_per_s) $(json flushes) $(json flushes) $(($(json flush_p50_us | cut -d . -f 1) / 4))"
 }
 
 # $1: mode, $2: streams, $3: writes before a flush, or -
@@ -159,10 +190,12 @@ run_case() {
     order='ring fio'
     [ $(($1 % 2)) = 1 ] || order='fio ring'
     [ "$3" != slow ] || order=ring
+    [ "$2 $3 $4" != "sharing none 4" ] || order="$order apart"
     for who in $order; do
         case $who in
         ring) figures=$(run_ring "$(vdev_of "$3")" "$4" "$5") ;;
         fio) figures=$(run_fio "$3" "$4" "$5") ;;
+        apart) figures=$(run_apart "$5") ;;
         esac
         echo "$2 $3 $5 $4 $1 $who $figures" >>"$work/runs"
     done
@@ -271,7 +304,10 @@ END
             printf "%-14s%-16s%-10d%-10s%-10d%-10s%-12s%s\n", is_slow ? "slow" : "disk", part[3],
                 med(n, "ring", 8), is_slow ? "-" : sprintf("%d", med(n, "fio", 8)),
                 med(n, "ring", 11), is_slow ? "-" : sprintf("%d", med(n, "fio", 11)), syncs(n, "ring"), note
-        }'
+        }
+        n = "none 1 4"
+        printf "%-14s%-16s%-10d%-10s%-10d%-10s%-12s%s\n", "4 disks", "1 each", med(n, "apart", 8), "-", med(n, "apart", 11), "-",
+            syncs(n, "apart"), ratio(8, n, "ring", n, "apart") " of that has one disk with 4 streams"'
     echo "load at the end: $(cut -d ' ' -f 1-3 /proc/loadavg)"
 }
 
@@ -288,6 +324,7 @@ xensim domain-create $domid
 for mode in none $modes; do
     attach_mode "$mode"
 done
+attach_apart
 attach_slow
 
 header
