@@ -165,5 +165,5 @@ crash-guest_LIBS := $(BLKFRONT_LIBS)
 crash-check_SRCS := $(patsubst %,tests/crash/%.c,crash-check crash_log crash_model crash_order crash_reads crash_oracle)
 crash-image_SRCS := $(patsubst %,tests/crash/%.c,crash-image crash_log stamp)
 crash-fs_SRCS := tests/crash/crash-fs.c
-SCRIPT_TESTS += tests/crash/check-rules-t.sh tests/crash/voldisk-t.sh tests/crash/crash-sample-t.sh tests/crash/crash-fs-t.sh
+SCRIPT_TESTS += tests/crash/check-rules-t.sh tests/crash/voldisk-t.sh tests/crash/crash-sample-t.sh tests/crash/crash-fs-t.sh tests/crash/discard-fails-t.sh
 # ---- end of: a power cut --------------------------------------------------------------------------------

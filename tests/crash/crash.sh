@@ -277,7 +277,7 @@ load_reattach() {
     crash_load $(($1 / 4))
 }
 
-# load_errors N: each time something fails; after a flush that has failed only attaching the disk anew makes it good
+# load_errors N: each time something fails, and a discard, too; after a flush that has failed only attaching the disk anew makes it good
 load_errors() {
     local i kind error
 
@@ -289,14 +289,14 @@ load_errors() {
         esac
         guest start $(($1 / 4)) || return 1
         guest await "$(between 1 $(($1 / 16)))" || return 1
-        disk fail "$kind" "$(between 1 8)" "$error" || return 1
+        disk fail "$kind" "$(between 1 8)" "$error" && disk fail discard "$(between 1 8)" 5 || return 1
         guest finish || return 1
         # A guest may come back by itself: nothing is forgotten then.
         if [ "$i" = 2 ]; then
             guest close && guest connect && crash_load $(($1 / 16)) || return 1
         fi
         # What has not come to it fails another time, or never.
-        { guest close && disk forgive "$kind" && reattach; } || return 1
+        { guest close && disk forgive "$kind" && disk forgive discard && reattach; } || return 1
     done
 }
 

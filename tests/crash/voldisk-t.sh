@@ -25,19 +25,20 @@ nr_writes_are() {
     [ "$(disk_says)" = "$1" ]
 }
 
-first_word() {
-    od -A n -t u8 -N 8 -j $(($1 * 512)) "$disk_mount/image" | tr -d ' '
+# Who wrote the sector, plus one: the upper half of each of its words
+first_writer() {
+    od -A n -t u4 -N 4 -j $(($1 * 512 + 4)) "$disk_mount/image" | tr -d ' '
 }
 
 check "there is a disk" start_disk --depth=0
 is "$(stat -c %s "$disk_mount/image")" "$disk_bytes" "it has its size"
-is "$(first_word 7)" 1 "it is full of the stamp of nobody"
+is "$(first_writer 7)" 1 "it is full of the stamp of nobody"
 check "a direct write" put "$disk_mount/image" oflag=direct seek=8 count=1
 check "a buffered one and an fdatasync" put "$disk_mount/image" conv=notrunc,fdatasync seek=16 count=1
 check "a synchronous one" put "$disk_mount/image" oflag=direct,dsync seek=24 count=1
 check "one by a descriptor's name" put_by_descriptor oflag=direct seek=32 count=1
 check "a hole" fallocate -n -p -o 4096 -l 512 "$disk_mount/image"
-is "$(first_word 8) $(first_word 9)" "0 1" "... is zeros"
+is "$(first_writer 8) $(first_writer 9)" "0 1" "... is zeros"
 check "a hole behind the end is possible, and nothing" fallocate -n -p -o $((1 << 40)) -l 512 "$disk_mount/image"
 check "its third write from now on will fail" disk fail write 3 28
 check "two do not" put "$disk_mount/image" oflag=direct seek=40 count=2
