@@ -5,14 +5,15 @@ DATA_SRCS    := backend/util/cache.c backend/data/storage.c backend/data/storage
 	backend/data/engine_aio.c backend/data/engine_null.c backend/data/helper.c backend/data/blocking.c backend/data/histogram.c backend/data/times.c backend/data/channel.c \
 	backend/data/guest.c backend/data/budget.c backend/data/pcache.c backend/data/order.c backend/data/disk.c \
 	backend/data/buffers.c backend/data/indirect.c backend/data/move.c backend/data/io.c backend/data/kept.c backend/data/stall.c backend/data/rmw.c backend/data/ranges.c backend/data/record.c backend/data/pass.c backend/data/queue.c
-CONTROL_SRCS := backend/control/kernel_vbd.c backend/control/rival.c backend/control/handshake.c backend/control/publish.c backend/control/options.c \
+# Those of the bridge are known when all lists have been read.
+CONTROL_SRCS  = backend/control/kernel_vbd.c backend/control/rival.c backend/control/handshake.c backend/control/publish.c backend/control/options.c \
 	backend/control/backing.c backend/control/report.c backend/control/connection.c backend/control/vbd.c backend/control/attempt.c backend/control/news.c backend/control/change.c backend/control/mode.c backend/control/worker.c \
 	backend/control/check.c backend/control/counters.c backend/control/latency.c backend/control/xentop.c \
-	backend/control/uevent.c backend/control/size_watch.c backend/control/answer.c backend/control/socket.c
+	backend/control/uevent.c backend/control/size_watch.c backend/control/answer.c backend/control/socket.c $(BRIDGE_OWNERSHIP_SRCS)
 
 PROGRAMS += blkback-vbd
 SHIPPED  += blkback-vbd
-blkback-vbd_SRCS := backend/vbd_main.c $(CONTROL_SRCS) $(DATA_SRCS) $(UTIL_SRCS) \
+blkback-vbd_SRCS  = backend/vbd_main.c $(CONTROL_SRCS) $(DATA_SRCS) $(UTIL_SRCS) \
 	$(XENSTORE_SRCS) $(RING_SRCS)
 blkback-vbd_LIBS := xengnttab xenevtchn xentoollog xenstore aio json-c
 

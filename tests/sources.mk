@@ -166,4 +166,7 @@ crash-check_SRCS := $(patsubst %,tests/crash/%.c,crash-check crash_log crash_mod
 crash-image_SRCS := $(patsubst %,tests/crash/%.c,crash-image crash_log stamp)
 crash-fs_SRCS := tests/crash/crash-fs.c
 SCRIPT_TESTS += tests/crash/check-rules-t.sh tests/crash/voldisk-t.sh tests/crash/crash-sample-t.sh tests/crash/crash-fs-t.sh tests/crash/discard-fails-t.sh
+
+# Two ways to one image.
+SCRIPT_TESTS += tests/bridge/lock-matrix-t.sh tests/bridge/ownership-t.sh
 # ---- end of: a power cut --------------------------------------------------------------------------------

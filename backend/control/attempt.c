@@ -35,9 +35,30 @@ static void log_connected(struct vbd *vbd)
 /* What became of an attempt to connect, the store itself working. */
 enum outcome {
 	OUTCOME_CONNECTED,
-	OUTCOME_WAIT,   /* the hotplug script has not said which storage it is */
+	OUTCOME_WAIT, /* the hotplug script has not said which storage it is, or others have that */
 	OUTCOME_REFUSE, /* for good; the problem says why */
 };
+
+/*
+ * Who has the image may be about to let it go: QEMU, until the guest unplugs its disk, or the worker of the same VM that is being
+ * migrated. It tells nobody when, so we try again until it is too late.
+ */
+static bool may_wait(struct vbd *vbd, const struct problem *problem)
+{
+	if (!vbd->conn.is_kept_out)
+		return false;
+	if (vbd->image_until_ms == 0) {
+		vbd->image_until_ms = vbd->now_ms + LIMIT_IMAGE_WAIT_MS;
+		if (log_limit_pass(&vbd->limit_refused, vbd->now_ms, LIMIT_LOG_LIFE))
+			log_info("waits for the image: %s", problem->text);
+	}
+	return vbd->now_ms < vbd->image_until_ms;
+}
+
+int vbd_image_patience_ms(const struct vbd *vbd)
+{
+	return vbd->image_until_ms ? (int)LIMIT_IMAGE_RETRY_MS : -1;
+}
 
 /* 0 with the outcome, or the store's -errno. */
 static int attach(
@@ -47,7 +68,7 @@ static int attach(
 	int r = connection_open(
 		&vbd->conn, vbd->store, vbd->backend, vbd->id.domid, &vbd->keys, problem);
 
-	*ret_outcome = OUTCOME_REFUSE;
+	*ret_outcome = r && may_wait(vbd, problem) ? OUTCOME_WAIT : OUTCOME_REFUSE;
 	if (r)
 		return 0;
 	r = publish_connected(&vbd->pub, seen, &vbd->conn.features, vbd->conn.fault != 0);
@@ -127,6 +148,8 @@ int vbd_connect(struct vbd *vbd, enum xenbus_state seen, bool *ret_waiting)
 		return r;
 	}
 	*ret_waiting = outcome == OUTCOME_WAIT;
+	if (!vbd->conn.is_kept_out || outcome != OUTCOME_WAIT)
+		vbd->image_until_ms = 0;
 	if (outcome != OUTCOME_REFUSE)
 		return 0;
 	/* What we have published decides: Connected, if only the thread was missing. */

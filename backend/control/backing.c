@@ -49,7 +49,8 @@ static int bad_node(struct node_dir *dir, const char *name, enum node_result res
 }
 
 /* 'r', 'w', or 'w!' and the like: what the block scripts know. Read-only unless it says w. */
-static int read_mode(struct node_dir *dir, bool *ret_read_only, struct problem *problem)
+static int read_mode(
+	struct node_dir *dir, bool *ret_read_only, bool *ret_shared, struct problem *problem)
 {
 	char *mode;
 	enum node_result result = node_string(dir, "mode", 4, "rw!", &mode);
@@ -57,6 +58,7 @@ static int read_mode(struct node_dir *dir, bool *ret_read_only, struct problem *
 	if (result != NODE_VALUE)
 		return bad_node(dir, "mode", result, "the toolstack writes r or w there", problem);
 	*ret_read_only = strchr(mode, 'w') == NULL;
+	*ret_shared = !*ret_read_only && strchr(mode, '!') != NULL;
 	free(mode);
 	return 0;
 }
@@ -126,15 +128,15 @@ static int open_path(const char *path, bool read_only, const struct backing_term
 }
 
 int backing_open(struct store *store, const char *backend, const struct backing_terms *terms,
-	struct storage *ret_storage, unsigned *ret_info, struct problem *ret_problem)
+	struct storage *ret_storage, struct backing_facts *ret_facts, struct problem *ret_problem)
 {
 	struct node_dir dir = {.store = store, .txn = STORE_NO_TXN, .path = backend};
 	bool read_only = true;
 	char *path;
-	int r = read_mode(&dir, &read_only, ret_problem);
+	int r = read_mode(&dir, &read_only, &ret_facts->shared, ret_problem);
 
 	if (r == 0)
-		r = read_info(&dir, ret_info, ret_problem);
+		r = read_info(&dir, &ret_facts->info, ret_problem);
 	if (r)
 		return r;
 	path = read_path(&dir, &r, ret_problem);
@@ -143,6 +145,6 @@ int backing_open(struct store *store, const char *backend, const struct backing_
 	r = open_path(path, read_only, terms, ret_storage, ret_problem);
 	free(path);
 	if (r == 0 && read_only)
-		*ret_info |= INFO_READ_ONLY;
+		ret_facts->info |= INFO_READ_ONLY;
 	return r;
 }

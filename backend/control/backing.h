@@ -32,13 +32,18 @@ struct backing_terms {
 	bool discard; /* is to be offered, if it can be done */
 };
 
+/* What is known of it beside the storage itself. */
+struct backing_facts {
+	unsigned info; /* VDISK_* of blkif.h, by mode, device-type and removable */
+	bool shared;   /* mode w!: others may write it, too */
+};
+
 /*
- * Open what physical-device-path names, as `mode` allows and @terms say, and set @ret_info (VDISK_*) from
- * mode, device-type and removable. A path may come to name another device between two connections of one
+ * Open what physical-device-path names, as `mode` allows and @terms say. A path may come to name another device between two connections of one
  * guest: that is no longer what is expected. -errno with a sentence.
  */
 int backing_open(struct store *store, const char *backend, const struct backing_terms *terms,
-	struct storage *ret_storage, unsigned *ret_info, struct problem *ret_problem)
+	struct storage *ret_storage, struct backing_facts *ret_facts, struct problem *ret_problem)
 	__attribute__((nonnull, warn_unused_result));
 
 #endif

@@ -18,8 +18,10 @@ int connection_init(struct connection *conn)
 {
 	int r;
 
-	*conn = (struct connection){
-		.disk.storage.fd = -1, .size_watch = {.fd = -1, .source_fd = -1}, .change.fd = -1};
+	*conn = (struct connection){.disk.storage.fd = -1,
+		.owner.fd = -1,
+		.size_watch = {.fd = -1, .source_fd = -1},
+		.change.fd = -1};
 	conn->report_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (conn->report_fd < 0)
 		return -errno;
@@ -59,22 +61,65 @@ static void watch_size(struct connection *conn, const struct storage *storage)
 	log_warn("%s", problem.text);
 }
 
+/* Nobody else is to write what we serve, nor to read what we write by rules that forbid it. */
+static int own(struct connection *conn, const struct storage *storage, bool shared,
+	struct problem *problem)
+{
+	struct problem cause;
+	int r = 0;
+
+	if (storage->kind != &storage_null)
+		r = ownership_take(&conn->owner, storage->fd,
+			storage->read_only ? OWNERSHIP_READ
+			: shared           ? OWNERSHIP_SHARED_WRITE
+					   : OWNERSHIP_WRITE,
+			&cause);
+	conn->is_kept_out = r == -EBUSY;
+	if (conn->is_kept_out)
+		return problem_set(problem, r,
+			"%s: end that one first, then have the guest's driver connect anew (detach and attach the disk)",
+			cause.text);
+	if (r && r != -ENOLCK)
+		return problem_set(problem, r, "%s", cause.text);
+	if (r && !conn->told_unlocked)
+		log_warn("%s", cause.text);
+	conn->told_unlocked |= r != 0;
+	return 0;
+}
+
+static int prepare_disk(
+	struct connection *conn, struct storage *storage, bool shared, struct problem *problem)
+{
+	int r = own(conn, storage, shared, problem);
+
+	if (r)
+		return r;
+	r = disk_init(&conn->disk, storage, conn->fault);
+	if (r) {
+		ownership_give_up(&conn->owner);
+		return problem_set(problem, r, "no memory for a disk");
+	}
+	return 0;
+}
+
 static int open_storage(
 	struct connection *conn, struct store *store, const char *backend, struct problem *problem)
 {
 	struct backing_terms terms = {.expected = conn->has_identity ? &conn->identity : NULL};
+	struct backing_facts facts;
 	struct storage storage;
 	int r = choose_features(conn, store, backend, &terms, problem);
 
 	if (r == 0)
-		r = backing_open(store, backend, &terms, &storage, &conn->features.info, problem);
+		r = backing_open(store, backend, &terms, &storage, &facts, problem);
 	if (r)
 		return r;
-	r = disk_init(&conn->disk, &storage, conn->fault);
+	r = prepare_disk(conn, &storage, facts.shared, problem);
 	if (r) {
 		storage_close(&storage);
-		return problem_set(problem, r, "no memory for a disk");
+		return r;
 	}
+	conn->features.info = facts.info;
 	conn->has_disk = true;
 	conn->disk.lost = conn->record ? &conn->record->lost : NULL;
 	conn->flush_failed = conn->fault != 0;
@@ -88,6 +133,15 @@ static int open_storage(
 	conn->features.discard = storage.discard;
 	conn->features.cache = storage.cache;
 	return 0;
+}
+
+/* Nothing of it is with the storage any more. */
+static void let_go(struct connection *conn)
+{
+	size_watch_clear(&conn->size_watch);
+	disk_fini(&conn->disk);
+	ownership_give_up(&conn->owner);
+	conn->has_disk = false;
 }
 
 /* The rings of a disk share what it may have mapped. */
@@ -158,17 +212,16 @@ static int make_queues(struct connection *conn, uint32_t domid, const struct han
 int connection_open(struct connection *conn, struct store *store, const char *backend,
 	uint32_t domid, const struct handshake *keys, struct problem *ret_problem)
 {
-	int r = open_storage(conn, store, backend, ret_problem);
+	int r;
 
+	conn->is_kept_out = false;
+	r = open_storage(conn, store, backend, ret_problem);
 	if (r)
 		return r;
 	r = make_queues(conn, domid, keys, ret_problem);
-	if (r) {
-		/* Nothing was written through it: there is nothing to flush. */
-		size_watch_clear(&conn->size_watch);
-		disk_fini(&conn->disk);
-		conn->has_disk = false;
-	}
+	/* Nothing was written through it: there is nothing to flush. */
+	if (r)
+		let_go(conn);
 	return r;
 }
 
@@ -395,7 +448,6 @@ static int close_disk(struct connection *conn, uint64_t now_ms)
 	bool had_fault = conn->fault != 0;
 	int r = 0;
 
-	size_watch_clear(&conn->size_watch);
 	/* Of an fdatasync that failed the log says so itself. */
 	if (adopt_fault(conn) && !had_fault && conn->lost_write)
 		log_err("%s: data the guest wrote may be lost", connection_fault_cause(conn));
@@ -409,8 +461,7 @@ static int close_disk(struct connection *conn, uint64_t now_ms)
 			log_err("fdatasync failed at the end of the connection: %s: data the guest wrote may be lost",
 				strerror(-r));
 	}
-	disk_fini(&conn->disk);
-	conn->has_disk = false;
+	let_go(conn);
 	return r;
 }
 

@@ -324,6 +324,8 @@ static bool step(struct vbd *vbd, struct xenbus_input *in, bool may_connect, int
 	if (*ret_error)
 		return true;
 	action = next_action(vbd, in);
+	if (action != XENBUS_DO_CONNECT)
+		vbd->image_until_ms = 0;
 	if (action == XENBUS_DO_NOTHING || (action == XENBUS_DO_CONNECT && !may_connect))
 		return false;
 	if (vbd->rival.is_bound && (action == XENBUS_DO_OPEN || action == XENBUS_DO_CONNECT))

@@ -55,7 +55,9 @@ struct vbd {
 	bool heard_again;  /* it has written its state since */
 	bool frontend_ran; /* it has been seen Connected since we were opened for it */
 	bool told_lost;    /* the store has been told that data may be lost */
-	bool is_orphan;    /* Connected without a ring: its worker died, and we came after it */
+	uint64_t
+		image_until_ms; /* so long somebody else may go on having the image; 0: it is not waited for */
+	bool is_orphan; /* Connected without a ring: its worker died, and we came after it */
 
 	struct mode mode;
 	struct rival rival;
@@ -91,6 +93,9 @@ enum vbd_end vbd_look(struct vbd *vbd, uint64_t now_ms) __attribute__((nonnull))
  * to leave. Whoever started us can be told so before the first connection is tried.
  */
 enum vbd_end vbd_open(struct vbd *vbd, uint64_t now_ms) __attribute__((nonnull));
+
+/* After so many milliseconds look again, without an event, whether the image is to be had; -1: never. */
+int vbd_image_patience_ms(const struct vbd *vbd) __attribute__((nonnull));
 
 /* conn.report_fd was readable: the queue has something to tell. */
 enum vbd_end vbd_heed_queue(struct vbd *vbd, uint64_t now_ms) __attribute__((nonnull));

@@ -305,7 +305,9 @@ static int sooner(int a, int b)
 /* Until the vbd is to be looked at without an event. */
 static int look_patience_ms(const struct worker *w, uint64_t now)
 {
-	return sooner(rival_patience_ms(&w->vbd, now), mode_patience_ms(&w->vbd, now));
+	int patience = sooner(rival_patience_ms(&w->vbd, now), mode_patience_ms(&w->vbd, now));
+
+	return sooner(patience, vbd_image_patience_ms(&w->vbd));
 }
 
 /* For epoll: until the report may be heeded, or the vbd is to be looked at again, or for ever. */

@@ -76,6 +76,13 @@
 #define LIMIT_CHANGE_INTERVAL_MS 1000u
 
 /*
+ * A connection waits so long for an image that somebody else has, and looks so often whether it is free: QEMU may let go of it when the
+ * guest unplugs its emulated disks, and a guest that migrates within this host has another worker until the toolstack removes it.
+ */
+#define LIMIT_IMAGE_WAIT_MS  30000u
+#define LIMIT_IMAGE_RETRY_MS 100u
+
+/*
  * Bytes of a discard that are given back in one go, of a file and of a device. A file system lets nobody else at the file
  * meanwhile: 8 MiB in one piece take ext4 0.1 to 6 ms, in 1024 pieces up to 0.2 s (128 MiB: 60 ms, 1.5 s). A guest may discard
  * its whole disk with one request.

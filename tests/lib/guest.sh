@@ -311,7 +311,7 @@ hotplug() {
 
 # trip VARIABLE: from now on, in workers started with `tripping`, that call of libtrip.so fails; untrip ends it.
 export TRIP_CONFLICT=$work/trip.conflict TRIP_FDATASYNC=$work/trip.fdatasync TRIP_INOTIFY=$work/trip.inotify \
-    TRIP_FALLOCATE=$work/trip.fallocate TRIP_THREAD=$work/trip.thread
+    TRIP_FALLOCATE=$work/trip.fallocate TRIP_THREAD=$work/trip.thread TRIP_LOCKS=$work/trip.locks
 
 tripping() {
     LD_PRELOAD=$LD_PRELOAD:$BLKBACK_BUILD/lib/libtrip.so "$@"
@@ -368,13 +368,15 @@ serve() {
         start_worker && hotplug add
 }
 
-# image_flags IMAGE: the flags of the worker's descriptors of it, octal, from the kernel; also when it has lost its name
+# image_flags IMAGE: the flags of the worker's descriptors of it, octal, from the kernel; also when it has lost its name. That which
+# has the locks is not for I/O.
 image_flags() {
     local fd
 
     for fd in /proc/"$worker"/fd/*; do
         [ "$(readlink "$fd" | sed 's/ (deleted)$//')" != "$1" ] ||
-            awk '$1 == "flags:" { print $2 }' "/proc/$worker/fdinfo/${fd##*/}"
+            awk '$1 == "flags:" { flags = $2 } $1 == "lock:" { flags = "" } END { if (flags) print flags }' \
+                "/proc/$worker/fdinfo/${fd##*/}"
     done
 }
 

@@ -6,6 +6,7 @@
  *   TRIP_FDATASYNC   fdatasync fails with EIO
  *   TRIP_FALLOCATE   fallocate fails with EOPNOTSUPP, as on a file system without holes
  *   TRIP_THREAD      pthread_create fails with EAGAIN, as when the user has too many
+ *   TRIP_LOCKS       a file's descriptions cannot be locked (F_OFD_SETLK fails with ENOLCK), as on some network file systems
  *   TRIP_INOTIFY     inotify_init1 fails with EMFILE, as when the user has too many instances
  *   TRIP_STOP_GRANTS before a queue opens the grant table (and makes the logger for that) the process stops, as for SIGSTOP
  *
@@ -19,6 +20,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,6 +95,21 @@ int pthread_create(
 		return EAGAIN;
 	*(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
 	return real(thread, attributes, start, argument);
+}
+
+int fcntl(int fd, int command, ...)
+{
+	va_list arguments;
+	long argument;
+
+	va_start(arguments, command);
+	argument = va_arg(arguments, long);
+	va_end(arguments);
+	if (command == F_OFD_SETLK && tripped("TRIP_LOCKS")) {
+		errno = ENOLCK;
+		return -1;
+	}
+	return (int)syscall(SYS_fcntl, fd, command, argument);
 }
 
 int fdatasync(int fd)

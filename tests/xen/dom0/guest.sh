@@ -226,6 +226,8 @@ open_flags() {
     for fd in /proc/"$pid"/fd/*; do
         # shellcheck disable=SC3013 # dash has it
         [ "$fd" -ef "$path" ] || continue
+        # That which has the locks is not for I/O.
+        ! grep -q '^lock:' "/proc/$pid/fdinfo/${fd##*/}" || continue
         flags=$(sed -n 's/^flags:\t*//p' "/proc/$pid/fdinfo/${fd##*/}")
         echo "$(((flags & 040000) != 0)) $(((flags & 010000) != 0))"
     done

@@ -1,0 +1,43 @@
+/*
+ * Who may use an image: byte-range locks on the same bytes and with the same meaning as QEMU's image locking, and for a block
+ * device that is written an exclusive claim (O_EXCL) beside them.
+ *
+ * QEMU (block/file-posix.c) locks byte 100 + i, shared, for what it does with an image, and byte 200 + i for what it lets nobody
+ * else do; i is 0 for reading, 1 for writing, 3 for changing the size. Whoever comes looks whether others hold the counterpart of what he
+ * wants. All locks are those of an open file description (F_OFD_SETLK): they end with whoever holds them, whatever he dies of.
+ * They are advice: cp and dd ask nobody. The kernel keeps an exclusive claim, against mounts, LVM, md and other claims, not
+ * against who opens the device in another way.
+ *
+ * The descriptor is one of its own, so that it stays while the image is opened anew in another cache mode. Any thread, one at
+ * a time; never logs. May block where a file system asks a server.
+ */
+#ifndef QEMU_DM_BRIDGE_OWNERSHIP_OWNERSHIP_H
+#define QEMU_DM_BRIDGE_OWNERSHIP_OWNERSHIP_H
+
+#include <stdbool.h>
+
+#include "backend/util/problem.h"
+
+enum ownership_access {
+	OWNERSHIP_READ,         /* nobody may write or resize it; others may read */
+	OWNERSHIP_WRITE,        /* the same, and we write it */
+	OWNERSHIP_SHARED_WRITE, /* others may write it, too (mode w!); nobody may resize it */
+};
+
+struct ownership {
+	int fd; /* -1: nothing is owned */
+};
+
+/*
+ * Own what @image_fd is open on. 0; or a number below:
+ *   -EBUSY   somebody has it in a way that does not go with @access; the sentence says who, as far as /proc tells
+ *   -ENOLCK  its file system has no such locks: it is ours, but nobody is kept from it; the sentence says so
+ * or another -errno with a sentence. @owner is to be given up after 0 and -ENOLCK. It owned nothing before.
+ */
+int ownership_take(struct ownership *owner, int image_fd, enum ownership_access access,
+	struct problem *ret_problem) __attribute__((nonnull, warn_unused_result));
+
+/* May be called twice. */
+void ownership_give_up(struct ownership *owner) __attribute__((nonnull));
+
+#endif
