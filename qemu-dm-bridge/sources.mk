@@ -1,3 +1,6 @@
 # The bridge between the two paths to one image.
-TESTS += cached-t
-cached-t_SRCS := tests/bridge/cached-t.c tests/bridge/bridge.c qemu-dm-bridge/pagecache/cached.c
+BRIDGE_PAGECACHE_SRCS := $(patsubst %,qemu-dm-bridge/pagecache/%.c,cached block_sysfs loops same_blocks) backend/util/problem.c
+
+TESTS += cached-t same-blocks-t
+cached-t_SRCS      := tests/bridge/cached-t.c tests/bridge/bridge.c qemu-dm-bridge/pagecache/cached.c
+same-blocks-t_SRCS := tests/bridge/same-blocks-t.c tests/bridge/bridge.c tests/lib/block_devices.c $(BRIDGE_PAGECACHE_SRCS)
