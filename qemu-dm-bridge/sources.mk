@@ -1,7 +1,15 @@
 # The bridge between the two paths to one image.
-BRIDGE_PAGECACHE_SRCS := $(patsubst %,qemu-dm-bridge/pagecache/%.c,cached block_sysfs loops same_blocks holders) backend/util/problem.c
+BRIDGE_PAGECACHE_SRCS := $(patsubst %,qemu-dm-bridge/pagecache/%.c,cached block_sysfs loops same_blocks holders write_back hand_over) \
+	backend/util/problem.c
 
-TESTS += cached-t same-blocks-t holders-t
-cached-t_SRCS      := tests/bridge/cached-t.c tests/bridge/bridge.c qemu-dm-bridge/pagecache/cached.c
-holders-t_SRCS     := tests/bridge/holders-t.c tests/bridge/bridge.c $(patsubst %,qemu-dm-bridge/pagecache/%.c,cached holders block_sysfs)
-same-blocks-t_SRCS := tests/bridge/same-blocks-t.c tests/bridge/bridge.c tests/lib/block_devices.c $(BRIDGE_PAGECACHE_SRCS)
+# What it does to one image, for scripts and by hand.
+PROGRAMS += hand-over
+hand-over_SRCS := tests/lib/hand-over.c $(BRIDGE_PAGECACHE_SRCS)
+
+TESTS += cached-t holders-t write-back-t
+$(foreach t,cached holders write-back,$(eval $(t)-t_SRCS := tests/bridge/$(t)-t.c tests/bridge/bridge.c \
+	$(patsubst %,qemu-dm-bridge/pagecache/%.c,cached holders block_sysfs write_back)))
+BRIDGE_TESTS := same-blocks-t hand-over-t hand-over-devices-t
+TESTS += $(BRIDGE_TESTS)
+$(foreach t,$(BRIDGE_TESTS),$(eval $(t)_SRCS := tests/bridge/$(t).c tests/bridge/bridge.c tests/lib/block_devices.c \
+	$(BRIDGE_PAGECACHE_SRCS)))
