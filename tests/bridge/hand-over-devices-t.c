@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -234,6 +237,32 @@ static void test_loop_over_memory(void **state)
 	(void)close(memory);
 }
 
+/* A full file system below the loop device: what cannot be written is told, whatever the terms. Twice: the first time is not the last. */
+static void test_storage_fails(void **state)
+{
+	struct loop_device loop;
+	int file;
+
+	(void)state;
+	assert_int_equal(mkdir(in_scratch("full"), 0700), 0);
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		fail_msg("no mount namespace");
+	assert_int_equal(mount("none", in_scratch("full"), "tmpfs", 0, "size=1M"), 0);
+	file = scratch_file("full/file", 8 * MIB);
+	assert_int_equal(loop_attach(file, &loop), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		fill_dirty(loop.fd, 0, 4 * MIB, 7);
+		assert_true(hand_over(loop.fd, "image", i ? &best_effort : &patient, &result,
+				    &problem) < 0);
+		assert_non_null(strstr(problem.text, "'image': what the page cache holds of"));
+		assert_non_null(strstr(problem.text, "cannot be written"));
+	}
+	loop_detach(&loop);
+	(void)close(file);
+	assert_int_equal(umount2(in_scratch("full"), MNT_DETACH), 0);
+	assert_int_equal(rmdir(in_scratch("full")), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -245,6 +274,7 @@ int main(void)
 		cmocka_unit_test(test_mapped_on_another_path),
 		cmocka_unit_test(test_removed_file),
 		cmocka_unit_test(test_loop_over_memory),
+		cmocka_unit_test(test_storage_fails),
 	};
 	const char *missing = loop_missing();
 	int failed;
