@@ -23,6 +23,7 @@
 #include <cmocka.h>
 
 #include "qemu-dm-bridge/pagecache/hand_over.h"
+#include "qemu-dm-bridge/pagecache/holders.h"
 #include "tests/bridge/bridge.h"
 #include "tests/lib/block_devices.h"
 
@@ -196,6 +197,43 @@ static void test_mapped_on_another_path(void **state)
 	take_down(&w);
 }
 
+static void open_for_writing(void *path)
+{
+	if (open(path, O_RDWR | O_CLOEXEC) < 0)
+		_exit(1);
+}
+
+/* By its number, though we have opened another node of it. */
+static void test_holder_of_a_device(void **state)
+{
+	struct holder holders[4];
+	struct child child;
+	struct world w;
+	struct stat st;
+	unsigned n;
+	int other;
+
+	(void)state;
+	set_up(&w, 1);
+	assert_int_equal(fstat(w.loop.fd, &st), 0);
+	assert_int_equal(mknod(in_scratch("node"), S_IFBLK | 0600, st.st_rdev), 0);
+	other = open(in_scratch("node"), O_RDONLY | O_CLOEXEC);
+	assert_true(other >= 0);
+	child = child_hold(open_for_writing, w.loop.path);
+	assert_int_equal(holders_find(other, holders, 4, &n), 0);
+	/* udev may look at it, too. */
+	assert_true(n >= 1);
+	while (n > 1 && holders[n - 1].pid != child.pid)
+		n--;
+	assert_int_equal(holders[n - 1].pid, child.pid);
+	assert_int_equal(holders[n - 1].how, HOLDER_WRITES);
+	assert_string_equal(holders[n - 1].name, "holder-of-it");
+	child_end(&child);
+	(void)close(other);
+	(void)unlink(in_scratch("node"));
+	take_down(&w);
+}
+
 /* The file below has lost its name: still handed over by its descriptor; without one it can be nobody's but the loop device's. */
 static void test_removed_file(void **state)
 {
@@ -272,6 +310,7 @@ int main(void)
 		cmocka_unit_test(test_two_loops),
 		cmocka_unit_test(test_partition_and_disk),
 		cmocka_unit_test(test_mapped_on_another_path),
+		cmocka_unit_test(test_holder_of_a_device),
 		cmocka_unit_test(test_removed_file),
 		cmocka_unit_test(test_loop_over_memory),
 		cmocka_unit_test(test_storage_fails),
