@@ -15,10 +15,8 @@ if [ "${1:-}" != inside ]; then
 fi
 dir=$(mktemp -d "${BLKBACK_BUILD:-build/default}/hand-over.XXXXXX") || exit 1
 dir=$(cd "$dir" && pwd) || exit 1
-device=
 undo() {
     umount "$dir/mnt" 2>/dev/null
-    [ -z "$device" ] || losetup -d "$device"
     rm -rf "$dir"
 }
 trap undo EXIT
@@ -42,7 +40,8 @@ if ! device=$(losetup --find --show "$dir/image" 2>/dev/null); then
     echo "1..0 # SKIP no loop device to be had"
     exit 0
 fi
-mount "$device" "$dir/mnt" || exit 1
+# From now on it goes with its mount and with this process.
+mount "$device" "$dir/mnt" && exec 5<"$device" && losetup -d "$device" || exit 1
 
 hand_over -t 50 "$dir/image"
 [ $? -eq 1 ]
@@ -59,11 +58,8 @@ hand_over "$dir/image"
 ok $? "unmounted, it is"
 grep -q '^nodes=2 .* left=0 ' "$dir/out"
 ok $? "... and nothing is left, of the file or of the device"
-# A device that is open keeps its pages.
-exec 5<"$device"
 [ "$(debugfs -R "cat file" "$dir/image" 2>/dev/null)" = data ]
 ok $? "the file has what was written through the device"
-exec 5<&-
 
 # calls FILE: of the system while it is handed over
 calls() {

@@ -12,7 +12,7 @@ struct loop_device {
 	char path[32];
 };
 
-/* A loop device over @fd, that can have partitions. 0 or -errno. */
+/* A loop device over @fd, that can have partitions, and that goes when nobody has it open any more. 0 or -errno. */
 int loop_attach(int fd, struct loop_device *ret_loop);
 /* May be called twice. */
 void loop_detach(struct loop_device *loop);
