@@ -37,8 +37,12 @@ static void test_dirty_file(void **state)
 	int fd = scratch_file("file", 64 * MIB);
 
 	(void)state;
-	fill_dirty(fd, 8 * MIB, MIB, 7);
-	succeeds(fd, &patient);
+	/* The kernel may have written it before. */
+	for (unsigned i = 0; i < 100 && (i == 0 || (result.dirty_known && !result.dirty_before));
+		i++) {
+		fill_dirty(fd, 8 * MIB, MIB, 7);
+		succeeds(fd, &patient);
+	}
 	assert_int_equal(result.nr_nodes, 1);
 	assert_int_equal(result.nr_in_memory, 0);
 	assert_int_equal(result.nr_unreachable, 0);
@@ -122,16 +126,21 @@ static void test_mapped_elsewhere(void **state)
 	(void)unlink(in_scratch("file"));
 }
 
-/* The time is up after the first piece of several. */
+/* The time is up after the first piece of several: unless the kernel has written the others before. */
 static void test_storage_too_slow(void **state)
 {
 	const struct hand_over_terms none = {.timeout_ms = 0};
 	int fd = scratch_file("file", 96 * MIB);
 
 	(void)state;
-	fill_dirty(fd, 0, 96 * MIB, 7);
 	if (cached_now(fd).dirty_known) {
-		assert_int_equal(hand_over(fd, "image", &none, &result, &problem), -ETIMEDOUT);
+		int r = 0;
+
+		for (unsigned i = 0; i < 100 && r == 0; i++) {
+			fill_dirty(fd, 0, 96 * MIB, 7);
+			r = hand_over(fd, "image", &none, &result, &problem);
+		}
+		assert_int_equal(r, -ETIMEDOUT);
 		assert_non_null(strstr(problem.text, "'image': after 0 ms"));
 		assert_non_null(strstr(problem.text, "MiB in the page cache"));
 		assert_true(result.pages_left > 0);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -223,6 +224,26 @@ static void test_too_many(void **state)
 	(void)unlink(in_scratch("file"));
 }
 
+/* Whoever may not look at a loop device cannot know what is below it. */
+static void test_without_rights(void **state)
+{
+	int fd = scratch_file("file", MIB);
+	struct problem problem = {""};
+	struct loop_device loop;
+
+	(void)state;
+	assert_int_equal(loop_attach(fd, &loop), 0);
+	/* Of this thread: its rights on files go with it. */
+	assert_int_equal(syscall(SYS_setresuid, -1, 65534, -1), 0);
+	assert_int_equal(same_blocks_find(fd, "image", &blocks, &problem), -EACCES);
+	assert_int_equal(syscall(SYS_setresuid, -1, 0, -1), 0);
+	assert_non_null(strstr(problem.text, "'image'"));
+	assert_non_null(strstr(problem.text, "this takes root"));
+	loop_detach(&loop);
+	(void)close(fd);
+	(void)unlink(in_scratch("file"));
+}
+
 static void test_neither_file_nor_device(void **state)
 {
 	struct problem problem = {""};
@@ -243,6 +264,7 @@ int main(void)
 		cmocka_unit_test(test_names_do_not_matter),
 		cmocka_unit_test(test_partitions),
 		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_without_rights),
 		cmocka_unit_test(test_neither_file_nor_device),
 	};
 	const char *missing = loop_missing();

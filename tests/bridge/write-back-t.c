@@ -41,9 +41,13 @@ static void test_pieces(void **state)
 	struct steps steps = {0};
 
 	(void)state;
-	fill_dirty(fd, 0, 50 * MIB, 1);
-	fill_dirty(fd, 77777 * (uint64_t)MIB, 50 * MIB, 2);
-	assert_int_equal(write_back(fd, count_step, &steps), 0);
+	/* The kernel may have written some of it before. */
+	for (unsigned i = 0; i < 100 && (i == 0 || (steps.n < 4 && can_tell_dirty(fd))); i++) {
+		fill_dirty(fd, 0, 50 * MIB, 1);
+		fill_dirty(fd, 77777 * (uint64_t)MIB, 50 * MIB, 2);
+		steps.n = 0;
+		assert_int_equal(write_back(fd, count_step, &steps), 0);
+	}
 	assert_int_equal(cached_now(fd).dirty, 0);
 	if (can_tell_dirty(fd))
 		assert_in_range(steps.n, 4, 16);
@@ -73,9 +77,14 @@ static void test_step_ends_it(void **state)
 	struct steps steps = {.refuse_at = 1};
 
 	(void)state;
-	fill_dirty(fd, 0, 100 * MIB, 1);
 	if (can_tell_dirty(fd)) {
-		assert_int_equal(write_back(fd, count_step, &steps), -ECANCELED);
+		int r = 0;
+
+		for (unsigned i = 0; i < 100 && r == 0; i++) {
+			fill_dirty(fd, 0, 100 * MIB, 1);
+			r = write_back(fd, count_step, &steps);
+		}
+		assert_int_equal(r, -ECANCELED);
 		assert_int_equal(steps.n, 1);
 	}
 	(void)close(fd);
