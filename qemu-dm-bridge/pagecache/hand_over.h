@@ -1,0 +1,49 @@
+/*
+ * Hand an image over from those who use the host's page cache to those who go past it, or the other way round: write back
+ * and drop all that the page cache holds of it, under whatever name (same_blocks.h), and see that nothing is left.
+ *
+ * Any thread, with CAP_SYS_ADMIN; owns nothing between calls; never logs. It waits: for the storage as long as that takes for one piece
+ * (write_back.h), for all else until its deadline. It keeps nobody out: who reads the image a moment later fills the cache
+ * again. So ownership comes first, and handing over after it.
+ *
+ * Plain data in and out but for the descriptor and the callback, so that a helper process can do it.
+ */
+#ifndef BRIDGE_PAGECACHE_HAND_OVER_H
+#define BRIDGE_PAGECACHE_HAND_OVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/util/problem.h"
+
+struct hand_over_terms {
+	unsigned timeout_ms;
+	/* For a reader, or a disk that goes on in the page cache: one round without a deadline; pages that stay are no failure. */
+	bool best_effort;
+	/* Bytes that are still to be written, at most once a second. NULL: none. Not called where dirty pages cannot be told. */
+	void (*progress)(void *arg, uint64_t dirty_bytes);
+	void *arg;
+};
+
+struct hand_over_result {
+	unsigned nr_nodes; /* looked at; two more numbers say why some of them were left alone: */
+	unsigned
+		nr_in_memory; /* their page cache is the storage: nothing to hand over (tmpfs, ramfs, hugetlbfs) */
+	unsigned nr_unreachable; /* files below loop devices that have no name any more */
+	unsigned nr_rounds;
+	bool dirty_known;
+	uint64_t pages_before, dirty_before, pages_left;
+	uint64_t duration_ns;
+};
+
+/*
+ * @fd: the image, called @name in sentences. The result is written in any case, as far as things went. 0: nothing is left of it in the
+ * page cache (or, by best effort, all of it is written). -errno with a sentence: -EBUSY (pages stay that somebody keeps: it says
+ * whose, and who), -ETIMEDOUT (the storage is too slow), -EIO and the like (what was written there is lost), and those of
+ * same_blocks_find() and cached_count().
+ */
+int hand_over(int fd, const char *name, const struct hand_over_terms *terms,
+	struct hand_over_result *ret_result, struct problem *ret_problem)
+	__attribute__((nonnull, warn_unused_result));
+
+#endif
