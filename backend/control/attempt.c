@@ -45,7 +45,7 @@ enum outcome {
  */
 static bool may_wait(struct vbd *vbd, const struct problem *problem)
 {
-	if (!vbd->conn.is_kept_out)
+	if (!vbd->conn.image.is_kept_out)
 		return false;
 	if (vbd->image_until_ms == 0) {
 		vbd->image_until_ms = vbd->now_ms + LIMIT_IMAGE_WAIT_MS;
@@ -148,7 +148,7 @@ int vbd_connect(struct vbd *vbd, enum xenbus_state seen, bool *ret_waiting)
 		return r;
 	}
 	*ret_waiting = outcome == OUTCOME_WAIT;
-	if (!vbd->conn.is_kept_out || outcome != OUTCOME_WAIT)
+	if (!vbd->conn.image.is_kept_out || outcome != OUTCOME_WAIT)
 		vbd->image_until_ms = 0;
 	if (outcome != OUTCOME_REFUSE)
 		return 0;

@@ -18,10 +18,9 @@ int connection_init(struct connection *conn)
 {
 	int r;
 
-	*conn = (struct connection){.disk.storage.fd = -1,
-		.owner.fd = -1,
-		.size_watch = {.fd = -1, .source_fd = -1},
-		.change.fd = -1};
+	*conn = (struct connection){
+		.disk.storage.fd = -1, .size_watch = {.fd = -1, .source_fd = -1}, .change.fd = -1};
+	image_init(&conn->image);
 	conn->report_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (conn->report_fd < 0)
 		return -errno;
@@ -61,42 +60,16 @@ static void watch_size(struct connection *conn, const struct storage *storage)
 	log_warn("%s", problem.text);
 }
 
-/* Nobody else is to write what we serve, nor to read what we write by rules that forbid it. */
-static int own(struct connection *conn, const struct storage *storage, bool shared,
-	struct problem *problem)
-{
-	struct problem cause;
-	int r = 0;
-
-	if (storage->kind != &storage_null)
-		r = ownership_take(&conn->owner, storage->fd,
-			storage->read_only ? OWNERSHIP_READ
-			: shared           ? OWNERSHIP_SHARED_WRITE
-					   : OWNERSHIP_WRITE,
-			&cause);
-	conn->is_kept_out = r == -EBUSY;
-	if (conn->is_kept_out)
-		return problem_set(problem, r,
-			"%s: end that one first, then have the guest's driver connect anew (detach and attach the disk)",
-			cause.text);
-	if (r && r != -ENOLCK)
-		return problem_set(problem, r, "%s", cause.text);
-	if (r && !conn->told_unlocked)
-		log_warn("%s", cause.text);
-	conn->told_unlocked |= r != 0;
-	return 0;
-}
-
 static int prepare_disk(
 	struct connection *conn, struct storage *storage, bool shared, struct problem *problem)
 {
-	int r = own(conn, storage, shared, problem);
+	int r = image_take(&conn->image, storage, shared, problem);
 
 	if (r)
 		return r;
 	r = disk_init(&conn->disk, storage, conn->fault);
 	if (r) {
-		ownership_give_up(&conn->owner);
+		image_give_up(&conn->image, storage);
 		return problem_set(problem, r, "no memory for a disk");
 	}
 	return 0;
@@ -139,8 +112,8 @@ static int open_storage(
 static void let_go(struct connection *conn)
 {
 	size_watch_clear(&conn->size_watch);
+	image_give_up(&conn->image, &conn->disk.storage);
 	disk_fini(&conn->disk);
-	ownership_give_up(&conn->owner);
 	conn->has_disk = false;
 }
 
@@ -212,10 +185,8 @@ static int make_queues(struct connection *conn, uint32_t domid, const struct han
 int connection_open(struct connection *conn, struct store *store, const char *backend,
 	uint32_t domid, const struct handshake *keys, struct problem *ret_problem)
 {
-	int r;
+	int r = open_storage(conn, store, backend, ret_problem);
 
-	conn->is_kept_out = false;
-	r = open_storage(conn, store, backend, ret_problem);
 	if (r)
 		return r;
 	r = make_queues(conn, domid, keys, ret_problem);

@@ -12,6 +12,7 @@
 
 #include "backend/control/change.h"
 #include "backend/control/handshake.h"
+#include "backend/control/image.h"
 #include "backend/control/options.h"
 #include "backend/control/publish.h"
 #include "backend/control/report.h"
@@ -19,13 +20,12 @@
 #include "backend/data/budget.h"
 #include "backend/data/disk.h"
 #include "backend/data/queue.h"
-#include "qemu-dm-bridge/ownership/ownership.h"
 
 struct store;
 
 struct connection {
 	struct disk disk;
-	struct ownership owner; /* of its storage, as long as that is open */
+	struct image image; /* taken as long as the disk is open */
 	struct queue *queue[LIMIT_QUEUES];
 	struct disk_features features;    /* as published; of a new size the disk knows first */
 	struct storage_identity identity; /* of the first connection: no other is taken later */
@@ -35,13 +35,11 @@ struct connection {
 	int fault; /* 0, or the -errno that latched the disk in this process's life */
 
 	bool has_disk;
-	bool is_kept_out; /* connection_open() has failed because somebody else has the storage */
 	bool has_identity;
-	bool lost_write;    /* the fault is of a write, not of an fdatasync */
-	bool flush_failed;  /* this connection's frontend was told so: it may send no more (D5) */
-	bool told_stopped;  /* the log and the store have it that it is stopped (D9) */
-	bool told_unlocked; /* that the storage knows no locks */
-	bool told_deaf;     /* that the size cannot be watched */
+	bool lost_write;   /* the fault is of a write, not of an fdatasync */
+	bool flush_failed; /* this connection's frontend was told so: it may send no more (D5) */
+	bool told_stopped; /* the log and the store have it that it is stopped (D9) */
+	bool told_deaf;    /* that the size cannot be watched */
 
 	struct change change; /* of the cache mode (D7) */
 
@@ -68,7 +66,7 @@ void connection_fini(struct connection *conn) __attribute__((nonnull));
 
 /*
  * Open the storage that @backend names, own it, and attach to the rings of @domid by @keys. Nothing is served
- * yet. On failure -errno with a sentence, and nothing is open; .is_kept_out: it may be worth another try.
+ * yet. On failure -errno with a sentence, and nothing is open; if .image.is_kept_out it may be worth another try.
  */
 int connection_open(struct connection *conn, struct store *store, const char *backend,
 	uint32_t domid, const struct handshake *keys, struct problem *ret_problem)

@@ -83,6 +83,13 @@
 #define LIMIT_IMAGE_RETRY_MS 100u
 
 /*
+ * So long a connection waits for what the page cache has of the image to be written, before it tries again; and, when it is written, for others
+ * to let go of pages that stay.
+ */
+#define LIMIT_HAND_OVER_MS        10000u
+#define LIMIT_HAND_OVER_SETTLE_MS 500u
+
+/*
  * Bytes of a discard that are given back in one go, of a file and of a device. A file system lets nobody else at the file
  * meanwhile: 8 MiB in one piece take ext4 0.1 to 6 ms, in 1024 pieces up to 0.2 s (128 MiB: 60 ms, 1.5 s). A guest may discard
  * its whole disk with one request.

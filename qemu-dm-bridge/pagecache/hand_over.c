@@ -30,6 +30,7 @@ struct work {
 	struct problem *problem;
 	struct same_blocks blocks;
 	uint64_t begun_ns, deadline_ns, told_ns;
+	uint64_t settle_ns; /* 0: not one round is over */
 };
 
 static uint64_t now_ns(void)
@@ -43,6 +44,15 @@ static uint64_t now_ns(void)
 static bool is_late(const struct work *w)
 {
 	return !w->terms->best_effort && now_ns() >= w->deadline_ns;
+}
+
+/* Of pages that stay though they are written. */
+static bool is_settled(struct work *w)
+{
+	if (w->settle_ns == 0)
+		w->settle_ns = w->terms->settle_ms ? now_ns() + w->terms->settle_ms * NS_PER_MS
+						   : w->deadline_ns;
+	return is_late(w) || now_ns() >= w->settle_ns;
 }
 
 /* Those that cannot be reached have the name of one below; in memory there is nothing to hand over. */
@@ -137,30 +147,52 @@ static int too_slow(struct work *w, const struct same_blocks_node *node)
 		node->name);
 }
 
+static bool is_kept(const struct work *w, const struct same_blocks_node *node)
+{
+	return w->terms->keep_image && node->fd == w->blocks.image_fd;
+}
+
+/* Nothing to be written, nor to be dropped: no fdatasync, which costs even if there is nothing to do. */
+static bool is_clean(const struct work *w, const struct same_blocks_node *node)
+{
+	struct cached cached;
+
+	if (cached_count(node->fd, &cached))
+		return false;
+	return cached.pages == 0 || (is_kept(w, node) && cached.dirty_known && cached.dirty == 0);
+}
+
+static int hand_over_node(struct work *w, const struct same_blocks_node *node)
+{
+	int r = write_back(node->fd, step, w);
+
+	if (r == -ETIMEDOUT && is_late(w))
+		return too_slow(w, node);
+	if (r)
+		return problem_set(w->problem, r,
+			"'%s': what the page cache holds of '%s' cannot be written: %s: see the kernel's log, and check the guest's file systems",
+			w->name, node->name, strerror(-r));
+	r = is_kept(w, node) ? 0 : write_back_drop(node->fd);
+	if (r)
+		return problem_set(w->problem, r,
+			"'%s': the page cache of '%s' cannot be dropped: %s", w->name, node->name,
+			strerror(-r));
+	return 0;
+}
+
 /* From above to below: what is written through a loop device gets into the cache of the file below it. */
 static int one_round(struct work *w)
 {
-	w->result->nr_rounds++;
-	for (unsigned i = 0; i < w->blocks.nr_nodes; i++) {
-		const struct same_blocks_node *node = &w->blocks.nodes[i];
-		int r;
+	int r = 0;
 
-		if (!concerns(node))
-			continue;
-		r = write_back(node->fd, step, w);
-		if (r == -ETIMEDOUT && is_late(w))
-			return too_slow(w, node);
-		if (r)
-			return problem_set(w->problem, r,
-				"'%s': what the page cache holds of '%s' cannot be written: %s: see the kernel's log, and check the guest's file systems",
-				w->name, node->name, strerror(-r));
-		r = write_back_drop(node->fd);
-		if (r)
-			return problem_set(w->problem, r,
-				"'%s': the page cache of '%s' cannot be dropped: %s", w->name,
-				node->name, strerror(-r));
+	w->result->nr_rounds++;
+	for (unsigned i = 0; r == 0 && i < w->blocks.nr_nodes; i++) {
+		const struct same_blocks_node *node = &w->blocks.nodes[i];
+
+		if (concerns(node) && !is_clean(w, node))
+			r = hand_over_node(w, node);
 	}
-	return 0;
+	return r;
 }
 
 /* ---- until nothing is left ---- */
@@ -175,9 +207,9 @@ static int stays(struct work *w, const struct same_blocks_node *node)
 		n = 0;
 	holders_text(holders, n, text, sizeof(text));
 	return problem_set(w->problem, -EBUSY,
-		"'%s': after %u ms %" PRIu64
+		"'%s': after %" PRIu64 " ms %" PRIu64
 		" pages stay in the page cache, of '%.80s' first: in use by %s: end, unmount or detach it",
-		w->name, w->terms->timeout_ms, w->result->pages_left, node->name,
+		w->name, (now_ns() - w->begun_ns) / NS_PER_MS, w->result->pages_left, node->name,
 		n > 0 ? text : "nobody that can be seen, perhaps I/O that still runs");
 }
 
@@ -210,7 +242,7 @@ static int until_empty(struct work *w)
 		w->result->pages_left = sum.pages;
 		if (sum.pages == 0 || w->terms->best_effort)
 			return 0;
-		if (is_late(w))
+		if (is_settled(w))
 			return stays(w, first);
 		pause_between(w, &pause_ms);
 	}

@@ -18,8 +18,12 @@
 
 struct hand_over_terms {
 	unsigned timeout_ms;
+	/* When all is written, pages that somebody keeps are waited for no longer than this. 0: up to timeout_ms. */
+	unsigned settle_ms;
 	/* For a reader, or a disk that goes on in the page cache: one round without a deadline; pages that stay are no failure. */
 	bool best_effort;
+	/* The image's own pages stay: who comes next goes through the same page cache. What is dirty is written all the same. */
+	bool keep_image;
 	/* Bytes that are still to be written, at most once a second. NULL: none. Not called where dirty pages cannot be told. */
 	void (*progress)(void *arg, uint64_t dirty_bytes);
 	void *arg;

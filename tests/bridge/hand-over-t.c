@@ -93,7 +93,7 @@ static void test_read_only_and_removed(void **state)
 
 static void test_mapped_elsewhere(void **state)
 {
-	const struct hand_over_terms hasty = {.timeout_ms = 50};
+	const struct hand_over_terms hasty = {.timeout_ms = 60000, .settle_ms = 50};
 	const struct hand_over_terms best_effort = {.timeout_ms = 0, .best_effort = true};
 	int fd = scratch_file("file", MIB);
 	struct child child;

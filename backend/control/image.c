@@ -1,0 +1,112 @@
+#include "backend/control/image.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "backend/util/limits.h"
+#include "backend/util/log.h"
+
+void image_init(struct image *image)
+{
+	*image = (struct image){.owner.fd = -1};
+}
+
+/* There is nothing behind a bench's storage that anybody else could have. */
+static bool concerns(const struct storage *storage)
+{
+	return storage->kind != &storage_null;
+}
+
+static int own(
+	struct image *image, const struct storage *storage, bool shared, struct problem *problem)
+{
+	enum ownership_access access = storage->read_only ? OWNERSHIP_READ
+				       : shared           ? OWNERSHIP_SHARED_WRITE
+							  : OWNERSHIP_WRITE;
+	struct problem cause;
+	int r = ownership_take(&image->owner, storage->fd, access, &cause);
+
+	image->is_kept_out = r == -EBUSY;
+	if (image->is_kept_out)
+		return problem_set(problem, r,
+			"%s: end that one first, then have the guest's driver connect anew (detach and attach the disk)",
+			cause.text);
+	if (r && r != -ENOLCK)
+		return problem_set(problem, r, "%s", cause.text);
+	if (r && !image->told_unlocked)
+		log_warn("%s", cause.text);
+	image->told_unlocked |= r != 0;
+	return 0;
+}
+
+/* What the page cache had is lost, which the guest's firmware may have been promised. */
+static bool is_loss(int error)
+{
+	return error == -EIO || error == -ENOSPC || error == -EDQUOT;
+}
+
+/* Those that use the page cache themselves, and those that only read, have no harm of pages that stay. */
+static int empty_page_cache(const struct storage *storage, bool is_taken,
+	struct hand_over_result *ret_result, struct problem *problem)
+{
+	struct hand_over_terms terms = {
+		.timeout_ms = LIMIT_HAND_OVER_MS,
+		.settle_ms = LIMIT_HAND_OVER_SETTLE_MS,
+		.best_effort = !is_taken || storage->read_only || !cache_is_direct(storage->cache),
+		.keep_image = !cache_is_direct(storage->cache),
+	};
+	char name[32], path[PATH_MAX];
+	ssize_t n;
+
+	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", storage->fd);
+	n = readlink(name, path, sizeof(path) - 1);
+	path[n > 0 ? n : 0] = '\0';
+	return hand_over(storage->fd, path, &terms, ret_result, problem);
+}
+
+static int take_over(struct image *image, const struct storage *storage, struct problem *problem)
+{
+	struct problem cause;
+	int r = empty_page_cache(storage, true, &image->taken, &cause);
+
+	if (r == 0)
+		return 0;
+	image->is_kept_out = r == -ETIMEDOUT;
+	if (image->is_kept_out || is_loss(r))
+		return problem_set(problem, image->is_kept_out ? -EBUSY : r, "%s", cause.text);
+	if (!image->told_pages)
+		log_warn("what others read there may be older than what the guest writes: %s",
+			cause.text);
+	image->told_pages = true;
+	return 0;
+}
+
+int image_take(struct image *image, const struct storage *storage, bool shared,
+	struct problem *ret_problem)
+{
+	int r;
+
+	image->is_kept_out = false;
+	if (!concerns(storage))
+		return 0;
+	r = own(image, storage, shared, ret_problem);
+	if (r)
+		return r;
+	r = take_over(image, storage, ret_problem);
+	if (r)
+		ownership_give_up(&image->owner);
+	return r;
+}
+
+void image_give_up(struct image *image, const struct storage *storage)
+{
+	struct hand_over_result result;
+	struct problem problem;
+
+	if (image->owner.fd >= 0 && empty_page_cache(storage, false, &result, &problem))
+		log_warn("when the guest's firmware reads the image it may find something old: %s",
+			problem.text);
+	ownership_give_up(&image->owner);
+}

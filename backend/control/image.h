@@ -1,0 +1,37 @@
+/*
+ * A disk's image between its two users: QEMU, which boots the guest through the host's page cache, and this worker. Before it is served it is
+ * owned, and what the page cache has of it is on the storage and dropped; afterwards the same in the other direction.
+ *
+ * Control thread only. Logs what does not keep the disk from being served.
+ */
+#ifndef BACKEND_CONTROL_IMAGE_H
+#define BACKEND_CONTROL_IMAGE_H
+
+#include <stdbool.h>
+
+#include "backend/data/storage.h"
+#include "qemu-dm-bridge/ownership/ownership.h"
+#include "qemu-dm-bridge/pagecache/hand_over.h"
+
+struct image {
+	struct ownership owner;
+	struct hand_over_result
+		taken;    /* how the page cache was handed over to us; all zeros: never */
+	bool is_kept_out; /* image_take() has failed because somebody else has it, or was too slow: it may be worth another try */
+	bool told_unlocked; /* that its file system knows no locks */
+	bool told_pages;    /* that some of it stays in the page cache */
+};
+
+void image_init(struct image *image) __attribute__((nonnull));
+
+/*
+ * @storage is ours alone, unless it is @shared (mode w!), and for direct I/O nothing of it is in the page cache. Waits for the page
+ * cache to be written. -errno with a sentence: -EBUSY is .is_kept_out; then, and after every other failure, nothing is owned.
+ */
+int image_take(struct image *image, const struct storage *storage, bool shared,
+	struct problem *ret_problem) __attribute__((nonnull, warn_unused_result));
+
+/* Nothing is with @storage any more, and all of it is durable. May be called twice. */
+void image_give_up(struct image *image, const struct storage *storage) __attribute__((nonnull));
+
+#endif

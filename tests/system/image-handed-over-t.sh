@@ -1,0 +1,95 @@
+#!/bin/bash
+# From the page cache to a guest and back: what was written through it, by whatever way to the same blocks, is what the guest reads; while the
+# guest works nothing of its image is there; and when it has left, whoever reads through a page cache reads what it wrote.
+# shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
+. "$(dirname "$0")/../lib/guest.sh"
+
+loop_device=
+undo() {
+    [ -z "$loop_device" ] || losetup -d "$loop_device" 2>/dev/null
+}
+
+# put NODE PATTERN: 64 KiB, left in its page cache, as QEMU with cache=writeback does
+put() {
+    head -c 65536 /dev/zero | tr '\0' "\\$(printf %o "$2")" | dd of="$1" bs=65536 conv=notrunc status=none
+}
+
+# has NODE PATTERN: what its page cache, or what is below, says
+has() {
+    [ "$(dd if="$1" bs=512 count=1 status=none | od -A n -t u1 -N 1 | tr -d ' ')" = "$2" ]
+}
+
+nr_pages() {
+    pagecache "$1"
+}
+
+image=$(new_image disk 8M)
+
+# ---- the image itself ----------------------------------------------------------------------------
+
+check "it is written through the page cache" put "$image" 1
+check "a disk on it is served" serve "$image"
+[ "$(nr_pages "$image")" -gt 0 ]
+ok $? "... that alone changes nothing"
+guest_open
+tell "read 0 88 expect=1" "write 0 88 pattern=2"
+check "a guest reads what was written" hear "read 0 88: status 0 data ok"
+check "... and writes" hear "write 0 88: status 0"
+is "$(nr_pages "$image")" 0 "... nothing is in the page cache"
+exits 0 "it leaves" guest_close
+check "what it wrote is there for others" has "$image" 2
+check "it comes back, and nothing is in the page cache" guest_io "read 0 88 expect=2"
+is "$(nr_pages "$image")" 0 "... nor afterwards"
+check "the disk detaches" detach xvda
+exits 0 "the worker ends with 0" ended "$worker"
+rm "$log"
+
+# ---- who goes through the page cache as well -----------------------------------------------------
+
+check "it is written through the page cache" put "$image" 3
+check "a disk in the mode writeback is served" serve "$image,cache=writeback"
+check "... its guest reads that" guest_io "read 0 88 expect=3" "write 0 88 pattern=4"
+[ "$(nr_pages "$image")" -gt 0 ]
+ok $? "... and leaves it in the page cache"
+check "... where others find it" has "$image" 4
+check "the disk detaches" detach xvda
+exits 0 "the worker ends with 0" ended "$worker"
+rm "$log"
+
+# ---- another way to the same blocks --------------------------------------------------------------
+
+other_way() {
+    check "there is a loop device over the image" test -b "$loop_device"
+    check "it is written through the device's page cache" put "$loop_device" 5
+    check "a disk on the image is served" serve "$image"
+    guest_open
+    tell "read 0 88 expect=5" "write 0 88 pattern=6"
+    check "a guest reads what was written" hear "read 0 88: status 0 data ok"
+    check "... and writes" hear "write 0 88: status 0"
+    # As firmware might, before the guest writes once more.
+    check "others read it through the device" has "$loop_device" 6
+    tell "write 0 88 pattern=7"
+    check "... the guest writes again" hear "write 0 88: status 0"
+    exits 0 "it leaves" guest_close
+    check "... and others read what it wrote last" has "$loop_device" 7
+    check "the disk detaches" detach xvda
+    exits 0 "the worker ends with 0" ended "$worker"
+    rm "$log"
+
+    check "a disk on the device is served" serve "$loop_device"
+    check "... its guest writes" guest_io "write 0 88 pattern=8"
+    check "... what is read from the file is that" has "$image" 8
+    check "the disk detaches" detach xvda
+    exits 0 "the worker ends with 0" ended "$worker"
+    rm "$log"
+}
+
+if [ "$(id -u)" = 0 ] && loop_device=$(losetup --find --show "$image" 2>/dev/null); then
+    other_way
+    check "the device is given back" losetup -d "$loop_device"
+    loop_device=
+else
+    skip "another way to the same blocks" "no loop device to be had"
+fi
+assert_clean
+done_testing
