@@ -26,10 +26,11 @@ struct hand_over_terms {
 };
 
 struct hand_over_result {
-	unsigned nr_nodes; /* looked at; two more numbers say why some of them were left alone: */
-	unsigned
-		nr_in_memory; /* their page cache is the storage: nothing to hand over (tmpfs, ramfs, hugetlbfs) */
-	unsigned nr_unreachable; /* files below loop devices that have no name any more */
+	unsigned nr_nodes; /* looked at; some of them were left alone: */
+	/* Their page cache is the storage, so there is nothing to hand over (tmpfs, ramfs, hugetlbfs). */
+	unsigned nr_in_memory;
+	/* Files below loop devices that have no name any more, or none here. */
+	unsigned nr_unreachable;
 	unsigned nr_rounds;
 	bool dirty_known;
 	uint64_t pages_before, dirty_before, pages_left;
