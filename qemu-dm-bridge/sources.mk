@@ -11,7 +11,7 @@ hand-over_SRCS := tests/lib/hand-over.c $(BRIDGE_PAGECACHE_SRCS)
 TESTS += cached-t holders-t write-back-t
 $(foreach t,cached holders write-back,$(eval $(t)-t_SRCS := tests/bridge/$(t)-t.c tests/bridge/bridge.c \
 	$(patsubst %,qemu-dm-bridge/pagecache/%.c,cached holders block_sysfs write_back)))
-BRIDGE_TESTS := same-blocks-t stacked-t hand-over-t hand-over-devices-t overlay-t
+BRIDGE_TESTS := same-blocks-t stacked-t hand-over-t hand-over-devices-t overlay-t old-kernel-t
 TESTS += $(BRIDGE_TESTS)
 $(foreach t,$(BRIDGE_TESTS),$(eval $(t)_SRCS := tests/bridge/$(t).c tests/bridge/bridge.c tests/lib/block_devices.c \
 	$(BRIDGE_PAGECACHE_SRCS)))

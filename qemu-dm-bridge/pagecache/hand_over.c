@@ -240,7 +240,7 @@ static int until_empty(struct work *w)
 		if (r)
 			return r;
 		w->result->pages_left = sum.pages;
-		if (sum.pages == 0 || w->terms->best_effort)
+		if (!first || w->terms->best_effort)
 			return 0;
 		if (is_settled(w))
 			return stays(w, first);

@@ -22,7 +22,7 @@ struct hand_over_terms {
 	unsigned settle_ms;
 	/* For a reader, or a disk that goes on in the page cache: one round without a deadline; pages that stay are no failure. */
 	bool best_effort;
-	/* The image's own pages stay: who comes next goes through the same page cache. What is dirty is written all the same. */
+	/* With best_effort: the image's own pages stay, for who comes next goes through the same page cache. What is dirty is written all the same. */
 	bool keep_image;
 	/* Bytes that are still to be written, at most once a second. NULL: none. Not called where dirty pages cannot be told. */
 	void (*progress)(void *arg, uint64_t dirty_bytes);
@@ -30,10 +30,11 @@ struct hand_over_terms {
 };
 
 struct hand_over_result {
-	unsigned nr_nodes; /* looked at; two more numbers say why some of them were left alone: */
-	unsigned
-		nr_in_memory; /* their page cache is the storage: nothing to hand over (tmpfs, ramfs, hugetlbfs) */
-	unsigned nr_unreachable; /* files below loop devices that have no name any more */
+	unsigned nr_nodes; /* looked at; some of them were left alone: */
+	/* Their page cache is the storage, so there is nothing to hand over (tmpfs, ramfs, hugetlbfs). */
+	unsigned nr_in_memory;
+	/* Files below loop devices that have no name any more, or none here. */
+	unsigned nr_unreachable;
 	unsigned nr_rounds;
 	bool dirty_known;
 	uint64_t pages_before, dirty_before, pages_left;

@@ -49,8 +49,8 @@ struct same_blocks {
 };
 
 /*
- * The nodes over the blocks of @fd, which is called @name in sentences. A file below a loop device whose name is gone or now means
- * another one stays in the list with descriptor -1: nobody can open it, and loop devices share its cache. 0, or -errno with a
+ * The nodes over the blocks of @fd, which is called @name in sentences. A file below a loop device whose name is gone, or
+ * means another one in our mount namespace, stays in the list with descriptor -1; all loop devices over it share its cache. 0, or -errno with a
  * sentence: -EINVAL (neither file nor block device), -E2BIG (more than SAME_BLOCKS_MAX), -EACCES (not root), -ENOENT (no node
  * below /dev), -ENOMEM. Nothing is open after a failure.
  */

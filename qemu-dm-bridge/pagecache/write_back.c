@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -48,6 +49,7 @@ static int find_piece(int fd, uint64_t offset, uint64_t *length, uint64_t *ret_d
 static int write_pieces(int fd, write_back_step *step, void *arg)
 {
 	uint64_t size_bytes = 0, length, dirty;
+	bool begun = false;
 	int r = cached_size(fd, &size_bytes);
 
 	length = size_bytes;
@@ -57,9 +59,10 @@ static int write_pieces(int fd, write_back_step *step, void *arg)
 		if (find_piece(fd, offset, &length, &dirty))
 			return 0;
 		if (dirty > 0) {
-			r = write_piece(fd, offset, length);
+			r = begun ? step(arg) : 0;
 			if (r == 0)
-				r = step(arg);
+				r = write_piece(fd, offset, length);
+			begun = true;
 		}
 		/* The next one may be twice as long: so few calls find a piece, and none of them looks at all the rest. */
 		length *= 2;

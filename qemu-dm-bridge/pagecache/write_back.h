@@ -6,7 +6,7 @@
 #ifndef BRIDGE_PAGECACHE_WRITE_BACK_H
 #define BRIDGE_PAGECACHE_WRITE_BACK_H
 
-/* Called between pieces; what it returns, if not 0, ends the writing. */
+/* Called between two pieces; what it returns, if not 0, ends the writing. */
 typedef int write_back_step(void *arg);
 
 /*
