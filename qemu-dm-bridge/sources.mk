@@ -12,4 +12,10 @@ PROGRAMS += blkback-drive-args
 blkback-drive-args_SRCS := qemu-dm-bridge/drive_args_main.c $(DIALECT_SRCS) $(PROBE_SRCS) backend/util/json.c \
 	backend/util/usage.c
 blkback-drive-args_LIBS := json-c
+
+DIALECT_TESTS := dialect-t drive-words-t help-bytes-t
+TESTS += $(DIALECT_TESTS)
+$(foreach t,$(DIALECT_TESTS),$(eval $(t)_SRCS := tests/bridge/$(t).c tests/bridge/texts.c $(DIALECT_SRCS))$(eval \
+	$(t)_LIBS := json-c))
+SCRIPT_TESTS += $(patsubst %,tests/bridge/%-t.sh,probe real-qemu)
 # ---- end of: dialects --------------------------------------------------------------------------------

@@ -175,8 +175,8 @@ static bool help_has(const char *help, const char *place, const char *name, cons
 }
 
 /*
- * A property of @device. Since QEMU 4.0 they are "  write-cache=<OnOffAuto> - on/off/auto" below a line
- * "ide-hd options:"; before, "ide-hd.write-cache=OnOffAuto (on/off/auto)".
+ * A property of @device: "  write-cache=<OnOffAuto> - on/off/auto" below a line "ide-hd options:". Older QEMUs
+ * have no such line, and "ide-hd." in front of each property.
  */
 static bool device_has(const char *text, const char *device, const char *name)
 {
@@ -187,8 +187,10 @@ static bool device_has(const char *text, const char *device, const char *name)
 		size_t i = 0;
 
 		if (line.len > 0 && line.at[0] != ' ') {
-			inside = line.len >= device_len && memcmp(line.at, device, device_len) == 0;
-			if (!inside || line.len == device_len || line.at[device_len] != '.')
+			inside = line.len > device_len &&
+				 memcmp(line.at, device, device_len) == 0 &&
+				 strchr(" .", line.at[device_len]);
+			if (!inside || line.at[device_len] == ' ')
 				continue;
 			i = device_len + 1;
 		}

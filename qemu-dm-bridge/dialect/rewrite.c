@@ -77,6 +77,21 @@ static void write_value(FILE *to, const char *value, const struct recipe *recipe
 	put_cache(to, recipe);
 }
 
+/*
+ * An option of nothing is a mistake that QEMU finds. Left where it is, its comma and one before it would be
+ * the doubled comma of a name once what stands between them is left out: another file.
+ */
+static int check_commas(const char *value, struct problem *problem)
+{
+	struct optstr option;
+
+	while (optstr_next(&value, &option))
+		if (option.len == 0)
+			return problem_set(problem, -EINVAL,
+				"a -drive has a comma too many: in front of it there is no option");
+	return 0;
+}
+
 /* A file name may itself be a set of options, with caches of its own, that we do not read. */
 static int check_file(const char *value, struct problem *problem)
 {
@@ -106,8 +121,10 @@ int drive_args_rewrite(const struct dialect *dialect, enum cache_mode wanted, co
 	size_t size;
 	FILE *to;
 	bool ok;
-	int r = check_file(value, problem);
+	int r = check_commas(value, problem);
 
+	if (r == 0)
+		r = check_file(value, problem);
 	if (r < 0)
 		return r;
 	if (recipe == NULL)
