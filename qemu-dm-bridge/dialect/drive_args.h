@@ -61,7 +61,7 @@ void drive_args_fini(struct drive_args *args);
  * Change the cache options in @value, the value of a -drive that somebody else wrote, to those of @wanted
  * or a safer mode, and nothing else (B33): what is not understood stays as it is and where it is. Options
  * that contradict the mode are left out: earlier and later cache options, and aio=native with the page
- * cache. *@ret_value is for the caller to free. Errors as above.
+ * cache. A drive without an image stays as it is. *@ret_value is for the caller to free. Errors as above.
  */
 int drive_args_rewrite(const struct dialect *dialect, enum cache_mode wanted, const char *value,
 	char **ret_value, enum cache_mode *ret_mode, struct problem *problem)

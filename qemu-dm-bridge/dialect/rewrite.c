@@ -92,6 +92,27 @@ static int check_commas(const char *value, struct problem *problem)
 	return 0;
 }
 
+/*
+ * A drive for CDs that is empty has no cache, and QEMU does not start if it is given one. An image is named by
+ * "file", or by options of its own for the file, or the driver.
+ */
+static bool has_image(const char *value)
+{
+	static const char layer[] = "file.";
+	struct optstr option;
+
+	while (optstr_next(&value, &option)) {
+		if (optstr_is(&option, "driver") || optstr_is(&option, "filename"))
+			return true;
+		if (optstr_is(&option, "file") && option.len > option.name_len + 1)
+			return true;
+		if (option.name_len > sizeof(layer) - 1 &&
+			memcmp(option.start, layer, sizeof(layer) - 1) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* A file name may itself be a set of options, with caches of its own, that we do not read. */
 static int check_file(const char *value, struct problem *problem)
 {
@@ -113,6 +134,19 @@ static int check_file(const char *value, struct problem *problem)
 		       : 0;
 }
 
+/* Nothing is in any mode. */
+static int keep(enum cache_mode wanted, const char *value, char **ret_value,
+	enum cache_mode *ret_mode, struct problem *problem)
+{
+	char *same = strdup(value);
+
+	if (same == NULL)
+		return problem_set(problem, -ENOMEM, "no memory");
+	*ret_value = same;
+	*ret_mode = wanted;
+	return 0;
+}
+
 int drive_args_rewrite(const struct dialect *dialect, enum cache_mode wanted, const char *value,
 	char **ret_value, enum cache_mode *ret_mode, struct problem *problem)
 {
@@ -127,6 +161,8 @@ int drive_args_rewrite(const struct dialect *dialect, enum cache_mode wanted, co
 		r = check_file(value, problem);
 	if (r < 0)
 		return r;
+	if (!has_image(value))
+		return keep(wanted, value, ret_value, ret_mode, problem);
 	if (recipe == NULL)
 		return problem_set(problem, -ENOTSUP,
 			"this QEMU cannot open a disk in mode %s, nor in one that is safer, with -drive alone: %s",

@@ -265,9 +265,12 @@ static void make_text(struct child *c)
 
 int run_program(const struct run *run, char **ret_output, struct problem *problem)
 {
-	struct child c = {.pidfd = -1, .output_fd = -1};
-	int r = start(run, &c);
+	struct child c = {.pidfd = -1, .output_fd = -1, .output = malloc(CHUNK + 1), .size = CHUNK};
+	int r;
 
+	if (c.output == NULL)
+		return problem_set(problem, -ENOMEM, "no memory");
+	r = start(run, &c);
 	if (r == 0)
 		r = listen_to(run, &c);
 	finish(&c);

@@ -99,8 +99,8 @@ static void test_schema(void **state)
 		"{\"return\": [{\"name\": \"blockdev-add\"}]}",
 		"{\"return\": [{\"name\": \"blockdev-add\", \"arg-type\": \"blockdev-add\"}]}",
 		"{\"return\": [{\"name\": \"blockdev-add\", \"arg-type\": {}}]}",
-		"{\"return\": [{\"name\": \"blockdev-add\", \"arg-type\": \"1\"}, {\"name\": \"1\", "
-		"\"variants\": {\"case\": \"file\"}, \"members\": [[], {\"name\": 7}]}]}"};
+		"{\"return\": [{\"name\": \"blockdev-add\", \"arg-type\": \"1\"}, {\"name\": \"1\", \"variants\": {\"case\": \"file\"}}]}",
+		"{\"return\": [{\"name\": \"blockdev-add\", \"arg-type\": \"1\"}, {\"name\": \"1\", \"members\": [[], {\"name\": 7}]}]}"};
 	char deep[4096];
 
 	(void)state;

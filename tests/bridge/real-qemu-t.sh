@@ -81,6 +81,11 @@ for qemu in "${qemus[@]}"; do
         words=(-drive "$("$program" --rewrite "$value" "$mode" "$qemu")")
         is "$qemu: $mode: split options, rewritten" "$(want "$mode")" "$(cache_of "$qemu" "${words[@]}")"
     done
+    # As libxl writes a CD drive that is empty.
+    value=if=ide,index=1,readonly=on,media=cdrom,id=ide-832
+    words=(-drive "$("$program" --rewrite "$value" none "$qemu")")
+    cache_of "$qemu" "${words[@]}" >"$dir/nothing"
+    is "$qemu: an empty CD drive, rewritten" ide-832 "$(grep -o ide-832 "$dir/qmp" | head -n 1)"
     mapfile -d '' -t words < <("$program" -z -b -i virtio -r "$image" directsync "$qemu")
     is "$qemu: virtio, read-only" "$(want directsync)" "$(cache_of "$qemu" "${words[@]}")"
 done
