@@ -162,71 +162,69 @@ static void test_refusals(void **state)
 	}
 }
 
+static const struct {
+	const char *from;
+	enum cache_mode mode;
+	const char *to;
+} rewritings[] = {
+	/* As libxl writes it. */
+	{"file=/a.img,if=ide,index=0,media=disk,format=raw,cache=writeback", CACHE_NONE,
+		"file=/a.img,if=ide,index=0,media=disk,format=raw,cache=none"},
+	{"file=/a.img,if=none,id=ahcidisk-0,format=raw,cache=writeback", CACHE_DIRECTSYNC,
+		"file=/a.img,if=none,id=ahcidisk-0,format=raw,cache=directsync"},
+	/* Without a CD, QEMU does not start when there are cache options. */
+	{"if=ide,index=1,readonly=on,media=cdrom,id=ide-832", CACHE_NONE,
+		"if=ide,index=1,readonly=on,media=cdrom,id=ide-832"},
+	{"if=ide,media=cdrom,file=", CACHE_NONE, "if=ide,media=cdrom,file="},
+	{"", CACHE_NONE, ""},
+	/* Where it stands, whatever is around it. */
+	{"cache=writeback,file=/a", CACHE_UNSAFE, "cache=unsafe,file=/a"},
+	{"file=/a", CACHE_NONE, "file=/a,cache=none"},
+	{"driver=raw,file.driver=file,file.filename=/a", CACHE_NONE,
+		"driver=raw,file.driver=file,file.filename=/a,cache=none"},
+	{"file.filename=/a", CACHE_NONE, "file.filename=/a,cache=none"},
+	{"if=none,id=x,file=/a,snapshot", CACHE_NONE, "if=none,id=x,file=/a,snapshot,cache=none"},
+	{"snapshot,nocache,file=/a", CACHE_NONE, "snapshot,cache=none,file=/a"},
+	{"cache,file=/a", CACHE_WRITEBACK, "cache=writeback,file=/a"},
+	/* A file's name is a file's name. */
+	{"file=/x,,cache=unsafe,if=ide", CACHE_NONE, "file=/x,,cache=unsafe,if=ide,cache=none"},
+	{"file=/x,,,cache=unsafe", CACHE_NONE, "file=/x,,,cache=none"},
+	{"file=cache=unsafe", CACHE_NONE, "file=cache=unsafe,cache=none"},
+	/* The last one counts for QEMU, so none of ours may come before another's. */
+	{"cache=none,file=/a,cache=unsafe", CACHE_DIRECTSYNC, "cache=directsync,file=/a"},
+	{"file=/a,cache.direct=off,cache.writeback=on,cache.no-flush=on", CACHE_NONE,
+		"file=/a,cache=none"},
+	{"file=/a,cache=none,file.cache.direct=off", CACHE_NONE, "file=/a,cache=none"},
+	{"file=/a,file.file.cache.no-flush", CACHE_NONE, "file=/a,cache=none"},
+	/* Caches that are not the host's. */
+	{"file=/a,l2-cache-size=1M,cachex=1", CACHE_NONE,
+		"file=/a,l2-cache-size=1M,cachex=1,cache=none"},
+	{"file=/a,serial=cache", CACHE_NONE, "file=/a,serial=cache,cache=none"},
+	/* QEMU does not start with native AIO through the page cache. */
+	{"file=/a,aio=native,cache=none", CACHE_WRITEBACK, "file=/a,cache=writeback"},
+	{"file=/a,file.aio=native", CACHE_UNSAFE, "file=/a,cache=unsafe"},
+	{"file=/a,aio=native,cache=writeback", CACHE_DIRECTSYNC,
+		"file=/a,aio=native,cache=directsync"},
+	{"file=/a,aio=threads", CACHE_WRITEBACK, "file=/a,aio=threads,cache=writeback"},
+	/* What QEMU will complain about stays for it to complain about. */
+	{"file=/a,,", CACHE_NONE, "file=/a,,,cache=none"},
+	{"snapshot,=,x=1,file=a", CACHE_NONE, "snapshot,=,x=1,file=a,cache=none"},
+	{"file=\xff\xfe,,,y", CACHE_NONE, "file=\xff\xfe,,,y,cache=none"},
+};
+
 static void test_rewriting(void **state)
 {
-	static const struct {
-		const char *from;
-		enum cache_mode mode;
-		const char *to;
-	} rows[] = {
-		/* As libxl writes it. */
-		{"file=/a.img,if=ide,index=0,media=disk,format=raw,cache=writeback", CACHE_NONE,
-			"file=/a.img,if=ide,index=0,media=disk,format=raw,cache=none"},
-		{"file=/a.img,if=none,id=ahcidisk-0,format=raw,cache=writeback", CACHE_DIRECTSYNC,
-			"file=/a.img,if=none,id=ahcidisk-0,format=raw,cache=directsync"},
-		/* Without a CD, QEMU does not start when there are cache options. */
-		{"if=ide,index=1,readonly=on,media=cdrom,id=ide-832", CACHE_NONE,
-			"if=ide,index=1,readonly=on,media=cdrom,id=ide-832"},
-		{"if=ide,media=cdrom,file=", CACHE_NONE, "if=ide,media=cdrom,file="},
-		{"", CACHE_NONE, ""},
-		/* Where it stands, whatever is around it. */
-		{"cache=writeback,file=/a", CACHE_UNSAFE, "cache=unsafe,file=/a"},
-		{"file=/a", CACHE_NONE, "file=/a,cache=none"},
-		{"driver=raw,file.driver=file,file.filename=/a", CACHE_NONE,
-			"driver=raw,file.driver=file,file.filename=/a,cache=none"},
-		{"file.filename=/a", CACHE_NONE, "file.filename=/a,cache=none"},
-		{"if=none,id=x,file=/a,snapshot", CACHE_NONE,
-			"if=none,id=x,file=/a,snapshot,cache=none"},
-		{"snapshot,nocache,file=/a", CACHE_NONE, "snapshot,cache=none,file=/a"},
-		{"cache,file=/a", CACHE_WRITEBACK, "cache=writeback,file=/a"},
-		/* A file's name is a file's name. */
-		{"file=/x,,cache=unsafe,if=ide", CACHE_NONE,
-			"file=/x,,cache=unsafe,if=ide,cache=none"},
-		{"file=/x,,,cache=unsafe", CACHE_NONE, "file=/x,,,cache=none"},
-		{"file=cache=unsafe", CACHE_NONE, "file=cache=unsafe,cache=none"},
-		/* The last one counts for QEMU, so none of ours may come before another's. */
-		{"cache=none,file=/a,cache=unsafe", CACHE_DIRECTSYNC, "cache=directsync,file=/a"},
-		{"file=/a,cache.direct=off,cache.writeback=on,cache.no-flush=on", CACHE_NONE,
-			"file=/a,cache=none"},
-		{"file=/a,cache=none,file.cache.direct=off", CACHE_NONE, "file=/a,cache=none"},
-		{"file=/a,file.file.cache.no-flush", CACHE_NONE, "file=/a,cache=none"},
-		/* Caches that are not the host's. */
-		{"file=/a,l2-cache-size=1M,cachex=1", CACHE_NONE,
-			"file=/a,l2-cache-size=1M,cachex=1,cache=none"},
-		{"file=/a,serial=cache", CACHE_NONE, "file=/a,serial=cache,cache=none"},
-		/* QEMU does not start with native AIO through the page cache. */
-		{"file=/a,aio=native,cache=none", CACHE_WRITEBACK, "file=/a,cache=writeback"},
-		{"file=/a,file.aio=native", CACHE_UNSAFE, "file=/a,cache=unsafe"},
-		{"file=/a,aio=native,cache=writeback", CACHE_DIRECTSYNC,
-			"file=/a,aio=native,cache=directsync"},
-		{"file=/a,aio=threads", CACHE_WRITEBACK, "file=/a,aio=threads,cache=writeback"},
-		/* What QEMU will complain about stays for it to complain about. */
-		{"file=/a,,", CACHE_NONE, "file=/a,,,cache=none"},
-		{"snapshot,=,x=1,file=a", CACHE_NONE, "snapshot,=,x=1,file=a,cache=none"},
-		{"file=\xff\xfe,,,y", CACHE_NONE, "file=\xff\xfe,,,y,cache=none"},
-	};
-
 	(void)state;
-	for (size_t i = 0; i < COUNT(rows); i++) {
+	for (size_t i = 0; i < COUNT(rewritings); i++) {
 		struct problem problem;
 		enum cache_mode mode;
 		char *value;
 
-		assert_int_equal(drive_args_rewrite(&modern, rows[i].mode, rows[i].from, &value,
-					 &mode, &problem),
+		assert_int_equal(drive_args_rewrite(&modern, rewritings[i].mode, rewritings[i].from,
+					 &value, &mode, &problem),
 			0);
-		assert_string_equal(value, rows[i].to);
-		assert_int_equal(mode, rows[i].mode);
+		assert_string_equal(value, rewritings[i].to);
+		assert_int_equal(mode, rewritings[i].mode);
 		free(value);
 	}
 }
