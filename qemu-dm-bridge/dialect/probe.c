@@ -1,6 +1,7 @@
 #include "qemu-dm-bridge/dialect/probe.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,8 +37,7 @@ static int append(char **text, const char *more)
 
 	if (larger == NULL)
 		return -ENOMEM;
-	memcpy(larger + len, more, more_len);
-	memcpy(larger + len + more_len, "\n", 2);
+	(void)snprintf(larger + len, more_len + 2, "%s\n", more);
 	*text = larger;
 	return 0;
 }
