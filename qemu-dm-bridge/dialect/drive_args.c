@@ -123,11 +123,25 @@ static bool write_device(struct writer *w)
 	return end(w);
 }
 
+/*
+ * if=scsi made a controller, too, in old QEMUs; now it is refused, and a device goes to the controller that
+ * another argument makes.
+ */
+static bool needs_device(const struct writer *w)
+{
+	const struct recipe_device *device = &interfaces[w->request->interface].device;
+
+	if (w->recipe->device != RECIPE_DEVICE_AS_IT_IS)
+		return true;
+	return w->request->interface == DRIVE_IF_SCSI && w->dialect->has[DIALECT_DEVICE] &&
+	       w->dialect->has[DIALECT_DRIVE_ID] && w->dialect->has[device->drive];
+}
+
 /* if=none has no probe of its own: it came with -device, in QEMU 0.12, and is written for one only. */
 static bool write_drive(struct writer *w)
 {
 	const struct drive_request *request = w->request;
-	bool with_device = w->recipe->device != RECIPE_DEVICE_AS_IT_IS;
+	bool with_device = needs_device(w);
 
 	if (!add_word(w, dialect_name(DIALECT_DRIVE)) || !begin(w))
 		return false;

@@ -114,14 +114,51 @@ static void test_extras(void **state)
 		"file=/dev/vg/a,if=none,id=d0,format=raw,readonly=on,cache=writethrough,discard=unmap,"
 		"file.locking=on");
 	drive_args_fini(&args);
+	/* Twice is no harm. */
 	drive_args_fini(&args);
 
 	/* Without a device of ours nobody turns its write cache off, and -blockdev alone cannot. */
 	request.style = DRIVE_STYLE_BLOCKDEV;
+	request.interface = DRIVE_IF_NONE;
+	request.mode = CACHE_WRITETHROUGH;
 	assert_int_equal(drive_args_make(&modern, &request, &args, &problem), -ENOTSUP);
 	request.mode = CACHE_UNSAFE;
 	assert_int_equal(drive_args_make(&modern, &request, &args, &problem), 0);
 	assert_int_equal(args.nr, 2);
+	drive_args_fini(&args);
+}
+
+static void test_scsi(void **state)
+{
+	struct drive_request request = {.path = "/dev/vg/a",
+		.id = "d0",
+		.mode = CACHE_WRITETHROUGH,
+		.style = DRIVE_STYLE_DRIVE,
+		.interface = DRIVE_IF_SCSI};
+	struct drive_args args;
+	struct problem problem;
+	struct dialect some;
+
+	(void)state;
+	/* The modern way to a SCSI disk, and the old one. */
+	assert_int_equal(drive_args_make(&modern, &request, &args, &problem), 0);
+	assert_int_equal(args.nr, 4);
+	assert_string_equal(
+		args.words[1], "file=/dev/vg/a,if=none,id=d0,format=raw,cache=writethrough");
+	assert_string_equal(args.words[3], "scsi-hd,drive=d0");
+	drive_args_fini(&args);
+	some = modern;
+	some.has[DIALECT_SCSI_DRIVE] = false;
+	assert_int_equal(drive_args_make(&some, &request, &args, &problem), 0);
+	assert_int_equal(args.nr, 2);
+	assert_string_equal(args.words[1], "file=/dev/vg/a,if=scsi,format=raw,cache=writethrough");
+	drive_args_fini(&args);
+	/* An old name. */
+	some.has[DIALECT_DRIVE_CACHE_UNSAFE] = false;
+	some.has[DIALECT_DRIVE_CACHE_VOLATILE] = true;
+	request.mode = CACHE_UNSAFE;
+	assert_int_equal(drive_args_make(&some, &request, &args, &problem), 0);
+	assert_string_equal(args.words[1], "file=/dev/vg/a,if=scsi,format=raw,cache=volatile");
 	drive_args_fini(&args);
 }
 
@@ -286,6 +323,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_extras),
+		cmocka_unit_test(test_scsi),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_rewriting),
 		cmocka_unit_test(test_rewriting_refused),

@@ -88,5 +88,7 @@ for qemu in "${qemus[@]}"; do
     is "$qemu: an empty CD drive, rewritten" ide-832 "$(grep -o ide-832 "$dir/qmp" | head -n 1)"
     mapfile -d '' -t words < <("$program" -z -b -i virtio -r "$image" directsync "$qemu")
     is "$qemu: virtio, read-only" "$(want directsync)" "$(cache_of "$qemu" "${words[@]}")"
+    mapfile -d '' -t words < <("$program" -z -d -i scsi "$image" writethrough "$qemu")
+    is "$qemu: scsi" "$(want writethrough)" "$(cache_of "$qemu" -device virtio-scsi-pci "${words[@]}")"
 done
 echo "1..$nr"
