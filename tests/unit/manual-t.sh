@@ -86,7 +86,7 @@ modes=$(sed -n 's/.*\[CACHE_[A-Z]*\] = {"\([a-z]*\)".*/\1/p' backend/util/cache.
 same "cache modes: their page says what each is" "$modes" \
     "$(sed -n '/^The modes have/,/^\.El/s/^\.It Cm //p' $cache_page | words)"
 same "... and has each in its table" "$modes" "$(sed -n '/^\.Bl -column "writethrough"/,/^\.El/s/^\.It \([a-z]*\) .*/\1/p' $cache_page | words)"
-for text in $page $config_page $script_page tools/blkbackctl.8 tools/blkbackd.conf; do
+for text in $page $config_page $script_page tools/blkbackctl.8 tools/blkbackd.conf qemu-dm-bridge/blkback-drive-args.8; do
     covers "cache modes: $text" "$modes" "$(cat "$text")"
 done
 
@@ -153,10 +153,31 @@ covers "JSON: the page has every counter" \
 covers "requests of the socket: the page" \
     "$(sed -n 's/^\t{"\([a-z-]*\)", [0-9], ".*/\1/p' backend/control/answer.c | words)" "$(cat $ctl_page)"
 
+# ---- blkback-drive-args -----------------------------------------------------------------------
+
+args=qemu-dm-bridge/drive_args_main.c
+args_page=qemu-dm-bridge/blkback-drive-args.8
+args_help=$("$bin/blkback-drive-args" --help)
+
+options_parsed=$(sed -n "s/.*{\"\([a-z-]*\)\", \(no\|required\)_argument, NULL, '\(.\)'}.*/\3-\1/p" $args | words)
+same "options of blkback-drive-args: --help" "$options_parsed" \
+    "$(echo "$args_help" | sed -n 's/^ *-\([a-zA-Z]\), --\([a-z-]*\).*/\1-\2/p' | words)"
+same "options of blkback-drive-args: the page" "$options_parsed" \
+    "$(sed -n 's/^\.It Fl \([a-zA-Z]\) , Fl Fl \([a-z-]*\).*/\1-\2/p' $args_page | words)"
+codes=$(sed -n 's/.*ARGS_[A-Z_]* = \([0-9]*\),.*/\1/p' $args | words)
+same "exit codes of blkback-drive-args: --help" "$codes" \
+    "$(echo "$args_help" | sed -n '/^Exit codes/,$p' | grep -o '[0-9]' | words)"
+same "exit codes of blkback-drive-args: the page" "$codes" "$(sed -n 's/^\.It \([0-9]\)$/\1/p' $args_page | words)"
+covers "cache modes: --help of blkback-drive-args" "$modes" "$args_help"
+covers "JSON: the page of blkback-drive-args has every name" \
+    "$(grep -ho 'json_set([a-z]*, "[a-z_]*"' $args | sed 's/.*"\(.*\)"/\1/' | words)" "$(cat $args_page)"
+covers "QEMUs that are tried: the page" \
+    "$(sed -n '/usual_qemus/,/^};/s/^\t"\(.*\)",$/\1/p' $args | words)" "$(cat $args_page)"
+
 # ---- layout -----------------------------------------------------------------------------------
 
 if command -v groff >/dev/null; then
-    for page in $page $script_page $ctl_page $daemon_page $config_page $cache_page; do
+    for page in $page $script_page $ctl_page $daemon_page $config_page $cache_page $args_page; do
         silent "the layout of $page" groff -ww -mdoc -Tutf8 "$page"
     done
 else
