@@ -41,8 +41,7 @@ static int own(
 	return 0;
 }
 
-/* What the page cache had is lost, which the guest's firmware may have been promised. */
-static bool is_loss(int error)
+bool image_is_loss(int error)
 {
 	return error == -EIO || error == -ENOSPC || error == -EDQUOT;
 }
@@ -74,7 +73,7 @@ static int take_over(struct image *image, const struct storage *storage, struct 
 	if (r == 0)
 		return 0;
 	image->is_kept_out = r == -ETIMEDOUT;
-	if (image->is_kept_out || is_loss(r))
+	if (image->is_kept_out || image_is_loss(r))
 		return problem_set(problem, image->is_kept_out ? -EBUSY : r, "%s", cause.text);
 	if (!image->told_pages)
 		log_warn("what others read there may be older than what the guest writes: %s",
@@ -98,6 +97,13 @@ int image_take(struct image *image, const struct storage *storage, bool shared,
 	if (r)
 		ownership_give_up(&image->owner);
 	return r;
+}
+
+int image_prepare(const struct storage *storage, struct problem *ret_problem)
+{
+	struct hand_over_result result;
+
+	return concerns(storage) ? empty_page_cache(storage, false, &result, ret_problem) : 0;
 }
 
 void image_give_up(struct image *image, const struct storage *storage)

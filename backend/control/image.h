@@ -31,6 +31,16 @@ void image_init(struct image *image) __attribute__((nonnull));
 int image_take(struct image *image, const struct storage *storage, bool shared,
 	struct problem *ret_problem) __attribute__((nonnull, warn_unused_result));
 
+/*
+ * The same for the page cache alone, as far as it can be done, before QEMU opens the image: whoever has it. 0, or -errno with a sentence.
+ * Never logs.
+ */
+int image_prepare(const struct storage *storage, struct problem *ret_problem)
+	__attribute__((nonnull, warn_unused_result));
+
+/* Whether what the page cache had is lost, which somebody may have been promised. */
+bool image_is_loss(int error);
+
 /* Nothing is with @storage any more, and all of it is durable. May be called twice. */
 void image_give_up(struct image *image, const struct storage *storage) __attribute__((nonnull));
 

@@ -27,10 +27,10 @@ image=$(new_image disk 8M)
 
 # ---- the image itself ----------------------------------------------------------------------------
 
-check "it is written through the page cache" put "$image" 1
 check "a disk on it is served" serve "$image"
+check "it is written through the page cache" put "$image" 1
 [ "$(nr_pages "$image")" -gt 0 ]
-ok $? "... that alone changes nothing"
+ok $? "... and there it is"
 guest_open
 tell "read 0 88 expect=1" "write 0 88 pattern=2"
 check "a guest reads what was written" hear "read 0 88: status 0 data ok"
@@ -44,10 +44,21 @@ check "the disk detaches" detach xvda
 exits 0 "the worker ends with 0" ended "$worker"
 rm "$log"
 
+# ---- before QEMU starts ----------------------------------------------------------------------------
+
+check "it is written through the page cache" put "$image" 9
+is "$(blkback-vbd --check "$image" | wc -l)" 1 "a check says what there is"
+[ "$(nr_pages "$image")" -gt 0 ]
+ok $? "... and leaves the page cache alone"
+check "the hotplug script's add" attach xvda "$image"
+is "$(nr_pages "$image")" 0 "... empties it"
+check "... its guest reads what was written" guest_io "read 0 88 expect=9"
+check "the disk detaches" detach xvda
+
 # ---- who goes through the page cache as well -----------------------------------------------------
 
-check "it is written through the page cache" put "$image" 3
 check "a disk in the mode writeback is served" serve "$image,cache=writeback"
+check "it is written through the page cache" put "$image" 3
 check "... its guest reads that" guest_io "read 0 88 expect=3" "write 0 88 pattern=4"
 [ "$(nr_pages "$image")" -gt 0 ]
 ok $? "... and leaves it in the page cache"
@@ -60,8 +71,8 @@ rm "$log"
 
 other_way() {
     check "there is a loop device over the image" test -b "$loop_device"
-    check "it is written through the device's page cache" put "$loop_device" 5
     check "a disk on the image is served" serve "$image"
+    check "it is written through the device's page cache" put "$loop_device" 5
     guest_open
     tell "read 0 88 expect=5" "write 0 88 pattern=6"
     check "a guest reads what was written" hear "read 0 88: status 0 data ok"
