@@ -67,10 +67,10 @@ answered=${said#*requests=}
 ok $? "all of them were made, and each that was waited for was answered once"
 is "$(descriptors) descriptors, $(threads) threads, handles: $(handles)" "$before" "the worker holds what it held before"
 grown=$(($(memory) - kilobytes))
-# The address sanitizer keeps something of each thread that ever was: 0.9 kB per connection were measured, where an
-# ordinary build keeps nothing. What leaks it tells itself, at the end.
+# The address sanitizer keeps something of each thread that ever was, and of freed memory and stack frames: 4 MB after 60 connections were measured,
+# 6.1 after 210, 6.3 after 610, where an ordinary build keeps nothing. What leaks it tells itself, at the end.
 allowed=4096
-[ "${BLKBACK_BUILD##*/}" != asan ] || allowed=$((allowed + ${answered##*connections=}))
+[ "${BLKBACK_BUILD##*/}" != asan ] || allowed=$((2 * allowed + ${answered##*connections=}))
 [ "$grown" -le "$allowed" ]
 ok $? "... and $grown kB of memory more, of $kilobytes; not more than $allowed"
 check "a correct guest is served" guest_io "write 0 88 pattern=seed:1" flush "read 0 88 expect=seed:1"

@@ -9,9 +9,14 @@ undo() {
     [ -z "$loop_device" ] || losetup -d "$loop_device" 2>/dev/null
 }
 
-# put NODE PATTERN: 64 KiB, left in its page cache, as QEMU with cache=writeback does
+# put NODE PATTERN: twice 64 KiB, left in its page cache, as QEMU with cache=writeback does; of the second no guest has anything
 put() {
-    head -c 65536 /dev/zero | tr '\0' "\\$(printf %o "$2")" | dd of="$1" bs=65536 conv=notrunc status=none
+    local mib
+
+    for mib in 0 4; do
+        head -c 65536 /dev/zero | tr '\0' "\\$(printf %o "$2")" |
+            dd of="$1" bs=65536 seek=$((mib * 16)) conv=notrunc status=none || return 1
+    done
 }
 
 # has NODE PATTERN: what its page cache, or what is below, says
@@ -70,7 +75,11 @@ rm "$log"
 # ---- another way to the same blocks --------------------------------------------------------------
 
 other_way() {
-    check "there is a loop device over the image" test -b "$loop_device"
+    local held
+
+    # The kernel empties a device's page cache when nobody has it open any more.
+    exec {held}<"$loop_device"
+    ok $? "there is a loop device over the image, and somebody has it open"
     check "a disk on the image is served" serve "$image"
     check "it is written through the device's page cache" put "$loop_device" 5
     guest_open
@@ -83,6 +92,7 @@ other_way() {
     check "... the guest writes again" hear "write 0 88: status 0"
     exits 0 "it leaves" guest_close
     check "... and others read what it wrote last" has "$loop_device" 7
+    exec {held}<&-
     check "the disk detaches" detach xvda
     exits 0 "the worker ends with 0" ended "$worker"
     rm "$log"
