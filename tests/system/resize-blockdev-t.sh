@@ -34,6 +34,7 @@ check "the guest is told, and uses what is new" hear "read 16383 1: status 0 dat
 check "the device shrinks" resize 4M
 tell "await-size 8192" "write 8191 1 pattern=3" "read 8191 1 expect=3" "read 8192 1 status=-1"
 check "the guest is told, and uses what is left" hear "read 8191 1: status 0 data ok"
+check "... and is refused what has gone, before it is back" hear "read 8192 1: status -1"
 check "it grows again" resize 5M
 tell "await-size 10240" reopen info
 like "$(hear "info:*")" "info: sectors=10240 *" "a guest that comes back finds the same"
