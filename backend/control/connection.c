@@ -185,8 +185,10 @@ static int make_queues(struct connection *conn, uint32_t domid, const struct han
 int connection_open(struct connection *conn, struct store *store, const char *backend,
 	uint32_t domid, const struct handshake *keys, struct problem *ret_problem)
 {
-	int r = open_storage(conn, store, backend, ret_problem);
+	int r;
 
+	conn->image.is_kept_out = false;
+	r = open_storage(conn, store, backend, ret_problem);
 	if (r)
 		return r;
 	r = make_queues(conn, domid, keys, ret_problem);

@@ -7,6 +7,7 @@
 
 #include "backend/util/limits.h"
 #include "backend/util/log.h"
+#include "qemu-dm-bridge/pagecache/hand_over.h"
 
 void image_init(struct image *image)
 {
@@ -47,8 +48,7 @@ bool image_is_loss(int error)
 }
 
 /* Those that use the page cache themselves, and those that only read, have no harm of pages that stay. */
-static int empty_page_cache(const struct storage *storage, bool is_taken,
-	struct hand_over_result *ret_result, struct problem *problem)
+static int empty_page_cache(const struct storage *storage, bool is_taken, struct problem *problem)
 {
 	struct hand_over_terms terms = {
 		.timeout_ms = LIMIT_HAND_OVER_MS,
@@ -56,19 +56,20 @@ static int empty_page_cache(const struct storage *storage, bool is_taken,
 		.best_effort = !is_taken || storage->read_only || !cache_is_direct(storage->cache),
 		.keep_image = !cache_is_direct(storage->cache),
 	};
+	struct hand_over_result result;
 	char name[32], path[PATH_MAX];
 	ssize_t n;
 
 	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", storage->fd);
 	n = readlink(name, path, sizeof(path) - 1);
 	path[n > 0 ? n : 0] = '\0';
-	return hand_over(storage->fd, path, &terms, ret_result, problem);
+	return hand_over(storage->fd, path, &terms, &result, problem);
 }
 
 static int take_over(struct image *image, const struct storage *storage, struct problem *problem)
 {
 	struct problem cause;
-	int r = empty_page_cache(storage, true, &image->taken, &cause);
+	int r = empty_page_cache(storage, true, &cause);
 
 	if (r == 0)
 		return 0;
@@ -87,7 +88,6 @@ int image_take(struct image *image, const struct storage *storage, bool shared,
 {
 	int r;
 
-	image->is_kept_out = false;
 	if (!concerns(storage))
 		return 0;
 	r = own(image, storage, shared, ret_problem);
@@ -101,17 +101,14 @@ int image_take(struct image *image, const struct storage *storage, bool shared,
 
 int image_prepare(const struct storage *storage, struct problem *ret_problem)
 {
-	struct hand_over_result result;
-
-	return concerns(storage) ? empty_page_cache(storage, false, &result, ret_problem) : 0;
+	return concerns(storage) ? empty_page_cache(storage, false, ret_problem) : 0;
 }
 
 void image_give_up(struct image *image, const struct storage *storage)
 {
-	struct hand_over_result result;
 	struct problem problem;
 
-	if (image->owner.fd >= 0 && empty_page_cache(storage, false, &result, &problem))
+	if (image->owner.fd >= 0 && empty_page_cache(storage, false, &problem))
 		log_warn("when the guest's firmware reads the image it may find something old: %s",
 			problem.text);
 	ownership_give_up(&image->owner);

@@ -11,13 +11,10 @@
 
 #include "backend/data/storage.h"
 #include "qemu-dm-bridge/ownership/ownership.h"
-#include "qemu-dm-bridge/pagecache/hand_over.h"
 
 struct image {
 	struct ownership owner;
-	struct hand_over_result
-		taken;    /* how the page cache was handed over to us; all zeros: never */
-	bool is_kept_out; /* image_take() has failed because somebody else has it, or was too slow: it may be worth another try */
+	bool is_kept_out; /* image_take() has failed because somebody else has it, or was too slow: it may be worth another try. Who tries resets it */
 	bool told_unlocked; /* that its file system knows no locks */
 	bool told_pages;    /* that some of it stays in the page cache */
 };

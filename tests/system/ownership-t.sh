@@ -97,6 +97,10 @@ refuses "... its guest is refused in the end" as_guest timeout --foreground 90 b
 like "$(xenstore-read "$be/hotplug-error")" "*the image is in use by process $holder (qemu-io), which writes it: end that one first*" \
     "... the store says because of whom"
 check "... and so does the log" await_line "$log" "the frontend is refused: the image is in use by process $holder (qemu-io)"
+check "the image is taken away" mv "$image" "$image.away"
+refuses "... for which nobody waits" guest_io "read 0 8"
+like "$(xenstore-read "$be/hotplug-error")" "*$image*No such file or directory*" "... the store says why"
+check "it is there again" mv "$image.away" "$image"
 echo quit >&"$qemu_in"
 exec {qemu_in}>&-
 exits 0 "the other program ends" ended "$holder"
