@@ -184,18 +184,30 @@ settled() {
     ! xensim counters | grep '^domain [1-9]' >&2
 }
 
+# who_is_left: the processes that have descriptor 68, or a copy of it, open
+who_is_left() {
+    local process
+
+    for process in /proc/[1-9]*; do
+        [ "$process" = "/proc/$$" ] || ! ls -l "$process/fd" 2>/dev/null | grep -q -F "$work/alive" ||
+            say "${process#/proc/}: $(tr '\0' ' ' <"$process/cmdline")"
+    done
+}
+
 # assert_clean [killed]: all processes have ended, and nothing of them is left. A process that was
 # killed has let the kernel unmap its grants, and leaves its socket and its record to the next one; all
 # others have done so themselves.
 assert_clean() {
-    local id
+    local id left
 
     for id in $(xenstore-list /local/domain); do
         [ "$id" = 0 ] || xensim domain-destroy "$id"
     done
     exec 68>&-
     read -r -t "$deadline" -u 67 _
-    ok $(($? > 128)) "no process is left"
+    left=$(($? > 128))
+    ok "$left" "no process is left"
+    [ "$left" = 0 ] || who_is_left
     check "no domain is left" eventually settled
     is "$(find "$BLKBACK_RUNDIR" -name '*.pid' 2>/dev/null)" "" "no pid file is left"
     if [ "${1:-}" != killed ]; then
