@@ -15,6 +15,7 @@
 #include "backend/util/usage.h"
 #include "qemu-dm-bridge/dialect/drive_args.h"
 #include "qemu-dm-bridge/dialect/probe.h"
+#include "qemu-dm-bridge/dialect/usual.h"
 
 #define PROGRAM     "blkback-drive-args"
 #define TIMEOUT     10
@@ -57,14 +58,6 @@ struct options {
 	struct drive_request request;
 	bool json, null, rewrite;
 	unsigned timeout_ms;
-};
-
-/* Where libxl has its device model, then any other. The first one that is there. */
-static const char *const usual_qemus[] = {
-	"/usr/libexec/xen-qemu-system-i386",
-	"/usr/lib/xen/bin/qemu-system-i386",
-	"qemu-system-i386",
-	"qemu-system-x86_64",
 };
 
 static enum drive_args_exit misuse(const char *complaint, const char *object)
@@ -209,15 +202,17 @@ static enum drive_args_exit answer(
 	return result ? result : fail(ARGS_REFUSED, &problem);
 }
 
+/* The first one that is there. */
 static enum drive_args_exit probe_usual(
 	const struct options *o, const char **ret_qemu, struct dialect *ret_dialect)
 {
 	struct problem problem;
+	const char *qemu;
 
-	for (size_t i = 0; i < sizeof(usual_qemus) / sizeof(usual_qemus[0]); i++) {
-		int r = probe_qemu(usual_qemus[i], o->timeout_ms, ret_dialect, &problem);
+	for (unsigned i = 0; (qemu = usual_qemu(i)); i++) {
+		int r = probe_qemu(qemu, o->timeout_ms, ret_dialect, &problem);
 
-		*ret_qemu = usual_qemus[i];
+		*ret_qemu = qemu;
 		if (r == 0)
 			return ARGS_OK;
 		if (r != -ENOENT)

@@ -24,7 +24,7 @@ BRIDGE_OWNERSHIP_SRCS := $(patsubst %,qemu-dm-bridge/ownership/%.c,ownership loc
 # ---- Dialects: the options that a QEMU has for a cache mode ------------------------------------------
 DIALECT_SRCS := $(patsubst %,qemu-dm-bridge/dialect/%.c,dialect schema optstr recipe drive_args rewrite) \
 	backend/util/cache.c backend/util/problem.c
-PROBE_SRCS   := $(patsubst %,qemu-dm-bridge/dialect/%.c,probe run)
+PROBE_SRCS   := $(patsubst %,qemu-dm-bridge/dialect/%.c,probe run usual)
 
 PROGRAMS += blkback-drive-args
 blkback-drive-args_SRCS := qemu-dm-bridge/drive_args_main.c $(DIALECT_SRCS) $(PROBE_SRCS) backend/util/json.c \
@@ -37,3 +37,18 @@ $(foreach t,$(DIALECT_TESTS),$(eval $(t)_SRCS := tests/bridge/$(t).c tests/bridg
 	$(t)_LIBS := json-c))
 SCRIPT_TESTS += $(patsubst %,tests/bridge/%-t.sh,probe real-qemu)
 # ---- end of: dialects --------------------------------------------------------------------------------
+
+# ---- The device model's wrapper ----------------------------------------------------------------------
+PROGRAMS += blkback-qemu-dm
+DEVICE_MODEL_SRCS := $(patsubst %,qemu-dm-bridge/device-model/%.c,command_line emulated monitor)
+blkback-qemu-dm_SRCS := qemu-dm-bridge/qemu_dm_main.c $(DEVICE_MODEL_SRCS) \
+	$(patsubst %,qemu-dm-bridge/device-model/%.c,served ready wrap) $(DIALECT_SRCS) $(PROBE_SRCS) \
+	$(BRIDGE_PAGECACHE_SRCS) $(BRIDGE_OWNERSHIP_SRCS) backend/control/options.c \
+	$(patsubst %,backend/supervisor/%.c,config scan) backend/util/log.c $(XENSTORE_SRCS)
+blkback-qemu-dm_LIBS := inih json-c xenstore
+
+TESTS += command-line-t
+command-line-t_SRCS := tests/bridge/command-line-t.c $(DEVICE_MODEL_SRCS) qemu-dm-bridge/dialect/optstr.c
+command-line-t_LIBS := json-c
+SCRIPT_TESTS += tests/system/device-model-t.sh
+# ---- end of: the device model's wrapper ----------------------------------------------------------------

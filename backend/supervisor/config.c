@@ -28,6 +28,7 @@ void config_default(struct config *ret_config)
 		.kinds = {2, {"vbd3", "vbd"}},
 		.scripts = {1, {"block-blkback"}},
 		.worker = "blkback-vbd",
+		.device_model = "auto",
 		.max_grants = LIMIT_GRANTS_HOST,
 		.restarts = {.delay_min_ms = 100,
 			.delay_max_ms = 10000,
@@ -88,14 +89,24 @@ static bool parse_scripts(const char *text, struct config *config)
 }
 
 /* A name to search for, or the whole path. */
-static bool parse_worker(const char *text, struct config *config)
+static bool parse_program(const char *text, char ret_program[CONFIG_PATH_MAX + 1])
 {
 	size_t n = strlen(text);
 
 	if (n == 0 || n > CONFIG_PATH_MAX || (strchr(text, '/') && text[0] != '/'))
 		return false;
-	memcpy(config->worker, text, n + 1);
+	memcpy(ret_program, text, n + 1);
 	return true;
+}
+
+static bool parse_worker(const char *text, struct config *config)
+{
+	return parse_program(text, config->worker);
+}
+
+static bool parse_device_model(const char *text, struct config *config)
+{
+	return parse_program(text, config->device_model);
 }
 
 static bool parse_level(const char *text, struct config *config)
@@ -170,6 +181,7 @@ enum key_id {
 	KEY_KINDS,
 	KEY_SCRIPTS,
 	KEY_WORKER,
+	KEY_DEVICE_MODEL,
 	KEY_LOG_LEVEL,
 	KEY_MAX_QUEUES,
 	KEY_MAX_GRANTS,
@@ -191,6 +203,8 @@ static const struct key {
 	[KEY_SCRIPTS] = {"scripts", parse_scripts,
 		"up to 8 different names of hotplug scripts, without their directory, separated by blanks"},
 	[KEY_WORKER] = {"worker", parse_worker, "a program's name or absolute path"},
+	[KEY_DEVICE_MODEL] = {"device-model", parse_device_model,
+		"auto, a program's name or absolute path"},
 	[KEY_LOG_LEVEL] = {"log-level", parse_level, "info or debug"},
 	[KEY_MAX_QUEUES] = {"max-queues", parse_max_queues, "auto or a number from 1 to 8"},
 	[KEY_MAX_GRANTS] = {"max-grants", parse_max_grants, "a number from 0 to 16777216"},

@@ -28,6 +28,7 @@ struct config {
 	struct config_words kinds;   /* backend kinds that are watched */
 	struct config_words scripts; /* hotplug scripts whose disks of kind vbd are ours */
 	char worker[CONFIG_PATH_MAX + 1];
+	char device_model[CONFIG_PATH_MAX + 1]; /* that blkback-qemu-dm becomes, or "auto" */
 	bool debug;
 	uint32_t max_queues;   /* of a disk; 0: the worker's default */
 	uint32_t max_grants;   /* pages of guests that all workers may have mapped */

@@ -171,8 +171,12 @@ same "exit codes of blkback-drive-args: the page" "$codes" "$(sed -n 's/^\.It \(
 covers "cache modes: --help of blkback-drive-args" "$modes" "$args_help"
 covers "JSON: the page of blkback-drive-args has every name" \
     "$(grep -ho 'json_set([a-z]*, "[a-z_]*"' $args | sed 's/.*"\(.*\)"/\1/' | words)" "$(cat $args_page)"
+usual=$(sed -n '/ usual\[\]/,/^};/s/^\t"\(.*\)",$/\1/p' qemu-dm-bridge/dialect/usual.c | words)
 covers "QEMUs that are tried: the page" \
-    "$(sed -n '/usual_qemus/,/^};/s/^\t"\(.*\)",$/\1/p' $args | words)" "$(cat $args_page)"
+    "$usual" "$(cat $args_page)"
+covers "... of the wrapper" "$usual" "$(cat qemu-dm-bridge/blkback-qemu-dm.8)"
+covers "environment: the page of the wrapper" "$(sed -n 's/^#define [A-Z_]*_ENV *"\([A-Z_]*\)"$/\1/p' qemu-dm-bridge/qemu_dm_main.c | words)" \
+    "$(cat qemu-dm-bridge/blkback-qemu-dm.8)"
 
 # ---- layout -----------------------------------------------------------------------------------
 

@@ -1,0 +1,203 @@
+#include "qemu-dm-bridge/device-model/wrap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backend/util/log.h"
+#include "qemu-dm-bridge/device-model/emulated.h"
+#include "qemu-dm-bridge/device-model/monitor.h"
+#include "qemu-dm-bridge/device-model/ready.h"
+#include "qemu-dm-bridge/dialect/drive_args.h"
+#include "qemu-dm-bridge/dialect/probe.h"
+#include "qemu-dm-bridge/pagecache/same_blocks.h"
+
+struct wrapping {
+	struct command_line *line;
+	const struct wrap_terms *terms;
+	struct ready_terms ready;
+	struct problem *problem;
+	struct dialect dialect;
+	bool is_probed; /* once, and only if there is something to rewrite */
+};
+
+/* ---- which disk it is ----------------------------------------------------------------------- */
+
+enum relation {
+	RELATION_NONE,
+	RELATION_SAME,  /* one node, whatever its names are */
+	RELATION_OTHER, /* another node over the same blocks */
+};
+
+static struct same_blocks_id id_of(const struct stat *st)
+{
+	if (S_ISBLK(st->st_mode))
+		return (struct same_blocks_id){st->st_rdev, 0};
+	return (struct same_blocks_id){st->st_dev, st->st_ino};
+}
+
+static bool is_same(struct same_blocks_id a, struct same_blocks_id b)
+{
+	return a.device == b.device && a.inode == b.inode;
+}
+
+/* What is not there, or no image, QEMU complains about itself. */
+static enum relation relate(const char *path, const struct served *disk)
+{
+	struct same_blocks blocks;
+	struct stat emulated, served;
+	struct problem ignored;
+	enum relation relation = RELATION_NONE;
+	int fd;
+
+	if (stat(path, &emulated) || stat(disk->image, &served))
+		return RELATION_NONE;
+	if (is_same(id_of(&emulated), id_of(&served)))
+		return RELATION_SAME;
+	fd = open(disk->image, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return RELATION_NONE;
+	if (same_blocks_find(fd, disk->image, &blocks, &ignored) == 0) {
+		for (unsigned i = 0; i < blocks.nr_nodes; i++)
+			if (is_same(blocks.nodes[i].id, id_of(&emulated)))
+				relation = RELATION_OTHER;
+		same_blocks_close(&blocks);
+	}
+	(void)close(fd);
+	return relation;
+}
+
+/* W2. 0 and perhaps no disk, or -EINVAL. */
+static int find_served(const char *path, const struct served_list *served,
+	const struct served **ret_disk, struct problem *problem)
+{
+	*ret_disk = NULL;
+	for (unsigned i = 0; i < served->nr; i++) {
+		const struct served *disk = &served->disks[i];
+
+		switch (relate(path, disk)) {
+		case RELATION_SAME:
+			*ret_disk = disk;
+			return 0;
+		case RELATION_OTHER:
+			return problem_set(problem, -EINVAL,
+				"the emulated disk '%s' is another way to the blocks of '%s', which %s serves: both need the same file or device, or their locks do not meet",
+				path, disk->image, disk->backend);
+		case RELATION_NONE:
+			break;
+		}
+	}
+	return 0;
+}
+
+/* ---- its options ---------------------------------------------------------------------------- */
+
+static int probe(struct wrapping *w)
+{
+	int r;
+
+	if (w->is_probed)
+		return 0;
+	r = probe_qemu(w->terms->qemu, w->terms->probe_ms, &w->dialect, w->problem);
+	w->is_probed = r == 0;
+	return r;
+}
+
+static int rewrite(
+	struct wrapping *w, const struct served *disk, unsigned option, const char *value)
+{
+	enum cache_mode mode;
+	char *now;
+	int r = drive_args_rewrite(&w->dialect, disk->cache, value, &now, &mode, w->problem);
+
+	if (r)
+		return r;
+	log_info("'%s' is opened with cache=%s, as %s is (%s)", disk->image, cache_mode_name(mode),
+		disk->backend, cache_mode_name(disk->cache));
+	r = command_line_replace(w->line, option, "-drive", now);
+	free(now);
+	return r ? problem_set(w->problem, r, "no memory") : 0;
+}
+
+/* W3 */
+static int change_options(
+	struct wrapping *w, const struct served *disk, const struct emulated *emulated)
+{
+	char *value;
+	int r;
+
+	if (emulated->form == EMULATED_OTHER) {
+		log_warn(
+			"'%s', which %s serves with cache=%s, is opened as its -%s says: see blkback-drive-args(8) for the options of that mode",
+			disk->image, disk->backend, cache_mode_name(disk->cache),
+			command_line_name(w->line, emulated->option));
+		return 0;
+	}
+	r = probe(w);
+	if (r)
+		return r;
+	if (emulated->form == EMULATED_DRIVE)
+		return rewrite(
+			w, disk, emulated->option, command_line_value(w->line, emulated->option));
+	r = emulated_as_drive(w->line, emulated, &value);
+	if (r)
+		return problem_set(w->problem, r, "no memory");
+	r = rewrite(w, disk, emulated->option, value);
+	free(value);
+	return r;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------ */
+
+static int wrap_disk(struct wrapping *w, const struct served_list *served,
+	const struct emulated *emulated, unsigned *nr_found)
+{
+	const struct served *disk;
+	int r = find_served(emulated->path, served, &disk, w->problem);
+
+	if (r || !disk)
+		return r;
+	(*nr_found)++;
+	r = change_options(w, disk, emulated);
+	return r ? r : ready_make(disk, &w->ready, w->problem);
+}
+
+/* W5. Without it the locks still tell who has an image. */
+static int add_monitor(struct wrapping *w)
+{
+	char path[256];
+	int r = monitor_path(w->terms->rundir, w->terms->domid, path, sizeof(path)) ? 0 : -ENOENT;
+
+	if (r == 0 && mkdir(w->terms->rundir, 0755) && errno != EEXIST)
+		r = -ENOENT;
+	monitor_sweep(w->terms->rundir);
+	if (r == 0)
+		r = monitor_add(w->line, path);
+	if (r == -ENOENT)
+		log_info(
+			"there is no QMP monitor for blkback: a disk that the device model keeps after the guest has unplugged it has to be closed by hand");
+	return r == -ENOMEM ? problem_set(w->problem, r, "no memory") : 0;
+}
+
+int wrap(struct command_line *line, const struct served_list *served,
+	const struct wrap_terms *terms, struct problem *problem)
+{
+	struct wrapping w = {.line = line, .terms = terms, .problem = problem};
+	struct emulated emulated;
+	unsigned at = 0, nr_found = 0;
+	int r = 0, more;
+
+	w.ready.until_ms = ready_now_ms() + terms->wait_ms;
+	w.ready.is_incoming = command_line_find(line, "incoming") != NULL;
+	while (r == 0 && (more = emulated_next(line, &at, &emulated)) > 0) {
+		r = wrap_disk(&w, served, &emulated, &nr_found);
+		free(emulated.path);
+	}
+	if (r == 0 && more < 0)
+		r = problem_set(problem, more, "no memory");
+	return r || nr_found == 0 ? r : add_monitor(&w);
+}
