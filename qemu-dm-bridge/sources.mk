@@ -21,6 +21,17 @@ SCRIPT_TESTS += tests/bridge/hand-over-mounted-t.sh
 # ---- Ownership -------------------------------------------------------------------------------------
 BRIDGE_OWNERSHIP_SRCS := $(patsubst %,qemu-dm-bridge/ownership/%.c,ownership lock_holder)
 # ---- end of: Ownership -----------------------------------------------------------------------------
+# ---- QMP --------------------------------------------------------------------------------------------
+QMP_SRCS := $(patsubst %,qemu-dm-bridge/qmp/%.c,client medium monitor_path)
+TESTS += qmp-t
+qmp-t_SRCS := tests/bridge/qmp-t.c $(QMP_SRCS) backend/util/problem.c
+qmp-t_LIBS := json-c
+PROGRAMS += qmp-say
+qmp-say_SRCS := tests/lib/qmp-say.c $(QMP_SRCS) backend/util/problem.c
+qmp-say_LIBS := json-c
+SCRIPT_TESTS += tests/system/emulated-t.sh tests/system/emulated-stays-t.sh
+# ---- end of: QMP -------------------------------------------------------------------------------------
+
 # ---- Dialects: the options that a QEMU has for a cache mode ------------------------------------------
 DIALECT_SRCS := $(patsubst %,qemu-dm-bridge/dialect/%.c,dialect schema optstr recipe drive_args rewrite) \
 	backend/util/cache.c backend/util/problem.c
@@ -40,7 +51,7 @@ SCRIPT_TESTS += $(patsubst %,tests/bridge/%-t.sh,probe real-qemu)
 
 # ---- The device model's wrapper ----------------------------------------------------------------------
 PROGRAMS += blkback-qemu-dm
-DEVICE_MODEL_SRCS := $(patsubst %,qemu-dm-bridge/device-model/%.c,command_line emulated monitor)
+DEVICE_MODEL_SRCS := $(patsubst %,qemu-dm-bridge/device-model/%.c,command_line emulated monitor) qemu-dm-bridge/qmp/monitor_path.c
 blkback-qemu-dm_SRCS := qemu-dm-bridge/qemu_dm_main.c $(DEVICE_MODEL_SRCS) \
 	$(patsubst %,qemu-dm-bridge/device-model/%.c,served ready wrap) $(DIALECT_SRCS) $(PROBE_SRCS) \
 	$(BRIDGE_PAGECACHE_SRCS) $(BRIDGE_OWNERSHIP_SRCS) backend/control/options.c \

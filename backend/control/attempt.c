@@ -60,15 +60,39 @@ int vbd_image_patience_ms(const struct vbd *vbd)
 	return vbd->image_until_ms ? (int)LIMIT_IMAGE_RETRY_MS : -1;
 }
 
+static int open_connection(struct vbd *vbd, struct problem *problem)
+{
+	return connection_open(&vbd->conn, vbd->store, vbd->backend, vbd->id.domid, &vbd->keys,
+		vbd->now_ms, problem);
+}
+
+/* E4: the guest keeps its emulated disk, and its PV driver may read beside it. 0 if it does. */
+static int watch_emulated(struct vbd *vbd, struct problem *problem)
+{
+	struct connection *conn = &vbd->conn;
+	struct problem cause = *problem;
+	int r;
+
+	if (!conn->image.emulated.has_image || conn->options.emulated != EMULATED_READ_ONLY)
+		return -EBUSY;
+	conn->watches = true;
+	r = open_connection(vbd, problem);
+	conn->watches = false;
+	if (r == 0)
+		log_warn("the disk is read-only: %s", cause.text);
+	return r;
+}
+
 /* 0 with the outcome, or the store's -errno. */
 static int attach(
 	struct vbd *vbd, enum xenbus_state seen, enum outcome *ret_outcome, struct problem *problem)
 {
 	struct problem ignored;
-	int r = connection_open(
-		&vbd->conn, vbd->store, vbd->backend, vbd->id.domid, &vbd->keys, problem);
+	int r = open_connection(vbd, problem);
 
 	*ret_outcome = r && may_wait(vbd, problem) ? OUTCOME_WAIT : OUTCOME_REFUSE;
+	if (r && *ret_outcome == OUTCOME_REFUSE)
+		r = watch_emulated(vbd, problem);
 	if (r)
 		return 0;
 	r = publish_connected(&vbd->pub, seen, &vbd->conn.features, vbd->conn.fault != 0);

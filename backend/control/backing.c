@@ -139,6 +139,7 @@ int backing_open(struct store *store, const char *backend, const struct backing_
 		r = read_info(&dir, &ret_facts->info, ret_problem);
 	if (r)
 		return r;
+	read_only = read_only || terms->only_read;
 	path = read_path(&dir, &r, ret_problem);
 	if (path == NULL)
 		return r;

@@ -29,7 +29,8 @@ int backing_hotplug(struct store *store, const char *backend, enum hotplug_state
 struct backing_terms {
 	const struct storage_identity *expected; /* NULL: whatever is there */
 	enum cache_mode cache;
-	bool discard; /* is to be offered, if it can be done */
+	bool discard;   /* is to be offered, if it can be done */
+	bool only_read; /* whatever the mode says */
 };
 
 /* What is known of it beside the storage itself. */

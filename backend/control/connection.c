@@ -44,6 +44,7 @@ static int choose_features(struct connection *conn, struct store *store, const c
 	conn->features.flush = options.flush;
 	conn->features.barrier = options.barrier;
 	conn->features.indirect = options.indirect;
+	conn->image.emulated.takes_plugged = options.emulated == EMULATED_CLOSE;
 	terms->cache = options.cache;
 	terms->discard = options.discard;
 	return 0;
@@ -60,10 +61,13 @@ static void watch_size(struct connection *conn, const struct storage *storage)
 	log_warn("%s", problem.text);
 }
 
-static int prepare_disk(
-	struct connection *conn, struct storage *storage, bool shared, struct problem *problem)
+static int prepare_disk(struct connection *conn, struct storage *storage, bool shared,
+	uint64_t now_ms, struct problem *problem)
 {
-	int r = image_take(&conn->image, storage, shared, problem);
+	enum image_sharing sharing = conn->watches ? IMAGE_WATCHING
+				     : shared      ? IMAGE_SHARED
+						   : IMAGE_ALONE;
+	int r = image_take(&conn->image, storage, sharing, now_ms, problem);
 
 	if (r)
 		return r;
@@ -75,10 +79,11 @@ static int prepare_disk(
 	return 0;
 }
 
-static int open_storage(
-	struct connection *conn, struct store *store, const char *backend, struct problem *problem)
+static int open_storage(struct connection *conn, struct store *store, const char *backend,
+	uint64_t now_ms, struct problem *problem)
 {
-	struct backing_terms terms = {.expected = conn->has_identity ? &conn->identity : NULL};
+	struct backing_terms terms = {.expected = conn->has_identity ? &conn->identity : NULL,
+		.only_read = conn->watches};
 	struct backing_facts facts;
 	struct storage storage;
 	int r = choose_features(conn, store, backend, &terms, problem);
@@ -87,7 +92,7 @@ static int open_storage(
 		r = backing_open(store, backend, &terms, &storage, &facts, problem);
 	if (r)
 		return r;
-	r = prepare_disk(conn, &storage, facts.shared, problem);
+	r = prepare_disk(conn, &storage, facts.shared, now_ms, problem);
 	if (r) {
 		storage_close(&storage);
 		return r;
@@ -183,12 +188,15 @@ static int make_queues(struct connection *conn, uint32_t domid, const struct han
 }
 
 int connection_open(struct connection *conn, struct store *store, const char *backend,
-	uint32_t domid, const struct handshake *keys, struct problem *ret_problem)
+	uint32_t domid, const struct handshake *keys, uint64_t now_ms, struct problem *ret_problem)
 {
-	int r;
+	int r = emulated_find(&conn->image.emulated, store, domid);
 
 	conn->image.is_kept_out = false;
-	r = open_storage(conn, store, backend, ret_problem);
+	if (r)
+		return problem_set(ret_problem, r,
+			"the guest's device model cannot be looked up: %s", strerror(-r));
+	r = open_storage(conn, store, backend, now_ms, ret_problem);
 	if (r)
 		return r;
 	r = make_queues(conn, domid, keys, ret_problem);

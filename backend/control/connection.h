@@ -35,6 +35,7 @@ struct connection {
 	int fault; /* 0, or the -errno that latched the disk in this process's life */
 
 	bool has_disk;
+	bool watches; /* the disk is read beside the guest's emulated one (E4); whoever opens says so */
 	bool has_identity;
 	bool lost_write;   /* the fault is of a write, not of an fdatasync */
 	bool flush_failed; /* this connection's frontend was told so: it may send no more (D5) */
@@ -69,7 +70,7 @@ void connection_fini(struct connection *conn) __attribute__((nonnull));
  * yet. On failure -errno with a sentence, and nothing is open; if .image.is_kept_out it may be worth another try.
  */
 int connection_open(struct connection *conn, struct store *store, const char *backend,
-	uint32_t domid, const struct handshake *keys, struct problem *ret_problem)
+	uint32_t domid, const struct handshake *keys, uint64_t now_ms, struct problem *ret_problem)
 	__attribute__((nonnull, warn_unused_result));
 
 /* Serve. */

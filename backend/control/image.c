@@ -20,12 +20,23 @@ static bool concerns(const struct storage *storage)
 	return storage->kind != &storage_null;
 }
 
-static int own(
-	struct image *image, const struct storage *storage, bool shared, struct problem *problem)
+static enum ownership_access access_of(const struct storage *storage, enum image_sharing sharing)
 {
-	enum ownership_access access = storage->read_only ? OWNERSHIP_READ
-				       : shared           ? OWNERSHIP_SHARED_WRITE
-							  : OWNERSHIP_WRITE;
+	switch (sharing) {
+	case IMAGE_WATCHING:
+		return OWNERSHIP_LOOK;
+	case IMAGE_SHARED:
+		return OWNERSHIP_SHARED_WRITE;
+	case IMAGE_ALONE:
+		break;
+	}
+	return storage->read_only ? OWNERSHIP_READ : OWNERSHIP_WRITE;
+}
+
+static int own(struct image *image, const struct storage *storage, enum image_sharing sharing,
+	struct problem *problem)
+{
+	enum ownership_access access = access_of(storage, sharing);
 	struct problem cause;
 	int r = ownership_take(&image->owner, storage->fd, access, &cause);
 
@@ -83,14 +94,36 @@ static int take_over(struct image *image, const struct storage *storage, struct 
 	return 0;
 }
 
-int image_take(struct image *image, const struct storage *storage, bool shared,
-	struct problem *ret_problem)
+/* E1, E2: nobody else has it, nor has the guest's own emulated disk, even where a lock does not say so. */
+static int own_after_emulated(struct image *image, const struct storage *storage,
+	enum image_sharing sharing, uint64_t now_ms, struct problem *problem)
+{
+	int r = own(image, storage, sharing, problem);
+
+	if ((r && !image->is_kept_out) || sharing != IMAGE_ALONE ||
+		!emulated_look(&image->emulated, storage->fd, storage->read_only))
+		return r;
+	ownership_give_up(&image->owner);
+	if (emulated_close(&image->emulated, storage->fd, now_ms)) {
+		log_info(
+			"the device model, process %d, has closed the image for the guest's PV driver",
+			(int)image->emulated.model);
+		if (!emulated_look(&image->emulated, storage->fd, storage->read_only))
+			return own(image, storage, sharing, problem);
+	}
+	image->is_kept_out = true;
+	return emulated_complain(&image->emulated, problem);
+}
+
+int image_take(struct image *image, const struct storage *storage, enum image_sharing sharing,
+	uint64_t now_ms, struct problem *ret_problem)
 {
 	int r;
 
+	image->emulated.has_image = false;
 	if (!concerns(storage))
 		return 0;
-	r = own(image, storage, shared, ret_problem);
+	r = own_after_emulated(image, storage, sharing, now_ms, ret_problem);
 	if (r)
 		return r;
 	r = take_over(image, storage, ret_problem);

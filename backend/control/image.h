@@ -9,11 +9,13 @@
 
 #include <stdbool.h>
 
+#include "backend/control/emulated.h"
 #include "backend/data/storage.h"
 #include "qemu-dm-bridge/ownership/ownership.h"
 
 struct image {
 	struct ownership owner;
+	struct emulated emulated; /* has it, perhaps, when image_take() has failed */
 	bool is_kept_out; /* image_take() has failed because somebody else has it, or was too slow: it may be worth another try. Who tries resets it */
 	bool told_unlocked; /* that its file system knows no locks */
 	bool told_pages;    /* that some of it stays in the page cache */
@@ -21,12 +23,19 @@ struct image {
 
 void image_init(struct image *image) __attribute__((nonnull));
 
+/* Beside whom a disk has its image. */
+enum image_sharing {
+	IMAGE_ALONE,
+	IMAGE_SHARED, /* others write it, too (mode w!) */
+	IMAGE_WATCHING, /* the guest writes it through its emulated disk, and only reads it here (E4) */
+};
+
 /*
- * @storage is ours alone, unless it is @shared (mode w!), and for direct I/O nothing of it is in the page cache. Waits for the page
+ * @storage is ours alone, unless @sharing says otherwise, and for direct I/O nothing of it is in the page cache. Waits for the page
  * cache to be written. -errno with a sentence: -EBUSY is .is_kept_out; then, and after every other failure, nothing is owned.
  */
-int image_take(struct image *image, const struct storage *storage, bool shared,
-	struct problem *ret_problem) __attribute__((nonnull, warn_unused_result));
+int image_take(struct image *image, const struct storage *storage, enum image_sharing sharing,
+	uint64_t now_ms, struct problem *ret_problem) __attribute__((nonnull, warn_unused_result));
 
 /*
  * The same for the page cache alone, as far as it can be done, before QEMU opens the image: whoever has it. 0, or -errno with a sentence.

@@ -133,6 +133,20 @@ static int read_policy(
 	return 0;
 }
 
+/* E4 */
+static int read_emulated(
+	struct node_dir *dir, struct disk_options *options, struct problem *problem)
+{
+	static const char *const words[] = {"refuse", "read-only", "close"};
+	unsigned word = EMULATED_REFUSE;
+	enum node_result result = node_enum(dir, "emulated", words, 3, &word);
+
+	if (result != NODE_VALUE && result != NODE_ABSENT)
+		return wrong(dir, "emulated", result, "it is refuse, read-only or close", problem);
+	options->emulated = (enum disk_emulated)word;
+	return 0;
+}
+
 static int read_timeout(struct node_dir *dir, struct disk_options *options, struct problem *problem)
 {
 	uint32_t seconds = LIMIT_TIMEOUT_S;
@@ -168,6 +182,8 @@ int options_read(struct store *store, const char *backend, enum cache_mode defau
 		r = read_policy(&dir, "on-error", &options.stop_on_error, ret_problem);
 	if (r == 0)
 		r = read_policy(&dir, "on-enospc", &options.stop_on_enospc, ret_problem);
+	if (r == 0)
+		r = read_emulated(&dir, &options, ret_problem);
 	if (r == 0)
 		r = read_timeout(&dir, &options, ret_problem);
 	if (r)

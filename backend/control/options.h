@@ -1,5 +1,5 @@
 /*
- * What the administrator chose for a disk: the nodes `cache-mode`, `features-off`, `transfer`, `on-error`, `on-enospc` and `timeout` of
+ * What the administrator chose for a disk: the nodes `cache-mode`, `features-off`, `transfer`, `on-error`, `on-enospc`, `timeout` and `emulated` of
  * its backend directory, which the hotplug script writes from the options behind the image's name, and libxl's `discard-enable`.
  *
  * Control thread only. The toolstack's side wrote the nodes, so they are trusted but still parsed strictly. Never logs.
@@ -21,6 +21,13 @@ enum disk_transfer {
 	TRANSFER_COPY, /* it is copied, and nothing stays mapped */
 };
 
+/* What becomes of the disk when the guest has not unplugged the emulated one of the same image (E4). */
+enum disk_emulated {
+	EMULATED_REFUSE,    /* it is refused */
+	EMULATED_READ_ONLY, /* the guest can only read it */
+	EMULATED_CLOSE,     /* the emulated one is taken from it */
+};
+
 /* Longer than the name of any mode. */
 #define OPTIONS_CACHE_MAX 32
 
@@ -40,6 +47,7 @@ struct disk_options {
 	bool stop_on_error; /* D9 */
 	bool stop_on_enospc;
 	unsigned timeout_s; /* 0: none */
+	enum disk_emulated emulated;
 };
 
 /*

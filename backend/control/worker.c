@@ -202,6 +202,7 @@ static enum worker_exit start(struct worker *w)
 		return WORKER_FAILED;
 	}
 	w->vbd.conn.default_cache = w->vbd.pub.default_cache = w->cfg->cache;
+	w->vbd.conn.image.emulated.run_dir = w->cfg->run_dir;
 	open_views(w);
 	open_budget(w);
 	return WORKER_OK;

@@ -82,6 +82,10 @@
 #define LIMIT_IMAGE_WAIT_MS  30000u
 #define LIMIT_IMAGE_RETRY_MS 100u
 
+/* The monitor of a device model that still has the image has so long to answer, and is asked so often. */
+#define LIMIT_MONITOR_MS          500u
+#define LIMIT_MONITOR_INTERVAL_MS 2000u
+
 /*
  * So long a connection waits for what the page cache has of the image to be written, before it tries again; and, when it is written, for others
  * to let go of pages that stay.

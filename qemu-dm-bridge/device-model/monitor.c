@@ -2,7 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,17 +11,9 @@
 #include <unistd.h>
 
 #include "qemu-dm-bridge/dialect/optstr.h"
+#include "qemu-dm-bridge/qmp/monitor_path.h"
 
-#define ID     "blkback-qmp"
-#define PREFIX "qmp-"
-
-bool monitor_path(const char *rundir, uint32_t domid, char *ret_path, size_t size)
-{
-	int n = snprintf(ret_path, size, "%s/" PREFIX "%" PRIu32, rundir, domid);
-
-	return n > 0 && (size_t)n < size &&
-	       (size_t)n < sizeof(((struct sockaddr_un *)NULL)->sun_path);
-}
+#define ID "blkback-qmp"
 
 /* One at which QEMU does not wait for somebody to come. */
 static bool is_socket_server(const char *value)
@@ -121,8 +113,8 @@ void monitor_sweep(const char *rundir)
 	while ((entry = readdir(dir))) {
 		int n = snprintf(path, sizeof(path), "%s/%s", rundir, entry->d_name);
 
-		if (strncmp(entry->d_name, PREFIX, sizeof(PREFIX) - 1) == 0 && n > 0 &&
-			(size_t)n < sizeof(path) && is_dead(path))
+		if (strncmp(entry->d_name, MONITOR_PREFIX, sizeof(MONITOR_PREFIX) - 1) == 0 &&
+			n > 0 && (size_t)n < sizeof(path) && is_dead(path))
 			(void)unlink(path);
 	}
 	(void)closedir(dir);

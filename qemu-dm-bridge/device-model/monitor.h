@@ -9,15 +9,7 @@
 #ifndef QEMU_DM_BRIDGE_DEVICE_MODEL_MONITOR_H
 #define QEMU_DM_BRIDGE_DEVICE_MODEL_MONITOR_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "qemu-dm-bridge/device-model/command_line.h"
-
-/* Where it is, below @rundir. False if there is no room for it. */
-bool monitor_path(const char *rundir, uint32_t domid, char *ret_path, size_t size)
-	__attribute__((nonnull, warn_unused_result));
 
 /* 0; -ENOENT, and nothing has changed, if the command line has none of the toolstack's to go by; -ENOMEM. */
 int monitor_add(struct command_line *line, const char *path)

@@ -19,8 +19,9 @@
 #include "backend/util/problem.h"
 
 enum ownership_access {
-	OWNERSHIP_READ,         /* nobody may write or resize it; others may read */
-	OWNERSHIP_WRITE,        /* the same, and we write it */
+	OWNERSHIP_READ,  /* nobody may write or resize it; others may read */
+	OWNERSHIP_WRITE, /* the same, and we write it */
+	OWNERSHIP_LOOK, /* others may do what they like with it: what we read may just be changing */
 	OWNERSHIP_SHARED_WRITE, /* others may write it, too (mode w!); nobody may resize it */
 };
 

@@ -290,6 +290,24 @@ int holders_find(int fd, struct holder *ret_holders, unsigned max, unsigned *ret
 	return r;
 }
 
+int holders_of_process(int fd, pid_t pid, unsigned *ret_how)
+{
+	struct search s = {.n = 0};
+	char path[32];
+	int process;
+
+	*ret_how = 0;
+	if (fstat(fd, &s.target) < 0)
+		return -errno;
+	(void)snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	process = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (process < 0)
+		return 0;
+	*ret_how = look_at_descriptors(&s, process);
+	(void)close(process);
+	return 0;
+}
+
 /* ---- for people ---- */
 
 static const char *in_words(unsigned how)

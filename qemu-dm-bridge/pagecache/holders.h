@@ -34,6 +34,13 @@ struct holder {
 int holders_find(int fd, struct holder *ret_holders, unsigned max, unsigned *ret_n)
 	__attribute__((nonnull, warn_unused_result));
 
+/*
+ * How process @pid, and it alone, has the file or device of @fd open: HOLDER_READS and HOLDER_WRITES; 0: not at all, or there is no such process, or it
+ * may not be looked at. 0 or -errno.
+ */
+int holders_of_process(int fd, pid_t pid, unsigned *ret_how)
+	__attribute__((nonnull, warn_unused_result));
+
 /* "qemu-system-i38 (pid 12, has it mapped), /mnt (mounted)": as many as there is room for. "" if there are none. */
 void holders_text(const struct holder *holders, unsigned n, char *ret_text, size_t size)
 	__attribute__((nonnull));

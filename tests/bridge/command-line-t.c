@@ -16,6 +16,7 @@
 #include "qemu-dm-bridge/device-model/command_line.h"
 #include "qemu-dm-bridge/device-model/emulated.h"
 #include "qemu-dm-bridge/device-model/monitor.h"
+#include "qemu-dm-bridge/qmp/monitor_path.h"
 
 #define WORDS_MAX 128
 

@@ -189,7 +189,7 @@ who_is_left() {
     local process
 
     for process in /proc/[1-9]*; do
-        [ "$process" = "/proc/$$" ] || ! ls -l "$process/fd" 2>/dev/null | grep -q -F "$work/alive" ||
+        [ "$process" = "/proc/$$" ] || [ -z "$(find "$process/fd" -lname "$work/alive*" 2>/dev/null)" ] ||
             say "${process#/proc/}: $(tr '\0' ' ' <"$process/cmdline")"
     done
 }

@@ -12,9 +12,10 @@ node() {
 given() {
     local name all=
 
-    for name in cache-mode features-off transfer on-error on-enospc timeout; do
+    for name in cache-mode features-off transfer on-error on-enospc timeout emulated; do
         all="$all $(node "$name" || echo -)"
     done
+    all=${all% -}
     all=${all% - - -}
     echo "${all# }"
 }
@@ -37,7 +38,7 @@ while read -r params path cache features transfer; do
     check "add once more" hotplug add
     is "$(given)" "$cache $features $transfer" "... changes nothing"
     check "remove" hotplug remove
-    is "$(node cache-mode)$(node features-off)$(node transfer)$(node on-error)$(node on-enospc)$(node timeout)$(node hotplug-status)" "" "... takes them back"
+    is "$(node cache-mode)$(node features-off)$(node transfer)$(node on-error)$(node on-enospc)$(node timeout)$(node emulated)$(node hotplug-status)" "" "... takes them back"
     withdraw
 done <<'TABLE'
 IMAGES/disk,cache=none IMAGES/disk none - -
@@ -48,6 +49,9 @@ aio:IMAGES/disk,cache=none IMAGES/disk none - -
 IMAGES/disk,timeout=86400,on-error=stop IMAGES/disk - - - stop - 86400
 IMAGES/disk,on-enospc=stop,timeout=0 IMAGES/disk - - - - stop 0
 IMAGES/disk,on-enospc=report,on-error=report,timeout=3600 IMAGES/disk - - - report report 3600
+IMAGES/disk,emulated=read-only IMAGES/disk - - - - - - read-only
+IMAGES/disk,emulated=close,timeout=1 IMAGES/disk - - - - - 1 close
+IMAGES/disk,emulated=refuse,on-error=stop IMAGES/disk - - - stop - - refuse
 IMAGES/disk,cache=directsync IMAGES/disk directsync - -
 IMAGES/disk,cache=writethrough IMAGES/disk writethrough - -
 IMAGES/disk,features-off=barrier,cache=writeback IMAGES/disk writeback barrier -
@@ -81,7 +85,7 @@ while read -r params pattern; do
     is "$(find "$BLKBACK_RUNDIR" -name '*.pid' 2>/dev/null)" "" "... nor a worker"
     withdraw
 done <<'TABLE'
-IMAGES/disk,cash=none option 'cash=none' is not known: *cache=, features-off=, transfer=, on-error=, on-enospc=, timeout=*comma of the name*twice*
+IMAGES/disk,cash=none option 'cash=none' is not known: *cache=, features-off=, transfer=, on-error=, on-enospc=, timeout=, emulated=*comma of the name*twice*
 IMAGES/disk,1.img option '1.img' is not known: *comma of the name*twice*
 IMAGES/disk, option '' is not known: *
 IMAGES/disk,cache=none, option '' is not known: *
@@ -98,6 +102,7 @@ IMAGES/disk,features-off=barrier+ *the feature '': *
 IMAGES/disk,features-off=barrier:persistent *the feature 'barrier:persistent': *
 IMAGES/disk,on-error=ignore option 'on-error=ignore' is not known: *on-error=report or stop*
 IMAGES/disk,on-enospc= option 'on-enospc' has no value: *on-enospc=report or stop*
+IMAGES/disk,emulated=ignore option 'emulated=ignore' is not known: *emulated=refuse, read-only or close*
 IMAGES/disk,timeout=never option 'timeout=never' is not known: *0 to 86400*
 IMAGES/disk,timeout=86401 option 'timeout=86401' is not known: *0 to 86400*
 IMAGES/disk,timeout=07 option 'timeout=07' is not known: *0 to 86400*

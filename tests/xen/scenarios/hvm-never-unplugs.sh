@@ -17,7 +17,7 @@ in_guest() {
 }
 
 refused() {
-    xenstore-read "$(find_backend)/hotplug-error" | grep -q "the image is in use by process [0-9]* (.*qemu"
+    xenstore-read "$(find_backend)/hotplug-error" | grep -q "the image is in use by process [0-9]*, the guest's device model"
 }
 
 find_backend() {
