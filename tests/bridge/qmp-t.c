@@ -61,8 +61,9 @@ static pid_t serve(const char *const *says, bool hangs)
 				_exit(0);
 		} while (c != '\n');
 	}
-	while (hangs)
-		(void)pause();
+	if (hangs)
+		for (;;)
+			(void)pause();
 	_exit(0);
 }
 
@@ -107,7 +108,8 @@ static void monitors_that_are_none(void **state)
 static void monitors_that_misbehave(void **state)
 {
 	static char endless[5 << 20];
-	static char events[1100 * 32];
+	static const char event[] = "{\"event\": \"STOP\"}\n";
+	static char events[1100 * sizeof(event)];
 
 	(void)state;
 	expect_open((const char *const[]){GREETING, OK, NULL}, true, 0);
@@ -128,8 +130,8 @@ static void monitors_that_misbehave(void **state)
 		true, -EREMOTEIO);
 	memset(endless, ' ', sizeof(endless) - 1);
 	expect_open((const char *const[]){endless, NULL}, true, -EMSGSIZE);
-	for (size_t i = 0; i + 32 < sizeof(events); i += 18)
-		memcpy(events + i, "{\"event\": \"STOP\"}\n", 18);
+	for (size_t i = 0; i + sizeof(event) < sizeof(events); i += sizeof(event) - 1)
+		memcpy(events + i, event, sizeof(event) - 1);
 	expect_open((const char *const[]){GREETING, events, NULL}, true, -EMSGSIZE);
 }
 

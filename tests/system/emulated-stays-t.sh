@@ -41,9 +41,7 @@ check "... what it writes is refused" hear "write 0 8: status -1"
 check "its emulated disk writes on" model_writes d0 4
 check "... and the guest reads that" guest_reads 4
 
-wait "$refused"
-[ $? != 0 ]
-ok $? "the guest of the second is refused"
+refuses "the guest of the second is refused" wait "$refused"
 like "$(xenstore-read "$other/hotplug-error")" \
     "*the image is in use by process $model, the guest's device model (the guest has not unplugged its emulated disk): the guest has to unplug*" "... its toolstack is told who and why"
 check "its emulated disk writes on" model_writes d1 4
