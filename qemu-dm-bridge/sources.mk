@@ -46,7 +46,10 @@ DIALECT_TESTS := dialect-t drive-words-t help-bytes-t
 TESTS += $(DIALECT_TESTS)
 $(foreach t,$(DIALECT_TESTS),$(eval $(t)_SRCS := tests/bridge/$(t).c tests/bridge/texts.c $(DIALECT_SRCS))$(eval \
 	$(t)_LIBS := json-c))
-SCRIPT_TESTS += $(patsubst %,tests/bridge/%-t.sh,probe real-qemu)
+SCRIPT_TESTS += $(patsubst %,tests/bridge/%-t.sh,probe real-qemu ide-write-cache)
+# A guest's side of QEMU's IDE disk.
+PROGRAMS += ide-disk
+ide-disk_SRCS := tests/lib/ide-disk.c
 # ---- end of: dialects --------------------------------------------------------------------------------
 
 # ---- The device model's wrapper ----------------------------------------------------------------------
