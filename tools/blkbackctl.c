@@ -14,6 +14,7 @@
 #include "backend/util/usage.h"
 #include "tools/ask.h"
 #include "tools/disk_name.h"
+#include "tools/image_look.h"
 #include "tools/layout.h"
 
 #define PROGRAM     "blkbackctl"
@@ -221,25 +222,39 @@ struct verb {
 	const char *argument; /* what it is, for a complaint; NULL: none */
 	unsigned timeout;     /* seconds */
 	void (*layout)(struct json_object *answer);
+	bool looks; /* at the image, too */
 };
+
+/* Beside what the worker says of its image; an older one says nothing. */
+static enum ctl_exit look(struct json_object *answer, unsigned timeout_ms)
+{
+	struct json_object *image = NULL;
+
+	(void)json_object_object_get_ex(answer, "image", &image);
+	return !image || image_look(image, timeout_ms) ? CTL_OK : no_memory();
+}
 
 static enum ctl_exit ask_one(
 	const struct options *o, const char *word, const char *request, const struct verb *verb)
 {
 	struct asked *list;
 	unsigned n;
+	unsigned timeout_ms = o->timeout_ms ? o->timeout_ms : verb->timeout * 1000;
 	enum ctl_exit result = find(o, &list, &n);
 
 	if (result)
 		return result;
 	result = choose(o, list, n, word);
 	if (result == CTL_OK) {
-		ask_all(o->run_dir, list, 1, request,
-			o->timeout_ms ? o->timeout_ms : verb->timeout * 1000);
+		ask_all(o->run_dir, list, 1, request, timeout_ms);
 		result = exit_of(list[0].result);
 		if (result != CTL_OK)
 			complain(list[0].name, &list[0].problem);
-		else if (o->json)
+		else if (verb->looks)
+			result = look(list[0].answer, timeout_ms);
+	}
+	if (result == CTL_OK) {
+		if (o->json)
 			print_json(list[0].answer);
 		else if (verb->layout)
 			verb->layout(list[0].answer);
@@ -249,12 +264,12 @@ static enum ctl_exit ask_one(
 }
 
 static const struct verb verbs[] = {
-	{"show", NULL, TIMEOUT, layout_disk},
-	{"resize", NULL, TIMEOUT, layout_size},
-	{"set-cache", "a cache mode", TIMEOUT_CHANGE, layout_mode},
-	{"resume", NULL, TIMEOUT, NULL},
-	{"clear-fault", NULL, TIMEOUT_CHANGE, layout_mode},
-	{"log-level", "a level", TIMEOUT, NULL},
+	{"show", NULL, TIMEOUT, layout_disk, true},
+	{"resize", NULL, TIMEOUT, layout_size, false},
+	{"set-cache", "a cache mode", TIMEOUT_CHANGE, layout_mode, false},
+	{"resume", NULL, TIMEOUT, NULL, false},
+	{"clear-fault", NULL, TIMEOUT_CHANGE, layout_mode, false},
+	{"log-level", "a level", TIMEOUT, NULL, false},
 };
 
 /* ---- arguments ---- */

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "tools/ask.h"
 
@@ -60,6 +61,17 @@ static const char *time_text(uint64_t ns, char buf[UNIT_TEXT])
 		(void)snprintf(buf, UNIT_TEXT, "%.1f ms", (double)ns / 1e6);
 	else
 		(void)snprintf(buf, UNIT_TEXT, "%.1f s", (double)ns / 1e9);
+	return buf;
+}
+
+/* By this host's clock: "2026-11-28 17:04:09". */
+static const char *date_text(uint64_t seconds, char buf[UNIT_TEXT])
+{
+	time_t t = (time_t)seconds;
+	struct tm tm;
+
+	if (!localtime_r(&t, &tm) || strftime(buf, UNIT_TEXT, "%Y-%m-%d %H:%M:%S", &tm) == 0)
+		(void)snprintf(buf, UNIT_TEXT, "-");
 	return buf;
 }
 
@@ -188,6 +200,71 @@ static void print_storage(struct json_object *storage)
 		is_true(storage, "read_only") ? "read-only" : "read-write");
 }
 
+/* ---- whose its image is ---- */
+
+static const char *holder_text(struct json_object *image)
+{
+	if (get(image, "holder"))
+		return text_of(image, "holder");
+	if (get(image, "waits_for"))
+		return "not this worker yet";
+	return get(image, "unknown") ? "not known" : "nobody";
+}
+
+static void print_owner(struct json_object *image)
+{
+	char date[UNIT_TEXT];
+
+	date_text(number_of(image, "since"), date);
+	if (is_true(image, "owned"))
+		printf("  owner      this worker, since %s\n", date);
+	else
+		printf("  owner      %s (not this worker since %s)\n", holder_text(image), date);
+	if (get(image, "waits_for"))
+		printf("  WAITS      another %" PRIu64 " s: %s\n",
+			number_of(image, "waits_ms") / 1000, text_of(image, "waits_for"));
+}
+
+static const char *dirty_text(struct json_object *object)
+{
+	return get(object, "dirty") ? text_of(object, "dirty") : "an unknown number of them";
+}
+
+static void print_hand_over(struct json_object *last, const char *to)
+{
+	char date[UNIT_TEXT], duration[UNIT_TEXT];
+
+	if (!last)
+		return;
+	printf("  to %-8s handed over at %s: %s pages, %s dirty, in %s, %s stayed\n", to,
+		date_text(number_of(last, "time"), date), text_of(last, "pages"), dirty_text(last),
+		time_text(number_of(last, "duration_us") * 1000, duration), text_of(last, "left"));
+	if (get(last, "problem"))
+		printf("             %s\n", text_of(last, "problem"));
+}
+
+static void print_page_cache(struct json_object *image)
+{
+	struct json_object *cache = get(image, "cache"), *past = get(image, "handed_over");
+
+	if (cache)
+		printf("  page cache %s pages, %s dirty, of %s node%s\n", text_of(cache, "pages"),
+			dirty_text(cache), text_of(cache, "nodes"),
+			number_of(cache, "nodes") == 1 ? "" : "s");
+	if (get(image, "unknown"))
+		printf("  unknown    %s\n", text_of(image, "unknown"));
+	print_hand_over(get(past, "guest"), "guest");
+	print_hand_over(get(past, "others"), "others");
+}
+
+static void print_image(struct json_object *image)
+{
+	if (!image)
+		return;
+	print_owner(image);
+	print_page_cache(image);
+}
+
 static void print_agreement(struct json_object *disk)
 {
 	struct json_object *features = get(disk, "features");
@@ -229,6 +306,7 @@ void layout_disk(struct json_object *disk)
 
 	print_identity(disk);
 	print_storage(get(disk, "storage"));
+	print_image(get(disk, "image"));
 	print_agreement(disk);
 	printf("\n  %-9s %12s %12s %12s %12s %12s\n", "", "in flight", "answered", "amount", "mean",
 		"longest");

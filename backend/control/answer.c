@@ -1,12 +1,12 @@
 #include "backend/control/answer.h"
 
 #include <json-c/json.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "backend/control/counters.h"
+#include "backend/control/image_answer.h"
 #include "backend/control/latency.h"
 #include "backend/control/vbd.h"
 #include "backend/util/json.h"
@@ -24,19 +24,6 @@ static const char later;
 
 /* ---- show ---- */
 
-/* What is open, whatever became of its name: "... (deleted)" after it was removed. */
-static struct json_object *open_path(int fd)
-{
-	char name[32];
-	char path[PATH_MAX];
-	ssize_t n;
-
-	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
-	n = readlink(name, path, sizeof(path) - 1);
-	path[n > 0 ? n : 0] = '\0';
-	return json_text(path);
-}
-
 /* The helpers return NULL when memory is short; json_set() passes that on. */
 static struct json_object *whole(struct json_object *object, bool ok)
 {
@@ -50,7 +37,7 @@ static struct json_object *storage_json(const struct disk *disk)
 {
 	const struct storage *storage = &disk->storage;
 	struct json_object *o = json_object_new_object();
-	bool ok = json_set(o, "path", open_path(storage->fd));
+	bool ok = json_set(o, "path", image_path_json(storage->fd));
 
 	ok = ok && json_set(o, "type", json_object_new_string(storage->kind->name));
 	ok = ok && json_set(o, "sectors", json_object_new_uint64(disk_nr_sectors(disk)));
@@ -173,12 +160,12 @@ static struct json_object *show(struct vbd *vbd, uint64_t now_ms, char *const wo
 	struct json_object *o = json_object_new_object();
 	bool ok = o && add_identity(o, vbd);
 
-	(void)now_ms;
 	(void)words;
 	ok = ok && json_set(o, "state", json_object_new_string(xenbus_state_name(vbd->self)));
 	ok = ok && json_set(o, "frontend_state", json_object_new_string(frontend_state(vbd)));
 	ok = ok && json_set(o, "log_level", json_object_new_string(log_level_name(log_level())));
-	return whole(o, ok && add_connection(o, vbd));
+	ok = ok && add_connection(o, vbd);
+	return whole(o, ok && json_set(o, "image", image_answer(vbd, now_ms)));
 }
 
 /* ---- the others ---- */

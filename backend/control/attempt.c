@@ -47,6 +47,7 @@ static bool may_wait(struct vbd *vbd, const struct problem *problem)
 {
 	if (!vbd->conn.image.is_kept_out)
 		return false;
+	vbd->image_cause = *problem;
 	if (vbd->image_until_ms == 0) {
 		vbd->image_until_ms = vbd->now_ms + LIMIT_IMAGE_WAIT_MS;
 		if (log_limit_pass(&vbd->limit_refused, vbd->now_ms, LIMIT_LOG_LIFE))

@@ -111,6 +111,15 @@ static char *read_path(struct node_dir *dir, int *ret_error, struct problem *pro
 	return NULL;
 }
 
+char *backing_path(struct store *store, const char *backend)
+{
+	struct node_dir dir = {.store = store, .txn = STORE_NO_TXN, .path = backend};
+	struct problem ignored;
+	int error;
+
+	return read_path(&dir, &error, &ignored);
+}
+
 static int open_path(const char *path, bool read_only, const struct backing_terms *terms,
 	struct storage *ret_storage, struct problem *problem)
 {

@@ -12,6 +12,7 @@
 void image_init(struct image *image)
 {
 	*image = (struct image){.owner.fd = -1};
+	image_story_init(&image->story);
 }
 
 /* There is nothing behind a bench's storage that anybody else could have. */
@@ -59,7 +60,8 @@ bool image_is_loss(int error)
 }
 
 /* Those that use the page cache themselves, and those that only read, have no harm of pages that stay. */
-static int empty_page_cache(const struct storage *storage, bool is_taken, struct problem *problem)
+static int empty_page_cache(const struct storage *storage, bool is_taken,
+	struct hand_over_result *result, struct problem *problem)
 {
 	struct hand_over_terms terms = {
 		.timeout_ms = LIMIT_HAND_OVER_MS,
@@ -67,21 +69,22 @@ static int empty_page_cache(const struct storage *storage, bool is_taken, struct
 		.best_effort = !is_taken || storage->read_only || !cache_is_direct(storage->cache),
 		.keep_image = !cache_is_direct(storage->cache),
 	};
-	struct hand_over_result result;
 	char name[32], path[PATH_MAX];
 	ssize_t n;
 
 	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", storage->fd);
 	n = readlink(name, path, sizeof(path) - 1);
 	path[n > 0 ? n : 0] = '\0';
-	return hand_over(storage->fd, path, &terms, &result, problem);
+	return hand_over(storage->fd, path, &terms, result, problem);
 }
 
 static int take_over(struct image *image, const struct storage *storage, struct problem *problem)
 {
+	struct hand_over_result result;
 	struct problem cause;
-	int r = empty_page_cache(storage, true, &cause);
+	int r = empty_page_cache(storage, true, &result, &cause);
 
+	image_story_hand_over(&image->story, IMAGE_TO_GUEST, &result, r, &cause);
 	if (r == 0)
 		return 0;
 	image->is_kept_out = r == -ETIMEDOUT;
@@ -129,20 +132,30 @@ int image_take(struct image *image, const struct storage *storage, enum image_sh
 	r = take_over(image, storage, ret_problem);
 	if (r)
 		ownership_give_up(&image->owner);
+	image_story_own(&image->story, r == 0);
 	return r;
 }
 
 int image_prepare(const struct storage *storage, struct problem *ret_problem)
 {
-	return concerns(storage) ? empty_page_cache(storage, false, ret_problem) : 0;
+	struct hand_over_result ignored;
+
+	return concerns(storage) ? empty_page_cache(storage, false, &ignored, ret_problem) : 0;
 }
 
 void image_give_up(struct image *image, const struct storage *storage)
 {
+	struct hand_over_result result;
 	struct problem problem;
+	int r;
 
-	if (image->owner.fd >= 0 && empty_page_cache(storage, false, &problem))
+	if (image->owner.fd < 0)
+		return;
+	r = empty_page_cache(storage, false, &result, &problem);
+	image_story_hand_over(&image->story, IMAGE_TO_OTHERS, &result, r, &problem);
+	if (r)
 		log_warn("when the guest's firmware reads the image it may find something old: %s",
 			problem.text);
 	ownership_give_up(&image->owner);
+	image_story_own(&image->story, false);
 }

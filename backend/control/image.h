@@ -10,12 +10,14 @@
 #include <stdbool.h>
 
 #include "backend/control/emulated.h"
+#include "backend/control/image_story.h"
 #include "backend/data/storage.h"
 #include "qemu-dm-bridge/ownership/ownership.h"
 
 struct image {
 	struct ownership owner;
 	struct emulated emulated; /* has it, perhaps, when image_take() has failed */
+	struct image_story story; /* for people */
 	bool is_kept_out; /* image_take() has failed because somebody else has it, or was too slow: it may be worth another try. Who tries resets it */
 	bool told_unlocked; /* that its file system knows no locks */
 	bool told_pages;    /* that some of it stays in the page cache */

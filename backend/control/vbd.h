@@ -57,6 +57,7 @@ struct vbd {
 	bool told_lost;    /* the store has been told that data may be lost */
 	uint64_t
 		image_until_ms; /* so long somebody else may go on having the image; 0: it is not waited for */
+	struct problem image_cause; /* why it is waited for */
 	bool is_orphan; /* Connected without a ring: its worker died, and we came after it */
 
 	struct mode mode;

@@ -12,6 +12,8 @@
 /* QEMU's RAW_LOCK_PERM_BASE and RAW_LOCK_SHARED_BASE, and its numbers of what may be done. */
 #define BYTE_DOES    100
 #define BYTE_FORBIDS 200
+/* Of no meaning to QEMU or us: with a lock of its own a descriptor tells what the kernel calls the file (lock_holder.c). */
+#define BYTE_NAME    300
 #define NR_RIGHTS    4u
 #define RIGHT_READ   1u
 #define RIGHT_WRITE  2u
@@ -153,4 +155,35 @@ void ownership_give_up(struct ownership *owner)
 	if (owner->fd >= 0)
 		(void)close(owner->fd);
 	owner->fd = -1;
+}
+
+/* Whoever writes first: that one matters most. */
+int ownership_look(int fd, struct problem *ret_problem)
+{
+	static const struct {
+		int base;
+		unsigned rights;
+		const char *text;
+	} looks[] = {
+		{BYTE_DOES, RIGHT_WRITE, "writes it"},
+		{BYTE_DOES, RIGHT_READ | RIGHT_RESIZE, "reads it"},
+		{BYTE_FORBIDS, RIGHT_READ | RIGHT_WRITE | RIGHT_RESIZE, "has it open"},
+	};
+	struct lock_holders holders;
+	int byte = lock_byte(fd, BYTE_NAME);
+
+	for (size_t i = 0; byte == 0 && i < sizeof(looks) / sizeof(looks[0]); i++) {
+		byte = first_locked(fd, looks[i].base, looks[i].rights);
+		if (byte <= 0)
+			continue;
+		lock_holder_find(fd, byte, &holders);
+		return problem_set(
+			ret_problem, -EBUSY, "%s, which %s", holders.text, looks[i].text);
+	}
+	if (byte == -EAGAIN || byte == -EACCES)
+		return problem_set(
+			ret_problem, -EBUSY, "another program, which has locked all of it");
+	return byte == 0 ? 0
+			 : problem_set(ret_problem, -ENOLCK,
+				   "the image's file system has no locks (%s)", strerror(-byte));
 }

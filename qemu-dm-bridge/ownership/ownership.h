@@ -38,6 +38,13 @@ struct ownership {
 int ownership_take(struct ownership *owner, int image_fd, enum ownership_access access,
 	struct problem *ret_problem) __attribute__((nonnull, warn_unused_result));
 
+/*
+ * Who has what @fd is open on, by locks; @fd holds none, and gets one that means nothing. Claims nothing. 0: nobody. -EBUSY: the sentence
+ * says who. -ENOLCK: its file system has no such locks.
+ */
+int ownership_look(int fd, struct problem *ret_problem)
+	__attribute__((nonnull, warn_unused_result));
+
 /* May be called twice. */
 void ownership_give_up(struct ownership *owner) __attribute__((nonnull));
 

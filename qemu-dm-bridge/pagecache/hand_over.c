@@ -268,3 +268,17 @@ int hand_over(int fd, const char *name, const struct hand_over_terms *terms,
 	ret_result->duration_ns = now_ns() - w.begun_ns;
 	return r;
 }
+
+int hand_over_look(
+	int fd, const char *name, struct hand_over_result *ret_result, struct problem *ret_problem)
+{
+	struct work w = {.name = name, .result = ret_result, .problem = ret_problem};
+	int r = same_blocks_find(fd, name, &w.blocks, ret_problem);
+
+	*ret_result = (struct hand_over_result){0};
+	if (r)
+		return r;
+	r = begin(&w);
+	same_blocks_close(&w.blocks);
+	return r;
+}

@@ -1,5 +1,5 @@
 /*
- * pagecache FILE: how many pages of a file or block device the host's page cache holds.
+ * pagecache [-vmp] FILE: how many pages of a file or block device the host's page cache holds.
  *
  * Asks cachestat(2). Where that is missing (Linux < 6.5), or the file lies on overlayfs, where it
  * answers 0 whatever is cached, it maps the file and asks mincore(2). Neither brings a page in.
@@ -122,34 +122,56 @@ static int ask(int fd, bool by_mincore, struct answer *ret_answer)
 	return r;
 }
 
+/* All of it, where nobody can drop it, until standard input has something, or ends. */
+static int pin(int fd)
+{
+	uint64_t size_bytes = 0;
+	int r = size_of(fd, &size_bytes);
+	char byte;
+
+	if (r)
+		return r;
+	if (mmap(NULL, (size_t)size_bytes, PROT_READ, MAP_SHARED | MAP_LOCKED | MAP_POPULATE, fd,
+		    0) == MAP_FAILED)
+		return -errno;
+	(void)puts("pinned");
+	(void)fflush(stdout);
+	return read(STDIN_FILENO, &byte, 1) < 0 ? -errno : 0;
+}
+
 static int usage(FILE *to, int code)
 {
-	(void)fputs("usage: pagecache [-v] [-m] FILE\n"
-		    "Prints how many pages of FILE the page cache holds.\n"
-		    "  -v  also of how many, and how that was found out\n"
-		    "  -m  by mincore(2) even where cachestat(2) works\n",
+	(void)fputs(
+		"usage: pagecache [-v] [-m] [-p] FILE\n"
+		"Prints how many pages of FILE the page cache holds.\n"
+		"  -v  also of how many, and how that was found out\n"
+		"  -m  by mincore(2) even where cachestat(2) works\n"
+		"  -p  bring all in first and keep it there, say 'pinned', until there is something to read\n",
 		to);
 	return code;
 }
 
 int main(int argc, char **argv)
 {
-	bool verbose = false, by_mincore = false;
+	bool verbose = false, by_mincore = false, pinned = false;
 	struct answer a = {0};
 	int c, fd, r;
 
-	while ((c = getopt(argc, argv, "vmh")) != -1) {
+	while ((c = getopt(argc, argv, "vmph")) != -1) {
 		if (c == 'h')
 			return usage(stdout, 0);
 		if (c == '?')
 			return usage(stderr, 2);
 		verbose |= c == 'v';
 		by_mincore |= c == 'm';
+		pinned |= c == 'p';
 	}
 	if (argc - optind != 1)
 		return usage(stderr, 2);
 	fd = open(argv[optind], O_RDONLY | O_CLOEXEC);
-	r = fd < 0 ? -errno : ask(fd, by_mincore, &a);
+	r = fd < 0 ? -errno : pinned ? pin(fd) : 0;
+	if (r == 0)
+		r = ask(fd, by_mincore, &a);
 	if (r) {
 		(void)fprintf(stderr, "pagecache: '%s': %s\n", argv[optind], strerror(-r));
 		return 1;
