@@ -221,8 +221,8 @@ struct verb {
 	const char *name;
 	const char *argument; /* what it is, for a complaint; NULL: none */
 	unsigned timeout;     /* seconds */
+	bool looks;           /* at the image, too */
 	void (*layout)(struct json_object *answer);
-	bool looks; /* at the image, too */
 };
 
 /* Beside what the worker says of its image; an older one says nothing. */
@@ -264,12 +264,12 @@ static enum ctl_exit ask_one(
 }
 
 static const struct verb verbs[] = {
-	{"show", NULL, TIMEOUT, layout_disk, true},
-	{"resize", NULL, TIMEOUT, layout_size, false},
-	{"set-cache", "a cache mode", TIMEOUT_CHANGE, layout_mode, false},
-	{"resume", NULL, TIMEOUT, NULL, false},
-	{"clear-fault", NULL, TIMEOUT_CHANGE, layout_mode, false},
-	{"log-level", "a level", TIMEOUT, NULL, false},
+	{"show", NULL, TIMEOUT, true, layout_disk},
+	{"resize", NULL, TIMEOUT, false, layout_size},
+	{"set-cache", "a cache mode", TIMEOUT_CHANGE, false, layout_mode},
+	{"resume", NULL, TIMEOUT, false, NULL},
+	{"clear-fault", NULL, TIMEOUT_CHANGE, false, layout_mode},
+	{"log-level", "a level", TIMEOUT, false, NULL},
 };
 
 /* ---- arguments ---- */
