@@ -177,5 +177,5 @@ hand-over-hazard_SRCS = $(patsubst %,tests/lib/%.c,hand-over-hazard opener stamp
 hand-over-hazard_LIBS := $(BLKFRONT_LIBS)
 unbridged-vbd_SRCS = $(filter-out qemu-dm-bridge/pagecache/hand_over.c,$(blkback-vbd_SRCS)) tests/lib/no_hand_over.c
 unbridged-vbd_LIBS := $(blkback-vbd_LIBS)
-SCRIPT_TESTS += tests/system/hazards-t.sh
+SCRIPT_TESTS += tests/system/hazards-t.sh tests/system/hand-over-progress-t.sh
 # ---- end of: a power cut --------------------------------------------------------------------------------

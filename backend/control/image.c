@@ -1,6 +1,7 @@
 #include "backend/control/image.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -47,17 +48,26 @@ bool image_is_loss(int error)
 	return error == -EIO || error == -ENOSPC || error == -EDQUOT;
 }
 
+/* At most once a second (B4). */
+static void tell_dirty(void *path, uint64_t dirty_bytes)
+{
+	log_info("'%s': %" PRIu64 " MiB in the page cache are still to be written",
+		(const char *)path, dirty_bytes >> 20);
+}
+
 /* Those that use the page cache themselves, and those that only read, have no harm of pages that stay. */
 static int empty_page_cache(const struct storage *storage, bool is_taken, struct problem *problem)
 {
+	char name[32], path[PATH_MAX];
 	struct hand_over_terms terms = {
 		.timeout_ms = LIMIT_HAND_OVER_MS,
 		.settle_ms = LIMIT_HAND_OVER_SETTLE_MS,
 		.best_effort = !is_taken || storage->read_only || !cache_is_direct(storage->cache),
 		.keep_image = !cache_is_direct(storage->cache),
+		.progress = tell_dirty,
+		.arg = path,
 	};
 	struct hand_over_result result;
-	char name[32], path[PATH_MAX];
 	ssize_t n;
 
 	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", storage->fd);
