@@ -168,6 +168,8 @@ crash-fs_SRCS := tests/crash/crash-fs.c
 SCRIPT_TESTS += tests/crash/check-rules-t.sh tests/crash/voldisk-t.sh tests/crash/crash-sample-t.sh tests/crash/crash-fs-t.sh tests/crash/discard-fails-t.sh
 
 # Two ways to one image.
+PROGRAMS += hold-mapped
+hold-mapped_SRCS := tests/lib/hold-mapped.c
 SCRIPT_TESTS += tests/system/image-handed-over-t.sh tests/system/lock-matrix-t.sh tests/system/ownership-t.sh
 
 # What goes wrong between them without the bridge's calls, and with them. The worker without is the shipped one's code but for

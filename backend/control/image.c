@@ -55,14 +55,25 @@ static void tell_dirty(void *path, uint64_t dirty_bytes)
 		(const char *)path, dirty_bytes >> 20);
 }
 
-/* Those that use the page cache themselves, and those that only read, have no harm of pages that stay. */
-static int empty_page_cache(const struct storage *storage, bool is_taken, struct problem *problem)
+enum moment {
+	BEFORE_QEMU,
+	TAKEN,
+	GIVEN_UP,
+};
+
+/*
+ * Those that use the page cache themselves, and those that only read, have no harm of pages that stay. When a guest has left nobody waits:
+ * what is dirty has the time it needs. But pages that stay then are QEMU's next: also such as somebody was just reading.
+ */
+static int empty_page_cache(
+	const struct storage *storage, enum moment moment, struct problem *problem)
 {
 	char name[32], path[PATH_MAX];
 	struct hand_over_terms terms = {
-		.timeout_ms = LIMIT_HAND_OVER_MS,
+		.timeout_ms = moment == GIVEN_UP ? UINT_MAX : LIMIT_HAND_OVER_MS,
 		.settle_ms = LIMIT_HAND_OVER_SETTLE_MS,
-		.best_effort = !is_taken || storage->read_only || !cache_is_direct(storage->cache),
+		.best_effort = moment == BEFORE_QEMU || storage->read_only ||
+			       !cache_is_direct(storage->cache),
 		.keep_image = !cache_is_direct(storage->cache),
 		.progress = tell_dirty,
 		.arg = path,
@@ -79,7 +90,7 @@ static int empty_page_cache(const struct storage *storage, bool is_taken, struct
 static int take_over(struct image *image, const struct storage *storage, struct problem *problem)
 {
 	struct problem cause;
-	int r = empty_page_cache(storage, true, &cause);
+	int r = empty_page_cache(storage, TAKEN, &cause);
 
 	if (r == 0)
 		return 0;
@@ -111,15 +122,19 @@ int image_take(struct image *image, const struct storage *storage, bool shared,
 
 int image_prepare(const struct storage *storage, struct problem *ret_problem)
 {
-	return concerns(storage) ? empty_page_cache(storage, false, ret_problem) : 0;
+	return concerns(storage) ? empty_page_cache(storage, BEFORE_QEMU, ret_problem) : 0;
 }
 
 void image_give_up(struct image *image, const struct storage *storage)
 {
 	struct problem problem;
 
-	if (image->owner.fd >= 0 && empty_page_cache(storage, false, &problem))
-		log_warn("when the guest's firmware reads the image it may find something old: %s",
-			problem.text);
+	if (image->owner.fd >= 0 && empty_page_cache(storage, GIVEN_UP, &problem)) {
+		if (!image->told_left)
+			log_warn(
+				"when the guest's firmware reads the image it may find something old: %s",
+				problem.text);
+		image->told_left = true;
+	}
 	ownership_give_up(&image->owner);
 }

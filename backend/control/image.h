@@ -17,6 +17,7 @@ struct image {
 	bool is_kept_out; /* image_take() has failed because somebody else has it, or was too slow: it may be worth another try. Who tries resets it */
 	bool told_unlocked; /* that its file system knows no locks */
 	bool told_pages;    /* that some of it stays in the page cache */
+	bool told_left;     /* the same, when its guest had left */
 };
 
 void image_init(struct image *image) __attribute__((nonnull));
