@@ -8,8 +8,8 @@
 #
 #   HAZARD_HAND_OVERS (40)  random ones with the bridge, for each way
 #   HAZARD_WITHOUT (0)      random ones without it
-#   HAZARD_SEED (1)         chooses what is done; each batch of a way has one of its own, the same with the bridge and without
-#   HAZARD_WAYS             those to be tested, as the functions below are called
+#   HAZARD_SEED (1)         chooses what is done; each batch has one of its own, the same with the bridge and without
+#   HAZARD_WAYS             those to be tested, as the functions below are called; all of them
 # shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by name
 . "$(dirname "$0")/../lib/guest.sh"
 
@@ -124,8 +124,10 @@ choose_worker() {
 
 # some_hand_overs WAY PLAN N: on a new image; adds to the figures
 some_hand_overs() {
-    local said status number=$((seed * 1000000 + nr_ways * 1000 + turn))
+    local said status number
 
+    # The same whatever other ways are tested.
+    number=$(echo "$seed $1 $turn" | cksum | cut -d ' ' -f 1)
     file=$images/disk.$turn
     truncate -s 4M "$file" && "$1" || return 1
     serve "$served" >&2 || return 1
@@ -190,8 +192,10 @@ is_shared() {
 unbridged() {
     hand_overs without "$@"
     ok $? "$1: $3 hand-overs without it, $2"
-    is_shared "$1" || [ "${sums[stale]}" -gt 0 ]
-    ok $? "... and something was stale, but on one inode"
+    # A few random ones may all be lucky.
+    if is_shared "$1" || { [ "$2" = random ] && [ "$3" -lt 500 ]; }; then return; fi
+    [ "${sums[stale]}" -gt 0 ]
+    ok $? "... and something was stale"
 }
 
 if [ "$(id -u)" != 0 ] || ! loop device "$(new_image probe 1M)" 2>/dev/null; then
@@ -202,9 +206,7 @@ loops_away
 
 echo "# seed $seed"
 printf '# %-20s %-8s %-7s %10s %9s %7s %6s %6s\n' way bridge plan hand-overs reads stale lost pages
-nr_ways=0
 for way in $ways; do
-    nr_ways=$((nr_ways + 1))
     bridged "$way" random "$nr_with"
     bridged "$way" plain 4
     unbridged "$way" plain 4
