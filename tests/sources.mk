@@ -14,7 +14,7 @@ SCRIPT_TESTS += $(patsubst %,tests/system/kernel-backend-%-t.sh,first stays late
 
 # What the host's page cache holds of a file.
 PROGRAMS += pagecache
-pagecache_SRCS := tests/lib/pagecache.c
+pagecache_SRCS := tests/lib/pagecache.c tests/lib/page_count.c
 SCRIPT_TESTS += tests/unit/pagecache-t.sh
 
 # Manual pages, --help and sources agree.
@@ -168,5 +168,16 @@ crash-fs_SRCS := tests/crash/crash-fs.c
 SCRIPT_TESTS += tests/crash/check-rules-t.sh tests/crash/voldisk-t.sh tests/crash/crash-sample-t.sh tests/crash/crash-fs-t.sh tests/crash/discard-fails-t.sh
 
 # Two ways to one image.
+PROGRAMS += hold-mapped
+hold-mapped_SRCS := tests/lib/hold-mapped.c
 SCRIPT_TESTS += tests/system/image-handed-over-t.sh tests/system/image-shown-t.sh tests/system/lock-matrix-t.sh tests/system/ownership-t.sh
+
+# What goes wrong between them without the bridge's calls, and with them. The worker without is the shipped one's code but for
+# hand_over.c, in whose place a test's own file does nothing. It is not installed.
+PROGRAMS += hand-over-hazard unbridged-vbd
+hand-over-hazard_SRCS = $(patsubst %,tests/lib/%.c,hand-over-hazard opener stamps page_count) frontend-shim/blkfront/sync.c $(BLKFRONT_SRCS)
+hand-over-hazard_LIBS := $(BLKFRONT_LIBS)
+unbridged-vbd_SRCS = $(filter-out qemu-dm-bridge/pagecache/hand_over.c,$(blkback-vbd_SRCS)) tests/lib/no_hand_over.c
+unbridged-vbd_LIBS := $(blkback-vbd_LIBS)
+SCRIPT_TESTS += tests/system/hazards-t.sh tests/system/hand-over-progress-t.sh
 # ---- end of: a power cut --------------------------------------------------------------------------------

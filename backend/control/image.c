@@ -1,6 +1,7 @@
 #include "backend/control/image.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -59,17 +60,36 @@ bool image_is_loss(int error)
 	return error == -EIO || error == -ENOSPC || error == -EDQUOT;
 }
 
-/* Those that use the page cache themselves, and those that only read, have no harm of pages that stay. */
-static int empty_page_cache(const struct storage *storage, bool is_taken,
+/* At most once a second (B4). */
+static void tell_dirty(void *path, uint64_t dirty_bytes)
+{
+	log_info("'%s': %" PRIu64 " MiB in the page cache are still to be written",
+		(const char *)path, dirty_bytes >> 20);
+}
+
+enum moment {
+	BEFORE_QEMU,
+	TAKEN,
+	GIVEN_UP,
+};
+
+/*
+ * Those that use the page cache themselves, and those that only read, have no harm of pages that stay. When a guest has left nobody waits:
+ * what is dirty has the time it needs. But pages that stay then are QEMU's next: also such as somebody was just reading.
+ */
+static int empty_page_cache(const struct storage *storage, enum moment moment,
 	struct hand_over_result *result, struct problem *problem)
 {
-	struct hand_over_terms terms = {
-		.timeout_ms = LIMIT_HAND_OVER_MS,
-		.settle_ms = LIMIT_HAND_OVER_SETTLE_MS,
-		.best_effort = !is_taken || storage->read_only || !cache_is_direct(storage->cache),
-		.keep_image = !cache_is_direct(storage->cache),
-	};
 	char name[32], path[PATH_MAX];
+	struct hand_over_terms terms = {
+		.timeout_ms = moment == GIVEN_UP ? UINT_MAX : LIMIT_HAND_OVER_MS,
+		.settle_ms = LIMIT_HAND_OVER_SETTLE_MS,
+		.best_effort = moment == BEFORE_QEMU || storage->read_only ||
+			       !cache_is_direct(storage->cache),
+		.keep_image = !cache_is_direct(storage->cache),
+		.progress = tell_dirty,
+		.arg = path,
+	};
 	ssize_t n;
 
 	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", storage->fd);
@@ -82,7 +102,7 @@ static int take_over(struct image *image, const struct storage *storage, struct 
 {
 	struct hand_over_result result;
 	struct problem cause;
-	int r = empty_page_cache(storage, true, &result, &cause);
+	int r = empty_page_cache(storage, TAKEN, &result, &cause);
 
 	image_story_hand_over(&image->story, IMAGE_TO_GUEST, &result, r, &cause);
 	if (r == 0)
@@ -140,7 +160,8 @@ int image_prepare(const struct storage *storage, struct problem *ret_problem)
 {
 	struct hand_over_result ignored;
 
-	return concerns(storage) ? empty_page_cache(storage, false, &ignored, ret_problem) : 0;
+	return concerns(storage) ? empty_page_cache(storage, BEFORE_QEMU, &ignored, ret_problem)
+				 : 0;
 }
 
 void image_give_up(struct image *image, const struct storage *storage)
@@ -151,11 +172,12 @@ void image_give_up(struct image *image, const struct storage *storage)
 
 	if (image->owner.fd < 0)
 		return;
-	r = empty_page_cache(storage, false, &result, &problem);
+	r = empty_page_cache(storage, GIVEN_UP, &result, &problem);
 	image_story_hand_over(&image->story, IMAGE_TO_OTHERS, &result, r, &problem);
-	if (r)
+	if (r && !image->told_left)
 		log_warn("when the guest's firmware reads the image it may find something old: %s",
 			problem.text);
+	image->told_left |= r != 0;
 	ownership_give_up(&image->owner);
 	image_story_own(&image->story, false);
 }

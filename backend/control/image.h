@@ -2,7 +2,7 @@
  * A disk's image between its two users: QEMU, which boots the guest through the host's page cache, and this worker. Before it is served it is
  * owned, and what the page cache has of it is on the storage and dropped; afterwards the same in the other direction.
  *
- * Control thread only. Logs what does not keep the disk from being served.
+ * Control thread only. Logs what does not keep the disk from being served; and once a second, while it waits for dirty pages, how much is left.
  */
 #ifndef BACKEND_CONTROL_IMAGE_H
 #define BACKEND_CONTROL_IMAGE_H
@@ -21,6 +21,7 @@ struct image {
 	bool is_kept_out; /* image_take() has failed because somebody else has it, or was too slow: it may be worth another try. Who tries resets it */
 	bool told_unlocked; /* that its file system knows no locks */
 	bool told_pages;    /* that some of it stays in the page cache */
+	bool told_left;     /* the same, when its guest had left */
 };
 
 void image_init(struct image *image) __attribute__((nonnull));
@@ -40,8 +41,8 @@ int image_take(struct image *image, const struct storage *storage, enum image_sh
 	uint64_t now_ms, struct problem *ret_problem) __attribute__((nonnull, warn_unused_result));
 
 /*
- * The same for the page cache alone, as far as it can be done, before QEMU opens the image: whoever has it. 0, or -errno with a sentence.
- * Never logs.
+ * The same for the page cache alone, as far as it can be done, before QEMU opens the image: whoever has it. 0, or -errno with a sentence,
+ * which is not logged.
  */
 int image_prepare(const struct storage *storage, struct problem *ret_problem)
 	__attribute__((nonnull, warn_unused_result));

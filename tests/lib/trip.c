@@ -10,9 +10,10 @@
  *   TRIP_INOTIFY     inotify_init1 fails with EMFILE, as when the user has too many instances
  *   TRIP_STOP_GRANTS before a queue opens the grant table (and makes the logger for that) the process stops, as for SIGSTOP
  *
- * One variable does not name a file:
+ * Two variables do not name files:
  *
  *   TRIP_SLOW_FDATASYNC  an fdatasync takes so many ms longer, as on slow storage
+ *   TRIP_SLOW_RANGE      so does a sync_file_range
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -112,12 +113,26 @@ int fcntl(int fd, int command, ...)
 	return (int)syscall(SYS_fcntl, fd, command, argument);
 }
 
-int fdatasync(int fd)
+static void dawdle(const char *variable)
 {
-	const char *slow_ms = getenv("TRIP_SLOW_FDATASYNC");
+	const char *slow_ms = getenv(variable);
 
 	if (slow_ms)
 		(void)poll(NULL, 0, (int)strtol(slow_ms, NULL, 10));
+}
+
+int sync_file_range(int fd, off_t offset, off_t length, unsigned flags)
+{
+	int (*real)(int, off_t, off_t, unsigned);
+
+	dawdle("TRIP_SLOW_RANGE");
+	*(void **)&real = dlsym(RTLD_NEXT, "sync_file_range");
+	return real(fd, offset, length, flags);
+}
+
+int fdatasync(int fd)
+{
+	dawdle("TRIP_SLOW_FDATASYNC");
 	if (tripped("TRIP_FDATASYNC")) {
 		errno = EIO;
 		return -1;

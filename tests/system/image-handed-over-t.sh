@@ -49,6 +49,30 @@ check "the disk detaches" detach xvda
 exits 0 "the worker ends with 0" ended "$worker"
 rm "$log"
 
+# ---- pages that nobody can drop --------------------------------------------------------------------
+
+check "a disk on it is served" serve "$image"
+guest_open
+tell "write 0 8 pattern=2"
+check "its guest writes" hear "write 0 8: status 0"
+mkfifo "$work/hold"
+env -u LD_PRELOAD hold-mapped "$image" <"$work/hold" >"$work/held" &
+holder=$!
+exec {hold}>"$work/hold"
+check "somebody maps a page of it" await_line "$work/held" mapped
+exits 0 "the guest leaves" guest_close
+check "... and the log says what stays, and who keeps it" await_line "$log" "firmware reads .* [0-9]* pages stay .* hold-mapped (pid $holder, has it mapped)"
+check "it comes, which the log says, too" guest_io "read 0 8 expect=2"
+check "... and leaves once more" await_line "$log" "what others read there .* hold-mapped (pid $holder"
+is "$(grep -c "firmware reads" "$log")" 1 "... of which the log says no more"
+exec {hold}>&-
+wait "$holder"
+check "when it is let go the guest comes and leaves once more" guest_io "read 0 8 expect=2"
+is "$(nr_pages "$image")" 0 "... and nothing is in the page cache"
+check "the disk detaches" detach xvda
+exits 0 "the worker ends with 0" ended "$worker"
+rm "$log"
+
 # ---- before QEMU starts ----------------------------------------------------------------------------
 
 check "it is written through the page cache" put "$image" 9

@@ -121,25 +121,26 @@ rm "$log"
 
 # ---- pages that stay -----------------------------------------------------------------------------
 
-# Locked into memory by a reader.
+# Mapped by a reader.
 check "the image is written through the page cache" put 4
 lifeline
-env -u LD_PRELOAD pagecache -p "$image" <"$work/qemu.in" >"$work/pinned" &
+env -u LD_PRELOAD hold-mapped "$image" <"$work/qemu.in" >"$work/pinned" &
 pinner=$!
 held_by "$pinner"
 exec {pin_in}>"$work/qemu.in"
-check "somebody pins it there" await_line "$work/pinned" pinned
+check "somebody maps it there" await_line "$work/pinned" mapped
 check "a disk is served" serve "$image"
 guest_open
 check "... its guest connects" await_line "$log" "connected:"
-like "$(shown)" "*\"handed_over\":{\"guest\":{*\"problem\":\"*pagecache (pid $pinner, has it mapped)*" "show says who keeps pages"
+like "$(shown)" "*\"handed_over\":{\"guest\":{*\"problem\":\"*hold-mapped (pid $pinner, has it mapped)*" "show says who keeps pages"
 like "$(blkbackctl show 5/xvda)" "*  to guest    handed over at *
-             *pagecache (pid $pinner, has it mapped)*" "... people read that, too"
-check "... the log, too" await_line "$log" "page cache handed over: to=guest pages=2048 .* left=2048 "
+             *hold-mapped (pid $pinner, has it mapped)*" "... people read that, too"
+check "... the log, too" await_line "$log" "page cache handed over: to=guest pages=1 .* left=1 "
 exits 0 "... the guest leaves" guest_close
-echo >&"$pin_in"
+
+kill "$pinner"
+exits 143 "... who mapped it is ended" ended "$pinner"
 exec {pin_in}>&-
-exits 0 "... who pinned ends" ended "$pinner"
 check "the disk detaches" detach xvda
 exits 0 "the worker ends with 0" ended "$worker"
 rm "$log"
