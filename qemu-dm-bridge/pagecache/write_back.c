@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -14,16 +13,31 @@
 /* Dirty bytes that are waited for in one go: enough to keep a disk busy, little enough for a word in between. */
 #define PIECE (32u << 20)
 
-static int write_piece(int fd, uint64_t offset, uint64_t length)
+struct piece {
+	uint64_t offset, length; /* 0 bytes: none */
+};
+
+static int sync_piece(int fd, struct piece piece, unsigned flags)
 {
-	const unsigned flags =
-		SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
 	int r;
 
 	do
-		r = sync_file_range(fd, (off_t)offset, (off_t)length, flags) < 0 ? -errno : 0;
+		r = sync_file_range(fd, (off_t)piece.offset, (off_t)piece.length, flags) < 0
+			    ? -errno
+			    : 0;
 	while (r == -EINTR);
 	return r;
+}
+
+static int start_piece(int fd, struct piece piece)
+{
+	return sync_piece(fd, piece, SYNC_FILE_RANGE_WRITE);
+}
+
+static int await_piece(int fd, struct piece piece)
+{
+	return sync_piece(fd, piece,
+		SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
 }
 
 /* From @offset as much of @length as has no more dirty pages than a piece: half of it, until that is so. */
@@ -45,11 +59,26 @@ static int find_piece(int fd, uint64_t offset, uint64_t *length, uint64_t *ret_d
 	return 0;
 }
 
-/* What the final sync does all at once where pieces cannot be told. */
+/* One piece is on its way while the one before is waited for: the storage is never without work. */
+static int write_piece(
+	int fd, struct piece piece, struct piece *before, write_back_step *step, void *arg)
+{
+	int r = start_piece(fd, piece);
+
+	if (r == 0 && before->length > 0) {
+		r = step(arg);
+		if (r == 0)
+			r = await_piece(fd, *before);
+	}
+	*before = piece;
+	return r;
+}
+
+/* What the final sync does all at once where pieces cannot be told. It waits for the last piece, too. */
 static int write_pieces(int fd, write_back_step *step, void *arg)
 {
 	uint64_t size_bytes = 0, length, dirty;
-	bool begun = false;
+	struct piece before = {0, 0};
 	int r = cached_size(fd, &size_bytes);
 
 	length = size_bytes;
@@ -58,12 +87,8 @@ static int write_pieces(int fd, write_back_step *step, void *arg)
 			length = size_bytes - offset;
 		if (find_piece(fd, offset, &length, &dirty))
 			return 0;
-		if (dirty > 0) {
-			r = begun ? step(arg) : 0;
-			if (r == 0)
-				r = write_piece(fd, offset, length);
-			begun = true;
-		}
+		if (dirty > 0)
+			r = write_piece(fd, (struct piece){offset, length}, &before, step, arg);
 		/* The next one may be twice as long: so few calls find a piece, and none of them looks at all the rest. */
 		length *= 2;
 	}
