@@ -44,6 +44,16 @@ static void look(const char *path, bool is_owned, struct sight *sight)
 	(void)close(fd);
 }
 
+/* One that is left behind must not keep a pipe open whose end somebody waits for. */
+static void leave_terminal(void)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++)
+		if (fd < 0 || dup2(fd, i) < 0)
+			(void)close(i);
+}
+
 static pid_t send_child(const char *path, bool is_owned, int to)
 {
 	struct sight sight = {.is_held = false};
@@ -51,6 +61,7 @@ static pid_t send_child(const char *path, bool is_owned, int to)
 
 	if (pid != 0)
 		return pid;
+	leave_terminal();
 	look(path, is_owned, &sight);
 	_exit(write(to, &sight, sizeof(sight)) == (ssize_t)sizeof(sight) ? 0 : 1);
 }

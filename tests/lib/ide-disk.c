@@ -35,7 +35,8 @@
 /* For an answer, and for a command. */
 #define DEADLINE_S 30
 
-#define SECTOR_WORDS 256u
+/* The data port takes two words at a time. */
+#define SECTOR_PAIRS 128u
 
 /* The primary channel's registers, as a PC has had them since 1984; and the reset control of the PIIX. */
 #define PORT_DATA     0x1f0u
@@ -121,22 +122,22 @@ static int out(struct machine *m, unsigned port, unsigned value)
 }
 
 /* A sector in one go: a process that is traced answers slowly. */
-static int move_sector(struct machine *m, const char *line, uint16_t *words)
+static int move_sector(struct machine *m, const char *line, uint32_t *pairs)
 {
-	char text[SECTOR_WORDS * 20];
+	char text[SECTOR_PAIRS * 32];
 	size_t length = 0;
 
-	for (unsigned i = 0; i < SECTOR_WORDS; i++)
+	for (unsigned i = 0; i < SECTOR_PAIRS; i++)
 		length += (size_t)snprintf(text + length, sizeof(text) - length, "%s\n", line);
 	if (tell(m, text, length))
 		return -1;
-	for (unsigned i = 0; i < SECTOR_WORDS; i++) {
+	for (unsigned i = 0; i < SECTOR_PAIRS; i++) {
 		unsigned value;
 
 		if (hear(m, &value))
 			return -1;
-		if (words)
-			words[i] = (uint16_t)value;
+		if (pairs)
+			pairs[i] = value;
 	}
 	return 0;
 }
@@ -177,7 +178,7 @@ static int do_write(struct machine *m, unsigned sector)
 {
 	if (out(m, PORT_COUNT, 1) || out(m, PORT_LBA, sector) || out(m, PORT_LBA + 1, 0) ||
 		out(m, PORT_LBA + 2, 0) || command(m, COMMAND_WRITE) || await(m, true) ||
-		move_sector(m, "outw 0x1f0 0x5aa5", NULL))
+		move_sector(m, "outl 0x1f0 0x5aa55aa5", NULL))
 		return -1;
 	return await(m, false);
 }
@@ -202,12 +203,14 @@ static int do_reset(struct machine *m, unsigned ignored)
 
 static int do_identify(struct machine *m, unsigned ignored)
 {
-	uint16_t words[SECTOR_WORDS];
+	uint32_t pairs[SECTOR_PAIRS];
+	uint32_t enabled;
 
 	(void)ignored;
-	if (command(m, COMMAND_IDENTIFY) || await(m, true) || move_sector(m, "inw 0x1f0", words))
+	if (command(m, COMMAND_IDENTIFY) || await(m, true) || move_sector(m, "inl 0x1f0", pairs))
 		return -1;
-	(void)printf("write cache %s\n", words[WORD_ENABLED] & ENABLED_CACHE ? "on" : "off");
+	enabled = pairs[WORD_ENABLED / 2] >> WORD_ENABLED % 2 * 16;
+	(void)printf("write cache %s\n", enabled & ENABLED_CACHE ? "on" : "off");
 	return await(m, false);
 }
 

@@ -11,7 +11,7 @@ undo() {
 
 # shown: the object "image" of show --json
 shown() {
-    blkbackctl show 5/xvda --json "$@" | grep -o '"image":{.*'
+    blkbackctl show 5/xvda --json | grep -o '"image":{.*'
 }
 
 # field NAME: its number, text or null there; the first of that name
@@ -150,7 +150,7 @@ rm "$log"
 if start_recordfs $((4 << 20)); then
     check "a disk on a storage of its own is served" serve "$fs_image"
     kill -STOP "$fs_pid"
-    like "$(shown -t 1)" "*\"holder\":null,\"cache\":null,\"unknown\":\"*could not be looked at within 1000 ms*" \
+    like "$(timeout 20 blkbackctl -t 1 show 5/xvda --json)" "*\"holder\":null,\"cache\":null,\"unknown\":\"*could not be looked at within 1000 ms*" \
         "it does not answer: what is not known is said"
     like "$(blkbackctl list)" "*vbd-5-51712*InitWait*" "... the list does not ask it"
     kill -CONT "$fs_pid"
