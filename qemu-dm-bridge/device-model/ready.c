@@ -2,12 +2,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "backend/util/limits.h"
+#include "backend/util/log.h"
 #include "qemu-dm-bridge/ownership/ownership.h"
 #include "qemu-dm-bridge/pagecache/hand_over.h"
 
@@ -44,16 +47,35 @@ static int await_owner(
 	}
 }
 
-/* As far as it can be done: QEMU uses the page cache, or it is past it on the same node, where the kernel keeps the two together. */
-static int empty_page_cache(int fd, const struct served *disk, struct problem *problem)
+static void tell_dirty(void *image, uint64_t dirty_bytes)
+{
+	log_info("'%s': %" PRIu64 " MiB in the page cache are still to be written",
+		(const char *)image, dirty_bytes >> 20);
+}
+
+/*
+ * What is dirty has the time it needs: a guest is not started on half of it. What somebody keeps there, clean, is worth a warning: QEMU may read
+ * it, and it may be old.
+ */
+static int empty_page_cache(
+	int fd, const struct served *disk, const struct ready_terms *ready, struct problem *problem)
 {
 	const struct hand_over_terms terms = {
-		.best_effort = true, .keep_image = !cache_is_direct(disk->cache)};
+		.timeout_ms = UINT_MAX,
+		.settle_ms = LIMIT_HAND_OVER_SETTLE_MS,
+		.best_effort = ready->is_incoming || !cache_is_direct(disk->cache),
+		.keep_image = !cache_is_direct(disk->cache),
+		.progress = tell_dirty,
+		.arg = disk->image,
+	};
 	struct hand_over_result result;
 	struct problem cause;
 	int r = hand_over(fd, disk->image, &terms, &result, &cause);
 
-	return r ? complain(problem, r, disk, &cause) : 0;
+	if (r == -EBUSY)
+		log_warn("what the guest reads through its emulated disk may be old: %s",
+			cause.text);
+	return r && r != -EBUSY ? complain(problem, r, disk, &cause) : 0;
 }
 
 int ready_make(const struct served *disk, const struct ready_terms *terms, struct problem *problem)
@@ -66,7 +88,7 @@ int ready_make(const struct served *disk, const struct ready_terms *terms, struc
 	if (!terms->is_incoming)
 		r = await_owner(fd, disk, terms->until_ms, problem);
 	if (r == 0)
-		r = empty_page_cache(fd, disk, problem);
+		r = empty_page_cache(fd, disk, terms, problem);
 	(void)close(fd);
 	return r;
 }

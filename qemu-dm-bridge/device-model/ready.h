@@ -1,7 +1,7 @@
 /*
  * An image made ready for a device model that is about to open it: nobody else has it, and nothing of it is in the page cache.
  *
- * Main thread: waits. Never logs.
+ * Main thread: waits. Logs what of it stays in the page cache, and once a second, while dirty pages are written, how much is left.
  */
 #ifndef QEMU_DM_BRIDGE_DEVICE_MODEL_READY_H
 #define QEMU_DM_BRIDGE_DEVICE_MODEL_READY_H
