@@ -9,7 +9,7 @@
 
 #include "cached.h"
 #include "holders.h"
-#include "same_blocks.h"
+#include "qemu-dm-bridge/nodes/same_blocks.h"
 #include "write_back.h"
 
 #define NS_PER_S  UINT64_C(1000000000)

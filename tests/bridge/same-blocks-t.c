@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "qemu-dm-bridge/pagecache/same_blocks.h"
+#include "qemu-dm-bridge/nodes/same_blocks.h"
 #include "tests/bridge/bridge.h"
 #include "tests/lib/block_devices.h"
 

@@ -3,8 +3,8 @@
  *
  * Any thread; the caller's list. Opens each loop device for a moment, for reading. Never logs.
  */
-#ifndef BRIDGE_PAGECACHE_LOOPS_H
-#define BRIDGE_PAGECACHE_LOOPS_H
+#ifndef BRIDGE_NODES_LOOPS_H
+#define BRIDGE_NODES_LOOPS_H
 
 #include <stddef.h>
 #include <sys/types.h>

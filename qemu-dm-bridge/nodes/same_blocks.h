@@ -15,8 +15,8 @@
  *
  * On overlayfs a file is known by the overlay's inode: loop devices over the file below it are not found.
  */
-#ifndef BRIDGE_PAGECACHE_SAME_BLOCKS_H
-#define BRIDGE_PAGECACHE_SAME_BLOCKS_H
+#ifndef BRIDGE_NODES_SAME_BLOCKS_H
+#define BRIDGE_NODES_SAME_BLOCKS_H
 
 #include <stdbool.h>
 #include <stdint.h>
