@@ -1,7 +1,7 @@
 # The qemu-dm bridge: what makes QEMU's emulated disks and ours safe on one image.
 
 # ---- Nodes: all ways to the blocks of an image -----------------------------------------------------
-BRIDGE_NODES_SRCS := $(patsubst %,qemu-dm-bridge/nodes/%.c,block_sysfs loops same_blocks)
+BRIDGE_NODES_SRCS := $(patsubst %,qemu-dm-bridge/nodes/%.c,block_sysfs loops place same_blocks)
 # ---- end of: Nodes ---------------------------------------------------------------------------------
 # ---- Page cache ------------------------------------------------------------------------------------
 BRIDGE_PAGECACHE_SRCS := $(BRIDGE_NODES_SRCS) $(patsubst %,qemu-dm-bridge/pagecache/%.c,cached holders write_back hand_over) \

@@ -14,6 +14,7 @@
 struct loop {
 	dev_t device;
 	struct same_blocks_id below;
+	struct window window; /* that it shows of it */
 };
 
 struct loops {
