@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "cached.h"
-#include "holders.h"
+#include "qemu-dm-bridge/nodes/holders.h"
 #include "qemu-dm-bridge/nodes/same_blocks.h"
 #include "write_back.h"
 

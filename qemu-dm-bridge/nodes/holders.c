@@ -14,7 +14,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "qemu-dm-bridge/nodes/block_sysfs.h"
+#include "block_sysfs.h"
 
 /* What is looked for, and what was found. */
 struct search {

@@ -10,8 +10,8 @@
  * its number if that node is below /dev, else not seen. Mappings are lines of /proc/PID/maps: reading them waits for a process that is
  * just changing its own. Mounts are those of our own mount namespace.
  */
-#ifndef BRIDGE_PAGECACHE_HOLDERS_H
-#define BRIDGE_PAGECACHE_HOLDERS_H
+#ifndef BRIDGE_NODES_HOLDERS_H
+#define BRIDGE_NODES_HOLDERS_H
 
 #include <stddef.h>
 #include <sys/types.h>
