@@ -22,7 +22,11 @@ SCRIPT_TESTS += tests/bridge/hand-over-mounted-t.sh
 # ---- end of: Page cache ----------------------------------------------------------------------------
 
 # ---- Ownership -------------------------------------------------------------------------------------
-BRIDGE_OWNERSHIP_SRCS := $(patsubst %,qemu-dm-bridge/ownership/%.c,ownership lock_holder)
+BRIDGE_OWNERSHIP_SRCS := $(patsubst %,qemu-dm-bridge/ownership/%.c,beside bytes claims lock_holder ownership)
+
+TESTS += beside-t
+TSAN_TESTS += beside-t
+beside-t_SRCS := tests/bridge/beside-t.c $(patsubst %,qemu-dm-bridge/ownership/%.c,beside bytes lock_holder) backend/util/problem.c
 # ---- end of: Ownership -----------------------------------------------------------------------------
 # ---- Dialects: the options that a QEMU has for a cache mode ------------------------------------------
 DIALECT_SRCS := $(patsubst %,qemu-dm-bridge/dialect/%.c,dialect schema optstr recipe drive_args rewrite) \

@@ -168,5 +168,6 @@ crash-fs_SRCS := tests/crash/crash-fs.c
 SCRIPT_TESTS += tests/crash/check-rules-t.sh tests/crash/voldisk-t.sh tests/crash/crash-sample-t.sh tests/crash/crash-fs-t.sh tests/crash/discard-fails-t.sh
 
 # Two ways to one image.
-SCRIPT_TESTS += tests/system/image-handed-over-t.sh tests/system/lock-matrix-t.sh tests/system/ownership-t.sh
+SCRIPT_TESTS += tests/system/image-handed-over-t.sh tests/system/lock-matrix-t.sh tests/system/ownership-t.sh \
+	tests/system/two-writers-t.sh tests/system/ownership-names-t.sh
 # ---- end of: a power cut --------------------------------------------------------------------------------

@@ -20,24 +20,25 @@ static bool concerns(const struct storage *storage)
 	return storage->kind != &storage_null;
 }
 
-static int own(
-	struct image *image, const struct storage *storage, bool shared, struct problem *problem)
+static enum ownership_access access_of(const struct storage *storage, bool shared)
 {
-	enum ownership_access access = storage->read_only ? OWNERSHIP_READ
-				       : shared           ? OWNERSHIP_SHARED_WRITE
-							  : OWNERSHIP_WRITE;
-	struct problem cause;
-	int r = ownership_take(&image->owner, storage->fd, access, &cause);
+	if (storage->read_only)
+		return OWNERSHIP_READ;
+	return shared ? OWNERSHIP_SHARED_WRITE : OWNERSHIP_WRITE;
+}
 
+/* Of a part of ownership that has been tried. */
+static int judge(struct image *image, int r, const struct problem *cause, struct problem *problem)
+{
 	image->is_kept_out = r == -EBUSY;
 	if (image->is_kept_out)
 		return problem_set(problem, r,
 			"%s: end that one first, then have the guest's driver connect anew (detach and attach the disk)",
-			cause.text);
+			cause->text);
 	if (r && r != -ENOLCK)
-		return problem_set(problem, r, "%s", cause.text);
+		return problem_set(problem, r, "%s", cause->text);
 	if (r && !image->told_unlocked)
-		log_warn("%s", cause.text);
+		log_warn("%s", cause->text);
 	image->told_unlocked |= r != 0;
 	return 0;
 }
@@ -47,29 +48,44 @@ bool image_is_loss(int error)
 	return error == -EIO || error == -ENOSPC || error == -EDQUOT;
 }
 
-/* Those that use the page cache themselves, and those that only read, have no harm of pages that stay. */
-static int empty_page_cache(const struct storage *storage, bool is_taken, struct problem *problem)
+static void name_of(const struct storage *storage, char path[PATH_MAX])
 {
-	struct hand_over_terms terms = {
+	char name[32];
+	ssize_t n;
+
+	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", storage->fd);
+	n = readlink(name, path, PATH_MAX - 1);
+	path[n > 0 ? n : 0] = '\0';
+}
+
+/* Those that use the page cache themselves, and those that only read, have no harm of pages that stay. */
+static struct hand_over_terms terms_of(const struct storage *storage, bool is_taken)
+{
+	return (struct hand_over_terms){
 		.timeout_ms = LIMIT_HAND_OVER_MS,
 		.settle_ms = LIMIT_HAND_OVER_SETTLE_MS,
 		.best_effort = !is_taken || storage->read_only || !cache_is_direct(storage->cache),
 		.keep_image = !cache_is_direct(storage->cache),
 	};
-	struct hand_over_result result;
-	char name[32], path[PATH_MAX];
-	ssize_t n;
+}
 
-	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", storage->fd);
-	n = readlink(name, path, sizeof(path) - 1);
-	path[n > 0 ? n : 0] = '\0';
+static int empty_page_cache(const struct storage *storage, struct problem *problem)
+{
+	struct hand_over_terms terms = terms_of(storage, false);
+	struct hand_over_result result;
+	char path[PATH_MAX];
+
+	name_of(storage, path);
 	return hand_over(storage->fd, path, &terms, &result, problem);
 }
 
-static int take_over(struct image *image, const struct storage *storage, struct problem *problem)
+static int take_over(struct image *image, const struct storage *storage,
+	const struct same_blocks *blocks, const char *path, struct problem *problem)
 {
+	struct hand_over_terms terms = terms_of(storage, true);
+	struct hand_over_result result;
 	struct problem cause;
-	int r = empty_page_cache(storage, true, &cause);
+	int r = hand_over_blocks(blocks, path, &terms, &result, &cause);
 
 	if (r == 0)
 		return 0;
@@ -83,17 +99,45 @@ static int take_over(struct image *image, const struct storage *storage, struct 
 	return 0;
 }
 
+/* By whatever way others may come to its blocks. */
+static int take_all_ways(struct image *image, const struct storage *storage,
+	enum ownership_access access, struct problem *problem)
+{
+	struct same_blocks blocks;
+	struct problem cause;
+	char path[PATH_MAX];
+	int r;
+
+	name_of(storage, path);
+	if (same_blocks_find(storage->fd, path, &blocks, &cause)) {
+		if (!image->told_ways)
+			log_warn(
+				"nobody is kept from other ways to the image, and what they read there may be older than what the guest writes: %s",
+				cause.text);
+		image->told_ways = true;
+		return 0;
+	}
+	r = ownership_take_beside(&image->owner, &blocks, access, &cause);
+	r = judge(image, r, &cause, problem);
+	if (r == 0)
+		r = take_over(image, storage, &blocks, path, problem);
+	same_blocks_close(&blocks);
+	return r;
+}
+
 int image_take(struct image *image, const struct storage *storage, bool shared,
 	struct problem *ret_problem)
 {
+	enum ownership_access access = access_of(storage, shared);
+	struct problem cause;
 	int r;
 
 	if (!concerns(storage))
 		return 0;
-	r = own(image, storage, shared, ret_problem);
-	if (r)
-		return r;
-	r = take_over(image, storage, ret_problem);
+	r = ownership_take(&image->owner, storage->fd, access, &cause);
+	r = judge(image, r, &cause, ret_problem);
+	if (r == 0)
+		r = take_all_ways(image, storage, access, ret_problem);
 	if (r)
 		ownership_give_up(&image->owner);
 	return r;
@@ -101,14 +145,14 @@ int image_take(struct image *image, const struct storage *storage, bool shared,
 
 int image_prepare(const struct storage *storage, struct problem *ret_problem)
 {
-	return concerns(storage) ? empty_page_cache(storage, false, ret_problem) : 0;
+	return concerns(storage) ? empty_page_cache(storage, ret_problem) : 0;
 }
 
 void image_give_up(struct image *image, const struct storage *storage)
 {
 	struct problem problem;
 
-	if (image->owner.fd >= 0 && empty_page_cache(storage, false, &problem))
+	if (image->owner.fd >= 0 && empty_page_cache(storage, &problem))
 		log_warn("when the guest's firmware reads the image it may find something old: %s",
 			problem.text);
 	ownership_give_up(&image->owner);

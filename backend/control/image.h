@@ -16,13 +16,14 @@ struct image {
 	struct ownership owner;
 	bool is_kept_out; /* image_take() has failed because somebody else has it, or was too slow: it may be worth another try. Who tries resets it */
 	bool told_unlocked; /* that its file system knows no locks */
+	bool told_ways;     /* that others cannot be seen who have its blocks under another name */
 	bool told_pages;    /* that some of it stays in the page cache */
 };
 
 void image_init(struct image *image) __attribute__((nonnull));
 
 /*
- * @storage is ours alone, unless it is @shared (mode w!), and for direct I/O nothing of it is in the page cache. Waits for the page
+ * @storage is ours alone, under whatever name, unless it is @shared (mode w!), and for direct I/O nothing of it is in the page cache. Waits for the page
  * cache to be written. -errno with a sentence: -EBUSY is .is_kept_out; then, and after every other failure, nothing is owned.
  */
 int image_take(struct image *image, const struct storage *storage, bool shared,

@@ -34,6 +34,10 @@ struct holder {
 int holders_find(int fd, struct holder *ret_holders, unsigned max, unsigned *ret_n)
 	__attribute__((nonnull, warn_unused_result));
 
+/* Only those whom the kernel lets have a device for themselves: mounts and devices stacked on it, none of them a process. */
+int holders_find_claims(int fd, struct holder *ret_holders, unsigned max, unsigned *ret_n)
+	__attribute__((nonnull, warn_unused_result));
+
 /* "qemu-system-i38 (pid 12, has it mapped), /mnt (mounted)": as many as there is room for. "" if there are none. */
 void holders_text(const struct holder *holders, unsigned n, char *ret_text, size_t size)
 	__attribute__((nonnull));

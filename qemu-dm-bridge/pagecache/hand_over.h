@@ -16,6 +16,8 @@
 
 #include "backend/util/problem.h"
 
+struct same_blocks;
+
 struct hand_over_terms {
 	unsigned timeout_ms;
 	/* When all is written, pages that somebody keeps are waited for no longer than this. 0: up to timeout_ms. */
@@ -50,5 +52,10 @@ struct hand_over_result {
 int hand_over(int fd, const char *name, const struct hand_over_terms *terms,
 	struct hand_over_result *ret_result, struct problem *ret_problem)
 	__attribute__((nonnull, warn_unused_result));
+
+/* The same for an image whose nodes have been found just now. */
+int hand_over_blocks(const struct same_blocks *blocks, const char *name,
+	const struct hand_over_terms *terms, struct hand_over_result *ret_result,
+	struct problem *ret_problem) __attribute__((nonnull, warn_unused_result));
 
 #endif
