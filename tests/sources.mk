@@ -169,5 +169,5 @@ SCRIPT_TESTS += tests/crash/check-rules-t.sh tests/crash/voldisk-t.sh tests/cras
 
 # Two ways to one image.
 SCRIPT_TESTS += tests/system/image-handed-over-t.sh tests/system/lock-matrix-t.sh tests/system/ownership-t.sh \
-	tests/system/two-writers-t.sh tests/system/ownership-names-t.sh
+	tests/system/two-writers-t.sh tests/system/ownership-names-t.sh tests/system/device-identity-t.sh
 # ---- end of: a power cut --------------------------------------------------------------------------------
