@@ -143,6 +143,22 @@ int image_take(struct image *image, const struct storage *storage, bool shared,
 	return r;
 }
 
+int image_check(const struct storage *storage, struct problem *ret_problem)
+{
+	struct same_blocks blocks;
+	struct problem cause;
+	int r;
+
+	if (!concerns(storage) || same_blocks_find(storage->fd, "image", &blocks, &cause))
+		return 0;
+	r = ownership_check(&blocks, &cause);
+	same_blocks_close(&blocks);
+	if (r)
+		return problem_set(ret_problem, r,
+			"%s: unmount or stop that first, or attach the disk read-only", cause.text);
+	return 0;
+}
+
 int image_prepare(const struct storage *storage, struct problem *ret_problem)
 {
 	return concerns(storage) ? empty_page_cache(storage, ret_problem) : 0;

@@ -30,7 +30,14 @@ int image_take(struct image *image, const struct storage *storage, bool shared,
 	struct problem *ret_problem) __attribute__((nonnull, warn_unused_result));
 
 /*
- * The same for the page cache alone, as far as it can be done, before QEMU opens the image: whoever has it. 0, or -errno with a sentence.
+ * Whether image_take() of a writer would fail for something that does not go away by itself (O12): -EBUSY with a sentence. 0 if not, or if that cannot be
+ * seen. Never logs.
+ */
+int image_check(const struct storage *storage, struct problem *ret_problem)
+	__attribute__((nonnull, warn_unused_result));
+
+/*
+ * image_take() for the page cache alone, as far as it can be done, before QEMU opens the image: whoever has it. 0, or -errno with a sentence.
  * Never logs.
  */
 int image_prepare(const struct storage *storage, struct problem *ret_problem)
