@@ -27,8 +27,9 @@ static enum ownership_access access_of(const struct storage *storage, bool share
 	return shared ? OWNERSHIP_SHARED_WRITE : OWNERSHIP_WRITE;
 }
 
-/* Of a part of ownership that has been tried. */
-static int judge(struct image *image, int r, const struct problem *cause, struct problem *problem)
+/* Of a part of ownership that has been tried. What it lacks is told once. */
+static int judge(struct image *image, int r, const struct problem *cause, bool *told,
+	struct problem *problem)
 {
 	image->is_kept_out = r == -EBUSY;
 	if (image->is_kept_out)
@@ -37,9 +38,9 @@ static int judge(struct image *image, int r, const struct problem *cause, struct
 			cause->text);
 	if (r && r != -ENOLCK)
 		return problem_set(problem, r, "%s", cause->text);
-	if (r && !image->told_unlocked)
+	if (r && !*told)
 		log_warn("%s", cause->text);
-	image->told_unlocked |= r != 0;
+	*told |= r != 0;
 	return 0;
 }
 
@@ -118,7 +119,7 @@ static int take_all_ways(struct image *image, const struct storage *storage,
 		return 0;
 	}
 	r = ownership_take_beside(&image->owner, &blocks, access, &cause);
-	r = judge(image, r, &cause, problem);
+	r = judge(image, r, &cause, &image->told_ways, problem);
 	if (r == 0)
 		r = take_over(image, storage, &blocks, path, problem);
 	same_blocks_close(&blocks);
@@ -135,7 +136,7 @@ int image_take(struct image *image, const struct storage *storage, bool shared,
 	if (!concerns(storage))
 		return 0;
 	r = ownership_take(&image->owner, storage->fd, access, &cause);
-	r = judge(image, r, &cause, ret_problem);
+	r = judge(image, r, &cause, &image->told_unlocked, ret_problem);
 	if (r == 0)
 		r = take_all_ways(image, storage, access, ret_problem);
 	if (r)

@@ -16,7 +16,7 @@ struct image {
 	struct ownership owner;
 	bool is_kept_out; /* image_take() has failed because somebody else has it, or was too slow: it may be worth another try. Who tries resets it */
 	bool told_unlocked; /* that its file system knows no locks */
-	bool told_ways;     /* that others cannot be seen who have its blocks under another name */
+	bool told_ways;     /* that some who have its blocks under another name are not kept out */
 	bool told_pages;    /* that some of it stays in the page cache */
 };
 

@@ -126,8 +126,13 @@ static int take_node(struct ownership *owner, const struct same_blocks_node *nod
 	enum ownership_access access, struct problem *problem)
 {
 	struct subject subject = subject_of(node);
-	int fd = node->fd < 0 ? -ESTALE : open_again(node->fd, is_to_be_claimed(node, access));
+	int fd;
 
+	if (node->fd < 0)
+		return problem_set(problem, -ENOLCK,
+			"'%.128s', which has blocks of the image, cannot be reached by that name: nobody is kept from using it beside this disk",
+			node->name);
+	fd = open_again(node->fd, is_to_be_claimed(node, access));
 	if (fd == -EBUSY)
 		return claims_problem(node->fd, subject.text, problem);
 	if (fd < 0)

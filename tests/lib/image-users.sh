@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154,SC2034 # variables of guest.sh and of the test
 # Other users of an image beside our worker, real programs: who may have it beside whom, and what those say who may not. After guest.sh:
 #
 #   target=FILE_OR_DEVICE    what the others open

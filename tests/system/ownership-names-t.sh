@@ -78,6 +78,24 @@ exits 0 "... the worker ends with 0" ended "$worker"
 rm "$log"
 printf '# %-44s one\n# %-44s both\n' "$what" "a new file of the old name"
 
+# The file below a device can only be opened by its name.
+truncate -s 8M "$images/below"
+if device=$(losetup --find --show "$images/below" 2>/dev/null); then
+    rm "$images/below"
+    what="a file without a name below a device" target=$device
+    check "$what: served" serve "$device"
+    guest_open
+    check "... its guest works" guest_works
+    check "... the log warns" await_line "$log" "images.*/below.*, which has blocks of the image, cannot be reached by that name: nobody is kept"
+    refuses "... the device is owned" hold qemu-io
+    check "... its guest leaves" we_leave
+    rm "$log"
+    losetup -d "$device"
+    printf '# %-44s warned of\n' "$what"
+else
+    skip "a file without a name below a device" "no loop device to be had"
+fi
+
 # ---- file systems --------------------------------------------------------------------------------
 
 truncate -s 8M "$images/probe/disk"

@@ -2,7 +2,7 @@
 # Two never write the same blocks, whatever way they take to them: our worker by one, QEMU's programs by another, whoever comes first. Exactly
 # one is let in: who is kept out by ours says that it is for a lock, and ours waits, says for whom, and goes on when that one has let go. Those
 # whose blocks are beside each other are let in, both. Prints the table.
-# shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
+# shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317,SC2154 # functions called by check; names set by show
 . "$(dirname "$0")/../lib/guest.sh"
 # shellcheck source=tests/lib/image-users.sh
 . "$(dirname "$0")/../lib/image-users.sh"
@@ -43,7 +43,7 @@ show upper "$loop1"
 show left --offset 1M --sizelimit 8M "$image"
 show right --offset 9M --sizelimit 8M "$image"
 show middle --offset 5M --sizelimit 8M "$image"
-addpart "$loop1" 1 2048 16384 && addpart "$loop1" 2 18432 16384 || skip_all "no partitions to be had"
+if ! addpart "$loop1" 1 2048 16384 || ! addpart "$loop1" 2 18432 16384; then skip_all "no partitions to be had"; fi
 p1=${loop1}p1 p2=${loop1}p2
 alias=$images/alias
 mknod "$alias" b $((0x$(stat -c %t "$loop1"))) $((0x$(stat -c %T "$loop1")))
