@@ -28,7 +28,7 @@ static enum ownership_access access_of(const struct storage *storage, bool share
 }
 
 /* Of a part of ownership that has been tried. What it lacks is told once. */
-static int judge(struct image *image, int r, const struct problem *cause, bool *told,
+static int judge_ownership(struct image *image, int r, const struct problem *cause, bool *told,
 	struct problem *problem)
 {
 	image->is_kept_out = r == -EBUSY;
@@ -119,7 +119,7 @@ static int take_all_ways(struct image *image, const struct storage *storage,
 		return 0;
 	}
 	r = ownership_take_beside(&image->owner, &blocks, access, &cause);
-	r = judge(image, r, &cause, &image->told_ways, problem);
+	r = judge_ownership(image, r, &cause, &image->told_ways, problem);
 	if (r == 0)
 		r = take_over(image, storage, &blocks, path, problem);
 	same_blocks_close(&blocks);
@@ -136,7 +136,7 @@ int image_take(struct image *image, const struct storage *storage, bool shared,
 	if (!concerns(storage))
 		return 0;
 	r = ownership_take(&image->owner, storage->fd, access, &cause);
-	r = judge(image, r, &cause, &image->told_unlocked, ret_problem);
+	r = judge_ownership(image, r, &cause, &image->told_unlocked, ret_problem);
 	if (r == 0)
 		r = take_all_ways(image, storage, access, ret_problem);
 	if (r)
