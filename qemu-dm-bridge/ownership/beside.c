@@ -9,7 +9,7 @@
 #include "qemu-dm-bridge/ownership/lock_holder.h"
 
 /* Tries to get past others that come at the same time, and the longest pause between two. */
-#define NR_TRIES     40u
+#define NR_TRIES     100u
 #define NR_LOOKS     3u
 #define PAUSE_MAX_MS 8
 
