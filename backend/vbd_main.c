@@ -28,7 +28,8 @@
 static const char usage[] =
 	"Usage: " PROGRAM " [-f] [-d] [-s] [--max-queues=N] [--max-grants=N]\n"
 	"                   [--cache=MODE] BACKEND_PATH\n"
-	"       " PROGRAM " --check PATH [--read-only] [--cache=MODE] [--hand-over]\n"
+	"       " PROGRAM " --check PATH [--read-only] [--cache=MODE] [--exclusive]\n"
+	"                   [--hand-over]\n"
 	"Serve one virtual disk of a Xen guest. BACKEND_PATH is its directory in xenstore, for\n"
 	"example backend/vbd/5/51712. Goes into the background when the disk is in InitWait.\n"
 	"\n"
@@ -42,6 +43,7 @@ static const char usage[] =
 	"                     disk that does not say\n"
 	"      --check PATH   only say whether the file or block device can be served\n"
 	"      --read-only    with --check: without write access\n"
+	"      --exclusive    with --check: nor if it is mounted, or a device lies on it\n"
 	"      --hand-over    with --check: write and drop what the page cache has of it, too\n"
 	"  -h, --help         show this text\n"
 	"  -V, --version      show the version\n"
@@ -57,6 +59,7 @@ struct options {
 	bool debug;
 	bool syslog;
 	bool read_only;
+	bool exclusive;
 	bool hand_over;
 	unsigned max_queues;
 	unsigned max_grants;
@@ -78,6 +81,7 @@ static int parse(int argc, char **argv, struct options *ret_options)
 	enum {
 		OPT_CHECK = 256,
 		OPT_READ_ONLY,
+		OPT_EXCLUSIVE,
 		OPT_HAND_OVER,
 		OPT_MAX_QUEUES,
 		OPT_MAX_GRANTS,
@@ -92,6 +96,7 @@ static int parse(int argc, char **argv, struct options *ret_options)
 		{"cache", required_argument, NULL, OPT_CACHE},
 		{"check", required_argument, NULL, OPT_CHECK},
 		{"read-only", no_argument, NULL, OPT_READ_ONLY},
+		{"exclusive", no_argument, NULL, OPT_EXCLUSIVE},
 		{"hand-over", no_argument, NULL, OPT_HAND_OVER},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
@@ -133,6 +138,9 @@ static int parse(int argc, char **argv, struct options *ret_options)
 		case OPT_READ_ONLY:
 			o.read_only = true;
 			break;
+		case OPT_EXCLUSIVE:
+			o.exclusive = true;
+			break;
 		case OPT_HAND_OVER:
 			o.hand_over = true;
 			break;
@@ -153,6 +161,8 @@ static int parse(int argc, char **argv, struct options *ret_options)
 			"");
 	if (o.hand_over && !o.check)
 		return misuse("--hand-over goes with --check; a worker does it by itself", "");
+	if (o.exclusive && !o.check)
+		return misuse("--exclusive goes with --check; a worker sees to it by itself", "");
 	if (o.read_only && !o.check)
 		return misuse(
 			"--read-only goes with --check; a disk's node 'mode' decides otherwise",
@@ -232,7 +242,8 @@ int main(int argc, char **argv)
 		return result;
 	if (options.check)
 		return check_image(
-			options.check, options.read_only, options.cache, options.hand_over);
+			options.check, &(struct check_terms){options.read_only, options.cache,
+					       options.exclusive, options.hand_over});
 	(void)signal(SIGPIPE, SIG_IGN);
 	/* An image as large as this process may make one is a full disk, and no reason to die. */
 	(void)signal(SIGXFSZ, SIG_IGN);

@@ -1,7 +1,10 @@
 # The qemu-dm bridge: what makes QEMU's emulated disks and ours safe on one image.
 
+# ---- Nodes: all ways to the blocks of an image -----------------------------------------------------
+BRIDGE_NODES_SRCS := $(patsubst %,qemu-dm-bridge/nodes/%.c,block_sysfs holders loops place same_blocks)
+# ---- end of: Nodes ---------------------------------------------------------------------------------
 # ---- Page cache ------------------------------------------------------------------------------------
-BRIDGE_PAGECACHE_SRCS := $(patsubst %,qemu-dm-bridge/pagecache/%.c,cached block_sysfs loops same_blocks holders write_back hand_over) \
+BRIDGE_PAGECACHE_SRCS := $(BRIDGE_NODES_SRCS) $(patsubst %,qemu-dm-bridge/pagecache/%.c,cached write_back hand_over) \
 	backend/util/problem.c
 
 # What it does to one image, for scripts and by hand.
@@ -10,7 +13,7 @@ hand-over_SRCS := tests/lib/hand-over.c $(BRIDGE_PAGECACHE_SRCS)
 
 TESTS += cached-t holders-t write-back-t
 $(foreach t,cached holders write-back,$(eval $(t)-t_SRCS := tests/bridge/$(t)-t.c tests/bridge/bridge.c \
-	$(patsubst %,qemu-dm-bridge/pagecache/%.c,cached holders block_sysfs write_back)))
+	$(patsubst %,qemu-dm-bridge/nodes/%.c,block_sysfs holders) $(patsubst %,qemu-dm-bridge/pagecache/%.c,cached write_back)))
 BRIDGE_TESTS := same-blocks-t stacked-t hand-over-t hand-over-devices-t overlay-t old-kernel-t
 TESTS += $(BRIDGE_TESTS)
 $(foreach t,$(BRIDGE_TESTS),$(eval $(t)_SRCS := tests/bridge/$(t).c tests/bridge/bridge.c tests/lib/block_devices.c \
@@ -19,7 +22,11 @@ SCRIPT_TESTS += tests/bridge/hand-over-mounted-t.sh
 # ---- end of: Page cache ----------------------------------------------------------------------------
 
 # ---- Ownership -------------------------------------------------------------------------------------
-BRIDGE_OWNERSHIP_SRCS := $(patsubst %,qemu-dm-bridge/ownership/%.c,ownership lock_holder)
+BRIDGE_OWNERSHIP_SRCS := $(patsubst %,qemu-dm-bridge/ownership/%.c,beside bytes claims lock_holder ownership)
+
+TESTS += beside-t
+TSAN_TESTS += beside-t
+beside-t_SRCS := tests/bridge/beside-t.c $(patsubst %,qemu-dm-bridge/ownership/%.c,beside bytes lock_holder) backend/util/problem.c
 # ---- end of: Ownership -----------------------------------------------------------------------------
 # ---- QMP --------------------------------------------------------------------------------------------
 QMP_SRCS := $(patsubst %,qemu-dm-bridge/qmp/%.c,client medium monitor_path)

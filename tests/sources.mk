@@ -170,7 +170,8 @@ SCRIPT_TESTS += tests/crash/check-rules-t.sh tests/crash/voldisk-t.sh tests/cras
 # Two ways to one image.
 PROGRAMS += hold-mapped
 hold-mapped_SRCS := tests/lib/hold-mapped.c
-SCRIPT_TESTS += tests/system/image-handed-over-t.sh tests/system/image-shown-t.sh tests/system/lock-matrix-t.sh tests/system/ownership-t.sh
+SCRIPT_TESTS += tests/system/image-handed-over-t.sh tests/system/image-shown-t.sh tests/system/lock-matrix-t.sh tests/system/ownership-t.sh \
+	tests/system/two-writers-t.sh tests/system/ownership-names-t.sh tests/system/device-identity-t.sh
 
 # What goes wrong between them without the bridge's calls, and with them. The worker without is the shipped one's code but for
 # hand_over.c, in whose place a test's own file does nothing. It is not installed.

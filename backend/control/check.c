@@ -15,22 +15,32 @@ static enum worker_exit prepare(const struct storage *storage)
 	return image_is_loss(r) ? WORKER_STORAGE : WORKER_OK;
 }
 
-enum worker_exit check_image(
-	const char *path, bool read_only, enum cache_mode cache, bool hand_over)
+static enum worker_exit examine(const struct storage *storage, const struct check_terms *terms)
 {
-	struct storage_terms terms = {.read_only = read_only, .cache = cache};
-	enum worker_exit result;
-	struct storage storage;
 	struct problem problem;
 
-	if (storage_open(path, &terms, &storage, &problem)) {
+	if (terms->exclusive && image_check(storage, &problem)) {
 		(void)fprintf(stderr, "%s\n", problem.text);
 		return WORKER_STORAGE;
 	}
 	(void)printf("sectors=%llu physical-sector-size=%u memory-align=%u type=%s\n",
-		(unsigned long long)storage.nr_sectors, storage.physical_sector_size,
-		storage.memory_align, storage.kind->name);
-	result = hand_over ? prepare(&storage) : WORKER_OK;
+		(unsigned long long)storage->nr_sectors, storage->physical_sector_size,
+		storage->memory_align, storage->kind->name);
+	return terms->hand_over ? prepare(storage) : WORKER_OK;
+}
+
+enum worker_exit check_image(const char *path, const struct check_terms *terms)
+{
+	struct storage_terms how = {.read_only = terms->read_only, .cache = terms->cache};
+	enum worker_exit result;
+	struct storage storage;
+	struct problem problem;
+
+	if (storage_open(path, &how, &storage, &problem)) {
+		(void)fprintf(stderr, "%s\n", problem.text);
+		return WORKER_STORAGE;
+	}
+	result = examine(&storage, terms);
 	storage_close(&storage);
 	return result;
 }

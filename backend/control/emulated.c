@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "backend/util/limits.h"
-#include "qemu-dm-bridge/pagecache/holders.h"
+#include "qemu-dm-bridge/nodes/holders.h"
 #include "qemu-dm-bridge/qmp/client.h"
 #include "qemu-dm-bridge/qmp/medium.h"
 #include "qemu-dm-bridge/qmp/monitor_path.h"

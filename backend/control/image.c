@@ -35,23 +35,20 @@ static enum ownership_access access_of(const struct storage *storage, enum image
 	return storage->read_only ? OWNERSHIP_READ : OWNERSHIP_WRITE;
 }
 
-static int own(struct image *image, const struct storage *storage, enum image_sharing sharing,
+/* Of a part of ownership that has been tried. What it lacks is told once. */
+static int judge_ownership(struct image *image, int r, const struct problem *cause, bool *told,
 	struct problem *problem)
 {
-	enum ownership_access access = access_of(storage, sharing);
-	struct problem cause;
-	int r = ownership_take(&image->owner, storage->fd, access, &cause);
-
 	image->is_kept_out = r == -EBUSY;
 	if (image->is_kept_out)
 		return problem_set(problem, r,
 			"%s: end that one first, then have the guest's driver connect anew (detach and attach the disk)",
-			cause.text);
+			cause->text);
 	if (r && r != -ENOLCK)
-		return problem_set(problem, r, "%s", cause.text);
-	if (r && !image->told_unlocked)
-		log_warn("%s", cause.text);
-	image->told_unlocked |= r != 0;
+		return problem_set(problem, r, "%s", cause->text);
+	if (r && !*told)
+		log_warn("%s", cause->text);
+	*told |= r != 0;
 	return 0;
 }
 
@@ -67,6 +64,16 @@ static void tell_dirty(void *path, uint64_t dirty_bytes)
 		(const char *)path, dirty_bytes >> 20);
 }
 
+static void name_of(const struct storage *storage, char path[PATH_MAX])
+{
+	char name[32];
+	ssize_t n;
+
+	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", storage->fd);
+	n = readlink(name, path, PATH_MAX - 1);
+	path[n > 0 ? n : 0] = '\0';
+}
+
 enum moment {
 	BEFORE_QEMU,
 	TAKEN,
@@ -77,11 +84,10 @@ enum moment {
  * Those that use the page cache themselves, and those that only read, have no harm of pages that stay. When a guest has left nobody waits:
  * what is dirty has the time it needs. But pages that stay then are QEMU's next: also such as somebody was just reading.
  */
-static int empty_page_cache(const struct storage *storage, enum moment moment,
-	struct hand_over_result *result, struct problem *problem)
+static struct hand_over_terms terms_of(
+	const struct storage *storage, enum moment moment, char *path)
 {
-	char name[32], path[PATH_MAX];
-	struct hand_over_terms terms = {
+	return (struct hand_over_terms){
 		.timeout_ms = moment == GIVEN_UP ? UINT_MAX : LIMIT_HAND_OVER_MS,
 		.settle_ms = LIMIT_HAND_OVER_SETTLE_MS,
 		.best_effort = moment == BEFORE_QEMU || storage->read_only ||
@@ -90,19 +96,25 @@ static int empty_page_cache(const struct storage *storage, enum moment moment,
 		.progress = tell_dirty,
 		.arg = path,
 	};
-	ssize_t n;
+}
 
-	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", storage->fd);
-	n = readlink(name, path, sizeof(path) - 1);
-	path[n > 0 ? n : 0] = '\0';
+static int empty_page_cache(const struct storage *storage, enum moment moment,
+	struct hand_over_result *result, struct problem *problem)
+{
+	char path[PATH_MAX];
+	struct hand_over_terms terms = terms_of(storage, moment, path);
+
+	name_of(storage, path);
 	return hand_over(storage->fd, path, &terms, result, problem);
 }
 
-static int take_over(struct image *image, const struct storage *storage, struct problem *problem)
+static int take_over(struct image *image, const struct storage *storage,
+	const struct same_blocks *blocks, char *path, struct problem *problem)
 {
+	struct hand_over_terms terms = terms_of(storage, TAKEN, path);
 	struct hand_over_result result;
 	struct problem cause;
-	int r = empty_page_cache(storage, TAKEN, &result, &cause);
+	int r = hand_over_blocks(blocks, path, &terms, &result, &cause);
 
 	image_story_hand_over(&image->story, IMAGE_TO_GUEST, &result, r, &cause);
 	if (r == 0)
@@ -115,6 +127,15 @@ static int take_over(struct image *image, const struct storage *storage, struct 
 			cause.text);
 	image->told_pages = true;
 	return 0;
+}
+
+static int own(struct image *image, const struct storage *storage, enum image_sharing sharing,
+	struct problem *problem)
+{
+	struct problem cause;
+	int r = ownership_take(&image->owner, storage->fd, access_of(storage, sharing), &cause);
+
+	return judge_ownership(image, r, &cause, &image->told_unlocked, problem);
 }
 
 /* E1, E2: nobody else has it, nor has the guest's own emulated disk, even where a lock does not say so. */
@@ -138,6 +159,32 @@ static int own_after_emulated(struct image *image, const struct storage *storage
 	return emulated_complain(&image->emulated, problem);
 }
 
+/* By whatever way others may come to its blocks. */
+static int take_all_ways(struct image *image, const struct storage *storage,
+	enum ownership_access access, struct problem *problem)
+{
+	struct same_blocks blocks;
+	struct problem cause;
+	char path[PATH_MAX];
+	int r;
+
+	name_of(storage, path);
+	if (same_blocks_find(storage->fd, path, &blocks, &cause)) {
+		if (!image->told_ways)
+			log_warn(
+				"nobody is kept from other ways to the image, and what they read there may be older than what the guest writes: %s",
+				cause.text);
+		image->told_ways = true;
+		return 0;
+	}
+	r = ownership_take_beside(&image->owner, &blocks, access, &cause);
+	r = judge_ownership(image, r, &cause, &image->told_ways, problem);
+	if (r == 0)
+		r = take_over(image, storage, &blocks, path, problem);
+	same_blocks_close(&blocks);
+	return r;
+}
+
 int image_take(struct image *image, const struct storage *storage, enum image_sharing sharing,
 	uint64_t now_ms, struct problem *ret_problem)
 {
@@ -147,13 +194,28 @@ int image_take(struct image *image, const struct storage *storage, enum image_sh
 	if (!concerns(storage))
 		return 0;
 	r = own_after_emulated(image, storage, sharing, now_ms, ret_problem);
-	if (r)
-		return r;
-	r = take_over(image, storage, ret_problem);
+	if (r == 0)
+		r = take_all_ways(image, storage, access_of(storage, sharing), ret_problem);
 	if (r)
 		ownership_give_up(&image->owner);
 	image_story_own(&image->story, r == 0);
 	return r;
+}
+
+int image_check(const struct storage *storage, struct problem *ret_problem)
+{
+	struct same_blocks blocks;
+	struct problem cause;
+	int r;
+
+	if (!concerns(storage) || same_blocks_find(storage->fd, "image", &blocks, &cause))
+		return 0;
+	r = ownership_check(&blocks, &cause);
+	same_blocks_close(&blocks);
+	if (r)
+		return problem_set(ret_problem, r,
+			"%s: unmount or stop that first, or attach the disk read-only", cause.text);
+	return 0;
 }
 
 int image_prepare(const struct storage *storage, struct problem *ret_problem)

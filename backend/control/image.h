@@ -20,6 +20,7 @@ struct image {
 	struct image_story story; /* for people */
 	bool is_kept_out; /* image_take() has failed because somebody else has it, or was too slow: it may be worth another try. Who tries resets it */
 	bool told_unlocked; /* that its file system knows no locks */
+	bool told_ways;     /* that some who have its blocks under another name are not kept out */
 	bool told_pages;    /* that some of it stays in the page cache */
 	bool told_left;     /* the same, when its guest had left */
 };
@@ -34,14 +35,21 @@ enum image_sharing {
 };
 
 /*
- * @storage is ours alone, unless @sharing says otherwise, and for direct I/O nothing of it is in the page cache. Waits for the page
+ * @storage is ours alone, under whatever name, unless @sharing says otherwise, and for direct I/O nothing of it is in the page cache. Waits for the page
  * cache to be written. -errno with a sentence: -EBUSY is .is_kept_out; then, and after every other failure, nothing is owned.
  */
 int image_take(struct image *image, const struct storage *storage, enum image_sharing sharing,
 	uint64_t now_ms, struct problem *ret_problem) __attribute__((nonnull, warn_unused_result));
 
 /*
- * The same for the page cache alone, as far as it can be done, before QEMU opens the image: whoever has it. 0, or -errno with a sentence,
+ * Whether image_take() of a writer would fail for something that does not go away by itself (O12): -EBUSY with a sentence. 0 if not, or if that cannot be
+ * seen. Never logs.
+ */
+int image_check(const struct storage *storage, struct problem *ret_problem)
+	__attribute__((nonnull, warn_unused_result));
+
+/*
+ * image_take() for the page cache alone, as far as it can be done, before QEMU opens the image: whoever has it. 0, or -errno with a sentence,
  * which is not logged.
  */
 int image_prepare(const struct storage *storage, struct problem *ret_problem)

@@ -2,10 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/cdrom.h>
+#include <linux/fs.h>
 #include <linux/stat.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -15,6 +18,11 @@
 
 /* Alignment in memory when the kernel does not say: no Linux driver asks for more. */
 #define SAFE_MEMORY_ALIGN 4096u
+
+/* Headers before Linux 5.15 have it not. */
+#ifndef BLKGETDISKSEQ
+#define BLKGETDISKSEQ _IOR(0x12, 128, __u64)
+#endif
 
 /* Of a name that names nothing. */
 #define NULL_PREFIX "null:"
@@ -200,10 +208,20 @@ static int probe_kind(const char *path, struct storage *s, struct problem *ret_p
 	return r;
 }
 
-static struct storage_identity identity_of(const struct stat *st)
+static uint64_t disk_number(int fd)
 {
-	return S_ISBLK(st->st_mode) ? (struct storage_identity){0, st->st_rdev}
-				    : (struct storage_identity){st->st_dev, st->st_ino};
+	uint64_t number;
+
+	if (ioctl(fd, CDROM_GET_CAPABILITY, 0) >= 0 || ioctl(fd, BLKGETDISKSEQ, &number) < 0)
+		return 0;
+	return number;
+}
+
+static struct storage_identity identity_of(int fd, const struct stat *st)
+{
+	if (S_ISBLK(st->st_mode))
+		return (struct storage_identity){0, st->st_rdev, disk_number(fd)};
+	return (struct storage_identity){st->st_dev, st->st_ino, 0};
 }
 
 static int probe(const char *path, struct storage *s, struct problem *ret_problem)
@@ -214,7 +232,7 @@ static int probe(const char *path, struct storage *s, struct problem *ret_proble
 	if (fstat(s->fd, &st) < 0)
 		return problem_set(ret_problem, -errno, "'%s': %s", path, strerror(errno));
 	s->kind = S_ISBLK(st.st_mode) ? &storage_block : &storage_file;
-	s->identity = identity_of(&st);
+	s->identity = identity_of(s->fd, &st);
 	r = probe_kind(path, s, ret_problem);
 	return r ? r : settle_alignment(path, s, ret_problem);
 }
@@ -311,7 +329,7 @@ static int check_same(const struct storage *s, const struct storage *old, struct
 
 	if (fstat(s->fd, &st) < 0)
 		return problem_set(problem, -errno, "the image: %s", strerror(errno));
-	identity = identity_of(&st);
+	identity = identity_of(s->fd, &st);
 	if (!storage_identity_same(&identity, &old->identity))
 		return problem_set(problem, -ENXIO,
 			"the image was another file or device when it was opened again");

@@ -56,10 +56,15 @@ extern const struct storage_kind storage_file;
 extern const struct storage_kind storage_block;
 extern const struct storage_kind storage_null; /* nothing, for benches: it keeps none of this */
 
-/* Which file or device it is, whatever its name: device and inode, or the block device's number. */
+/*
+ * Which file or device it is, whatever its name: device and inode, or the block device's number. That one may be another disk's later: so
+ * there is the number of the disk, too, which the kernel gives once (diskseq, Linux 5.15). 0 where it has none, and for CD drives, whose
+ * media come and go.
+ */
 struct storage_identity {
 	uint64_t device;
 	uint64_t number;
+	uint64_t disk;
 };
 
 struct storage {
@@ -111,7 +116,7 @@ int storage_size(const struct storage *storage, uint64_t *ret_size_bytes)
 static inline bool storage_identity_same(
 	const struct storage_identity *a, const struct storage_identity *b)
 {
-	return a->device == b->device && a->number == b->number;
+	return a->device == b->device && a->number == b->number && a->disk == b->disk;
 }
 
 /* Whether storage_open() takes @path for no name of a file, but for nothing of some size. */

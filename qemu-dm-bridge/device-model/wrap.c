@@ -14,7 +14,7 @@
 #include "qemu-dm-bridge/device-model/ready.h"
 #include "qemu-dm-bridge/dialect/drive_args.h"
 #include "qemu-dm-bridge/dialect/probe.h"
-#include "qemu-dm-bridge/pagecache/same_blocks.h"
+#include "qemu-dm-bridge/nodes/same_blocks.h"
 #include "qemu-dm-bridge/qmp/monitor_path.h"
 
 struct wrapping {

@@ -69,23 +69,33 @@ static bool name_of_file(int fd, char name[FILE_NAME_MAX])
 	return found;
 }
 
-static bool descriptor_holds(const char *path, const char *file, int byte)
+/* What is looked for. */
+struct wanted {
+	char file[FILE_NAME_MAX];
+	int byte, but_byte;
+};
+
+static bool descriptor_holds(const char *path, const struct wanted *wanted)
 {
 	char line[160];
 	struct lock_line lock;
-	bool found = false;
+	bool found = false, excepted = false;
 	FILE *info = fopen(path, "re");
 
 	if (!info)
 		return false;
-	while (!found && fgets(line, sizeof(line), info))
-		found = parse(line, &lock) && strcmp(lock.file, file) == 0 && has_byte(&lock, byte);
+	while (fgets(line, sizeof(line), info)) {
+		if (!parse(line, &lock) || strcmp(lock.file, wanted->file) != 0)
+			continue;
+		found |= has_byte(&lock, wanted->byte);
+		excepted |= wanted->but_byte >= 0 && has_byte(&lock, wanted->but_byte);
+	}
 	(void)fclose(info);
-	return found;
+	return found && !excepted;
 }
 
 /* By any descriptor, but of ours not by @but. */
-static bool process_holds(const char *pid, const char *file, int byte, const char *but)
+static bool process_holds(const char *pid, const struct wanted *wanted, const char *but)
 {
 	char path[600];
 	struct dirent *entry;
@@ -101,7 +111,7 @@ static bool process_holds(const char *pid, const char *file, int byte, const cha
 		if (entry->d_name[0] == '.' || (is_self && strcmp(entry->d_name, but) == 0))
 			continue;
 		(void)snprintf(path, sizeof(path), "/proc/%s/fdinfo/%s", pid, entry->d_name);
-		found = descriptor_holds(path, file, byte);
+		found = descriptor_holds(path, wanted);
 	}
 	(void)closedir(dir);
 	return found;
@@ -124,19 +134,20 @@ static void add(struct lock_holders *holders, const char *pid)
 		used ? " and " : "", pid, name);
 }
 
-void lock_holder_find(int fd, int byte, struct lock_holders *ret_holders)
+unsigned lock_holder_find(int fd, int byte, int but_byte, struct lock_holders *ret_holders)
 {
-	char file[FILE_NAME_MAX], but[16];
+	struct wanted wanted = {.byte = byte, .but_byte = but_byte};
+	char but[16];
 	struct dirent *entry;
 	unsigned n = 0;
 	DIR *proc = opendir("/proc");
 
 	(void)snprintf(but, sizeof(but), "%d", fd);
 	ret_holders->text[0] = '\0';
-	if (proc && name_of_file(fd, file))
+	if (proc && name_of_file(fd, wanted.file))
 		while (n < NR_NAMED && (entry = readdir(proc)))
 			if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
-				process_holds(entry->d_name, file, byte, but)) {
+				process_holds(entry->d_name, &wanted, but)) {
 				add(ret_holders, entry->d_name);
 				n++;
 			}
@@ -145,4 +156,5 @@ void lock_holder_find(int fd, int byte, struct lock_holders *ret_holders)
 	if (n == 0)
 		(void)snprintf(ret_holders->text, sizeof(ret_holders->text),
 			"another program, which cannot be seen from here");
+	return n;
 }

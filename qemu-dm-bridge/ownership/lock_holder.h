@@ -13,7 +13,11 @@ struct lock_holders {
 	char text[160];
 };
 
-/* Of the file that @fd is open on, on which it holds a lock itself. Another description than @fd's is meant. */
-void lock_holder_find(int fd, int byte, struct lock_holders *ret_holders) __attribute__((nonnull));
+/*
+ * Of the file that @fd is open on, on which it holds a lock itself. Another description than @fd's is meant, and none that holds @but_byte, too
+ * (-1: any). How many are named.
+ */
+unsigned lock_holder_find(int fd, int byte, int but_byte, struct lock_holders *ret_holders)
+	__attribute__((nonnull));
 
 #endif

@@ -8,7 +8,10 @@
  * They are advice: cp and dd ask nobody. The kernel keeps an exclusive claim, against mounts, LVM, md and other claims, not
  * against who opens the device in another way.
  *
- * The descriptor is one of its own, so that it stays while the image is opened anew in another cache mode. Any thread, one at
+ * An image has its blocks in common with other nodes: loop devices, partitions, the file or disk below it. Who opens one of those locks other
+ * bytes, so it is owned there, too.
+ *
+ * The descriptors are ones of its own, so that they stay while the image is opened anew in another cache mode. Any thread, one at
  * a time; never logs. May block where a file system asks a server.
  */
 #ifndef QEMU_DM_BRIDGE_OWNERSHIP_OWNERSHIP_H
@@ -17,6 +20,10 @@
 #include <stdbool.h>
 
 #include "backend/util/problem.h"
+#include "qemu-dm-bridge/nodes/same_blocks.h"
+
+/* With another node of the image's own device. */
+#define OWNERSHIP_BESIDE_MAX (SAME_BLOCKS_MAX + 1)
 
 enum ownership_access {
 	OWNERSHIP_READ,  /* nobody may write or resize it; others may read */
@@ -26,7 +33,9 @@ enum ownership_access {
 };
 
 struct ownership {
-	int fd; /* -1: nothing is owned */
+	int fd;                           /* -1: nothing is owned */
+	int beside[OWNERSHIP_BESIDE_MAX]; /* on the other nodes of its blocks */
+	unsigned nr_beside;
 };
 
 /*
@@ -43,6 +52,21 @@ int ownership_take(struct ownership *owner, int image_fd, enum ownership_access 
  * says who. -ENOLCK: its file system has no such locks.
  */
 int ownership_look(int fd, struct problem *ret_problem)
+	__attribute__((nonnull, warn_unused_result));
+
+/*
+ * Own it on all other nodes of its blocks, too, after ownership_take() has not failed: @blocks are those of the image. Results as there, but -ENOLCK
+ * may also be for a node that cannot be reached; all others are owned then. After other failures @owner is to be given up.
+ */
+int ownership_take_beside(struct ownership *owner, const struct same_blocks *blocks,
+	enum ownership_access access, struct problem *ret_problem)
+	__attribute__((nonnull, warn_unused_result));
+
+/*
+ * Whether a writer's claim would fail for something that does not go away by itself: a file system that is mounted from a device with the image's
+ * blocks, or another device on it. 0, or -EBUSY with a sentence. What passes is no promise.
+ */
+int ownership_check(const struct same_blocks *blocks, struct problem *ret_problem)
 	__attribute__((nonnull, warn_unused_result));
 
 /* May be called twice. */

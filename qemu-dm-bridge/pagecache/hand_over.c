@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "cached.h"
-#include "holders.h"
-#include "same_blocks.h"
+#include "qemu-dm-bridge/nodes/holders.h"
+#include "qemu-dm-bridge/nodes/same_blocks.h"
 #include "write_back.h"
 
 #define NS_PER_S  UINT64_C(1000000000)
@@ -28,7 +28,7 @@ struct work {
 	const struct hand_over_terms *terms;
 	struct hand_over_result *result;
 	struct problem *problem;
-	struct same_blocks blocks;
+	const struct same_blocks *blocks;
 	uint64_t begun_ns, deadline_ns, told_ns;
 	uint64_t settle_ns; /* 0: not one round is over */
 };
@@ -69,8 +69,8 @@ static int count(struct work *w, struct cached *ret_sum, const struct same_block
 	struct cached sum = {.dirty_known = true};
 
 	*ret_first = NULL;
-	for (unsigned i = 0; i < w->blocks.nr_nodes; i++) {
-		const struct same_blocks_node *node = &w->blocks.nodes[i];
+	for (unsigned i = 0; i < w->blocks->nr_nodes; i++) {
+		const struct same_blocks_node *node = &w->blocks->nodes[i];
 		struct cached cached;
 		int r;
 
@@ -97,11 +97,11 @@ static int begin(struct work *w)
 	struct cached sum;
 	int r;
 
-	w->result->nr_nodes = w->blocks.nr_nodes;
-	for (unsigned i = 0; i < w->blocks.nr_nodes; i++) {
-		if (w->blocks.nodes[i].fd < 0)
+	w->result->nr_nodes = w->blocks->nr_nodes;
+	for (unsigned i = 0; i < w->blocks->nr_nodes; i++) {
+		if (w->blocks->nodes[i].fd < 0)
 			w->result->nr_unreachable++;
-		else if (cached_is_storage(w->blocks.nodes[i].fd))
+		else if (cached_is_storage(w->blocks->nodes[i].fd))
 			w->result->nr_in_memory++;
 	}
 	r = count(w, &sum, &first);
@@ -149,7 +149,7 @@ static int too_slow(struct work *w, const struct same_blocks_node *node)
 
 static bool is_kept(const struct work *w, const struct same_blocks_node *node)
 {
-	return w->terms->keep_image && node->fd == w->blocks.image_fd;
+	return w->terms->keep_image && node->fd == w->blocks->image_fd;
 }
 
 /* Nothing to be written, nor to be dropped: no fdatasync, which costs even if there is nothing to do. */
@@ -186,8 +186,8 @@ static int one_round(struct work *w)
 	int r = 0;
 
 	w->result->nr_rounds++;
-	for (unsigned i = 0; r == 0 && i < w->blocks.nr_nodes; i++) {
-		const struct same_blocks_node *node = &w->blocks.nodes[i];
+	for (unsigned i = 0; r == 0 && i < w->blocks->nr_nodes; i++) {
+		const struct same_blocks_node *node = &w->blocks->nodes[i];
 
 		if (concerns(node) && !is_clean(w, node))
 			r = hand_over_node(w, node);
@@ -248,37 +248,54 @@ static int until_empty(struct work *w)
 	}
 }
 
-int hand_over(int fd, const char *name, const struct hand_over_terms *terms,
-	struct hand_over_result *ret_result, struct problem *ret_problem)
+int hand_over_blocks(const struct same_blocks *blocks, const char *name,
+	const struct hand_over_terms *terms, struct hand_over_result *ret_result,
+	struct problem *ret_problem)
 {
-	struct work w = {
-		.name = name, .terms = terms, .result = ret_result, .problem = ret_problem};
+	struct work w = {.name = name,
+		.terms = terms,
+		.result = ret_result,
+		.problem = ret_problem,
+		.blocks = blocks};
 	int r;
 
 	*ret_result = (struct hand_over_result){0};
 	w.begun_ns = w.told_ns = now_ns();
 	w.deadline_ns = w.begun_ns + terms->timeout_ms * NS_PER_MS;
-	r = same_blocks_find(fd, name, &w.blocks, ret_problem);
-	if (r)
-		return r;
 	r = begin(&w);
 	if (r == 0)
 		r = until_empty(&w);
-	same_blocks_close(&w.blocks);
 	ret_result->duration_ns = now_ns() - w.begun_ns;
+	return r;
+}
+
+int hand_over(int fd, const char *name, const struct hand_over_terms *terms,
+	struct hand_over_result *ret_result, struct problem *ret_problem)
+{
+	struct same_blocks blocks;
+	int r;
+
+	*ret_result = (struct hand_over_result){0};
+	r = same_blocks_find(fd, name, &blocks, ret_problem);
+	if (r)
+		return r;
+	r = hand_over_blocks(&blocks, name, terms, ret_result, ret_problem);
+	same_blocks_close(&blocks);
 	return r;
 }
 
 int hand_over_look(
 	int fd, const char *name, struct hand_over_result *ret_result, struct problem *ret_problem)
 {
-	struct work w = {.name = name, .result = ret_result, .problem = ret_problem};
-	int r = same_blocks_find(fd, name, &w.blocks, ret_problem);
+	struct same_blocks blocks;
+	struct work w = {
+		.name = name, .result = ret_result, .problem = ret_problem, .blocks = &blocks};
+	int r = same_blocks_find(fd, name, &blocks, ret_problem);
 
 	*ret_result = (struct hand_over_result){0};
 	if (r)
 		return r;
 	r = begin(&w);
-	same_blocks_close(&w.blocks);
+	same_blocks_close(&blocks);
 	return r;
 }

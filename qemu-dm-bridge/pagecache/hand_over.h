@@ -16,6 +16,8 @@
 
 #include "backend/util/problem.h"
 
+struct same_blocks;
+
 struct hand_over_terms {
 	unsigned timeout_ms;
 	/* When all is written, pages that somebody keeps are waited for no longer than this. 0: up to timeout_ms. */
@@ -56,6 +58,11 @@ int hand_over(int fd, const char *name, const struct hand_over_terms *terms,
  * sentence. Where there is no cachestat it takes 3 ms for each GiB.
  */
 int hand_over_look(int fd, const char *name, struct hand_over_result *ret_result,
+	struct problem *ret_problem) __attribute__((nonnull, warn_unused_result));
+
+/* The same for an image whose nodes have been found just now. */
+int hand_over_blocks(const struct same_blocks *blocks, const char *name,
+	const struct hand_over_terms *terms, struct hand_over_result *ret_result,
 	struct problem *ret_problem) __attribute__((nonnull, warn_unused_result));
 
 #endif

@@ -25,8 +25,8 @@
 #include <cmocka.h>
 #include <linux/fs.h>
 
+#include "qemu-dm-bridge/nodes/holders.h"
 #include "qemu-dm-bridge/pagecache/hand_over.h"
-#include "qemu-dm-bridge/pagecache/holders.h"
 #include "qemu-dm-bridge/pagecache/write_back.h"
 #include "tests/bridge/bridge.h"
 #include "tests/lib/block_devices.h"

@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "qemu-dm-bridge/pagecache/holders.h"
+#include "qemu-dm-bridge/nodes/holders.h"
 #include "tests/bridge/bridge.h"
 
 static void open_for_writing(void *path)

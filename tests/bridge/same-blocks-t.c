@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "qemu-dm-bridge/pagecache/same_blocks.h"
+#include "qemu-dm-bridge/nodes/same_blocks.h"
 #include "tests/bridge/bridge.h"
 #include "tests/lib/block_devices.h"
 
@@ -201,6 +201,79 @@ static void test_partitions(void **state)
 	(void)unlink(in_scratch("file"));
 }
 
+static struct place place_of(const char *name)
+{
+	for (unsigned i = 0; i < blocks.nr_nodes; i++)
+		if (strcmp(blocks.nodes[i].name, name) == 0)
+			return blocks.nodes[i].image;
+	fail_msg("'%s' is not among the nodes", name);
+	return place_unknown;
+}
+
+static void expect_place(const char *name, uint64_t start, uint64_t end)
+{
+	struct place place = place_of(name);
+
+	assert_true(place.is_exact);
+	assert_int_equal(place.start, start);
+	assert_int_equal(place.end, end);
+}
+
+/*
+ *      file        0                              16M
+ *      left        [1M..5M)
+ *      right                [5M..
+ *      middle          [4M..8M)
+ *      on_left     [2M..      of left
+ */
+static void test_parts_by_loop_devices(void **state)
+{
+	int fd = scratch_file("file", 16 * MIB);
+	struct loop_device left, right, middle, on_left;
+
+	(void)state;
+	assert_int_equal(loop_attach_window(fd, MIB, 4 * MIB, &left), 0);
+	assert_int_equal(loop_attach_window(fd, 5 * MIB, 0, &right), 0);
+	assert_int_equal(loop_attach_window(fd, 4 * MIB, 4 * MIB, &middle), 0);
+	assert_int_equal(loop_attach_window(left.fd, 2 * MIB, 0, &on_left), 0);
+
+	/* That beside it is another disk. */
+	find(left.fd);
+	assert_int_equal(blocks.nr_nodes, 4);
+	assert_int_equal(level_of(right.path), 99);
+	expect_place("image", 0, PLACE_END);
+	expect_place(in_scratch("file"), MIB, 5 * MIB);
+	expect_place(middle.path, 0, MIB);
+	expect_place(on_left.path, 0, PLACE_END);
+	same_blocks_close(&blocks);
+
+	find(right.fd);
+	assert_int_equal(blocks.nr_nodes, 3);
+	expect_place(in_scratch("file"), 5 * MIB, PLACE_END);
+	expect_place(middle.path, MIB, PLACE_END);
+	same_blocks_close(&blocks);
+
+	/* Up to where a window ends, and beyond it. */
+	find(middle.fd);
+	assert_int_equal(blocks.nr_nodes, 5);
+	expect_place(left.path, 3 * MIB, PLACE_END);
+	expect_place(right.path, 0, 3 * MIB);
+	expect_place(on_left.path, MIB, PLACE_END);
+	same_blocks_close(&blocks);
+
+	find(fd);
+	assert_int_equal(blocks.nr_nodes, 5);
+	expect_place(left.path, 0, PLACE_END);
+	same_blocks_close(&blocks);
+
+	loop_detach(&on_left);
+	loop_detach(&middle);
+	loop_detach(&right);
+	loop_detach(&left);
+	(void)close(fd);
+	(void)unlink(in_scratch("file"));
+}
+
 static void test_too_many(void **state)
 {
 	int fd = scratch_file("file", 2 * SAME_BLOCKS_MAX * (uint64_t)MIB), before;
@@ -263,6 +336,7 @@ int main(void)
 		cmocka_unit_test(test_loops),
 		cmocka_unit_test(test_names_do_not_matter),
 		cmocka_unit_test(test_partitions),
+		cmocka_unit_test(test_parts_by_loop_devices),
 		cmocka_unit_test(test_too_many),
 		cmocka_unit_test(test_without_rights),
 		cmocka_unit_test(test_neither_file_nor_device),

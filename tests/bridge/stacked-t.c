@@ -22,8 +22,8 @@
 
 #include <cmocka.h>
 
-#include "qemu-dm-bridge/pagecache/holders.h"
-#include "qemu-dm-bridge/pagecache/same_blocks.h"
+#include "qemu-dm-bridge/nodes/holders.h"
+#include "qemu-dm-bridge/nodes/same_blocks.h"
 #include "tests/lib/block_devices.h"
 
 enum {

@@ -10,11 +10,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static int configure(int number, int fd, struct loop_device *ret_loop)
+static int configure(int number, int fd, uint64_t start_bytes, uint64_t length_bytes,
+	struct loop_device *ret_loop)
 {
 	/* It goes when it is closed: by a test that fails, too. */
-	struct loop_config config = {
-		.fd = (unsigned)fd, .info.lo_flags = LO_FLAGS_PARTSCAN | LO_FLAGS_AUTOCLEAR};
+	struct loop_config config = {.fd = (unsigned)fd,
+		.info.lo_flags = LO_FLAGS_PARTSCAN | LO_FLAGS_AUTOCLEAR,
+		.info.lo_offset = start_bytes,
+		.info.lo_sizelimit = length_bytes};
 	struct loop_device loop = {.number = number};
 	int r;
 
@@ -31,7 +34,8 @@ static int configure(int number, int fd, struct loop_device *ret_loop)
 	return r;
 }
 
-int loop_attach(int fd, struct loop_device *ret_loop)
+int loop_attach_window(
+	int fd, uint64_t start_bytes, uint64_t length_bytes, struct loop_device *ret_loop)
 {
 	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
 	int r = control < 0 ? -errno : -EBUSY;
@@ -41,11 +45,17 @@ int loop_attach(int fd, struct loop_device *ret_loop)
 	for (unsigned i = 0; i < 100 && r == -EBUSY; i++) {
 		int number = ioctl(control, LOOP_CTL_GET_FREE);
 
-		r = number < 0 ? -errno : configure(number, fd, ret_loop);
+		r = number < 0 ? -errno
+			       : configure(number, fd, start_bytes, length_bytes, ret_loop);
 	}
 	if (control >= 0)
 		(void)close(control);
 	return r;
+}
+
+int loop_attach(int fd, struct loop_device *ret_loop)
+{
+	return loop_attach_window(fd, 0, 0, ret_loop);
 }
 
 void loop_detach(struct loop_device *loop)

@@ -14,6 +14,9 @@ struct loop_device {
 
 /* A loop device over @fd, that can have partitions, and that goes when nobody has it open any more. 0 or -errno. */
 int loop_attach(int fd, struct loop_device *ret_loop);
+/* The same over a part of it; length 0 is up to its end. */
+int loop_attach_window(
+	int fd, uint64_t start_bytes, uint64_t length_bytes, struct loop_device *ret_loop);
 /* May be called twice. */
 void loop_detach(struct loop_device *loop);
 

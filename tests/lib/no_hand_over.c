@@ -14,3 +14,11 @@ int hand_over(int fd, const char *name, const struct hand_over_terms *terms,
 	*ret_result = (struct hand_over_result){0};
 	return 0;
 }
+
+int hand_over_blocks(const struct same_blocks *blocks, const char *name,
+	const struct hand_over_terms *terms, struct hand_over_result *ret_result,
+	struct problem *ret_problem)
+{
+	(void)blocks;
+	return hand_over(-1, name, terms, ret_result, ret_problem);
+}

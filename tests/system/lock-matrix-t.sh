@@ -4,134 +4,12 @@
 # Prints the table.
 # shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
+# shellcheck source=tests/lib/image-users.sh
+. "$(dirname "$0")/../lib/image-users.sh"
 
 loop_device=
 undo() {
     [ -z "$loop_device" ] || losetup -d "$loop_device" 2>/dev/null
-}
-
-# ---- the others: each holds $target until let_go, or fails at once ------------------------------
-
-# talker COMMAND...: a program that has opened the image when it has answered
-talker() {
-    local line
-
-    rm -f "$work/talk.in" "$work/talk.out"
-    mkfifo "$work/talk.in" "$work/talk.out"
-    lifeline
-    env -u LD_PRELOAD "$@" <"$work/talk.in" >"$work/talk.out" 2>"$work/refusal" &
-    other=$!
-    held_by "$other"
-    exec {talk_in}>"$work/talk.in" {talk_out}<"$work/talk.out"
-    echo length >&"$talk_in"
-    read -r -t "$deadline" -u "$talk_out" line
-    [[ $line == *MiB* ]] && return 0
-    say "$1: $line"
-    exec {talk_in}>&- {talk_out}<&-
-    ended "$other"
-    return 1
-}
-
-# daemon COMMAND...: one that goes into the background when it has
-daemon() {
-    lifeline
-    if ! env -u LD_PRELOAD "$@" 2>"$work/refusal" >&2; then
-        exec 66>&- {end}<&-
-        return 1
-    fi
-    # qemu-nbd writes it when it is in the background already.
-    eventually test -s "$work/other.pid" && other=$(cat "$work/other.pid") && held_by "$other"
-}
-
-let_go() {
-    local fd=${lifelines[$other]}
-
-    case $1 in
-        qemu-io*) echo quit >&"$talk_in" && exec {talk_in}>&- {talk_out}<&- ;;
-        *) kill "$other" ;;
-    esac
-    read -r -t "$deadline" -u "$fd" _
-    exec {fd}<&-
-    rm -f "$work/other.pid"
-}
-
-hold() {
-    case $1 in
-        "qemu-io -r") talker qemu-io -f raw -r "$target" ;;
-        qemu-io) talker qemu-io -f raw "$target" ;;
-        "qemu-nbd -r") daemon qemu-nbd -f raw -r --fork --pid-file="$work/other.pid" -k "$work/nbd" "$target" ;;
-        qemu-nbd) daemon qemu-nbd -f raw --fork --pid-file="$work/other.pid" -k "$work/nbd" "$target" ;;
-        "qemu -r") qemu_system virtio-blk-pci "readonly=on,"  ;;
-        qemu) qemu_system ide-hd "" ;;
-    esac
-}
-
-# As libxl starts it: opened for good, with the host's page cache
-qemu_system() {
-    daemon qemu-system-i386 -machine pc -nodefaults -display none -S -daemonize -pidfile "$work/other.pid" \
-        -drive "file=$target,format=raw,if=none,id=disk,$2cache=writeback" -device "$1,drive=disk"
-}
-
-# ---- ours ----------------------------------------------------------------------------------------
-
-# we_serve r|w
-we_serve() {
-    serve "$target" --set=mode="$1"
-}
-
-guest_works() {
-    tell "read 0 8" && hear "read 0 8: status 0*"
-}
-
-we_leave() {
-    guest_close && detach xvda && ended "$worker"
-}
-
-# ---- the table -----------------------------------------------------------------------------------
-
-# ours_first r|w OTHER allowed|refused
-ours_first() {
-    local status
-
-    check "$what: $1 is served" we_serve "$1"
-    guest_open
-    check "... and its guest works" guest_works
-    hold "$2"
-    status=$?
-    if [ "$3" = allowed ]; then
-        is "$status" 0 "... then $2 is allowed"
-        [ "$status" != 0 ] || let_go "$2"
-    else
-        isnt_zero "$status" "... then $2 is refused"
-        [ "$status" != 0 ] || let_go "$2"
-        like "$(cat "$work/refusal")" "*lock*" "... because of a lock"
-    fi
-    check "... the guest works on" guest_works
-    check "... and leaves" we_leave
-    rm "$log"
-}
-
-isnt_zero() {
-    [ "$1" != 0 ]
-    ok $? "$2"
-}
-
-# ours_second r|w OTHER allowed|refused
-ours_second() {
-    check "$what: $2 has it" hold "$2"
-    check "... then $1 is served" we_serve "$1"
-    guest_open
-    if [ "$3" = allowed ]; then
-        check "... and its guest works" guest_works
-        let_go "$2"
-    else
-        check "... its guest waits, and the log says for whom" await_line "$log" "waits for the image: .* process $other (${2%% *}"
-        is "$(xenstore-read "$be/state")" 2 "... which is not connected"
-        let_go "$2"
-        check "... until that one has let go" guest_works
-    fi
-    check "... it leaves" we_leave
-    rm "$log"
 }
 
 matrix() {
@@ -170,13 +48,71 @@ look_while_ours() {
     check "... then anybody may write it" env -u LD_PRELOAD qemu-io -f raw -c "write 0 512" "$target"
 }
 
+# ---- another worker ------------------------------------------------------------------------------
+
+# Of another VM: the hotplug script refuses it, if one of the two writes.
+other_vm_second() {
+    if [ "$3" = allowed ]; then
+        check "... then that of another VM, $2, is attached" serve "$target" --set=mode="$2"
+        guest_open
+        check "... and its guest works beside" guest_works
+        check "... and leaves" we_leave
+        rm "$log"
+        return
+    fi
+    refuses "... then that of another VM, $2, is refused" attach xvda "$target" --set=mode="$2"
+    like "$(xenstore-read "$be/hotplug-error")" "*in use by the disk backend/vbd/6/51712*" "... which says by whom"
+    withdraw
+}
+
+# Of the guest that the first one's domain is the stub domain of
+same_vm_second() {
+    xenstore-write /local/domain/6/target 5
+    check "... then that of the same VM, $2, is attached" serve "$target" --set=mode="$2"
+    guest_open
+    if [ "$3" = allowed ]; then
+        check "... and its guest works beside" guest_works
+    else
+        check "... and waits, and the log says for whom" await_line "$log" "waits for the image: .*process $(cat "$BLKBACK_RUNDIR/vbd-6-51712.pid") (blkback-vbd), which"
+        is "$(xenstore-read "$be/state")" 2 "... it is not connected"
+    fi
+    exits 0 "... the first one's guest leaves" second_guest_leaves
+    check "... then the second one's works" guest_works
+    check "... and leaves" we_leave
+    rm "$log"
+    xenstore-rm /local/domain/6/target
+}
+
+# allowed or refused, and a second one of the same VM waits instead
+two_workers() {
+    local first second other_vm
+
+    while read -r first second other_vm; do
+        check "$what: ours, $first, is attached" of 6 attach xvda "$target" --set=mode="$first"
+        second_guest_opens
+        check "... its guest works" second_guest_works
+        other_vm_second "$first" "$second" "$other_vm"
+        same_vm_second "$first" "$second" "$other_vm"
+        check "... the first one's disk goes" of 6 detach xvda
+        printf '# %-8s %s then %s   another VM: %-8s same VM: %s\n' "$what" "$first" "$second" "$other_vm" "${other_vm/refused/waits}"
+    done <<'TABLE'
+r r allowed
+r w refused
+w r refused
+w w refused
+TABLE
+}
+
+xensim domain-create 6
 image=$(new_image disk 8M)
 what=file target=$image
 matrix
+two_workers
 look_while_ours
 if [ "$(id -u)" = 0 ] && loop_device=$(losetup --find --show --direct-io=on "$image" 2>/dev/null); then
     what=device target=$loop_device
     matrix
+    two_workers
     check "the device is given back" losetup -d "$loop_device"
     loop_device=
 else

@@ -141,7 +141,16 @@ use_device() {
     mkdir "$mounted"
     loop_device=$(losetup --find --show --direct-io=on "$image") && mount -o ro "$loop_device" "$mounted"
     ok $? "... mounted from a device"
-    check "a disk on it is served" serve "$loop_device"
+    for path in "$loop_device" "$image"; do
+        refuses "a disk on ${path%%[0-9]*} is refused" attach xvda "$path"
+        like "$(xenstore-read "$be/hotplug-error")" "*the device *is in use: $mounted (mounted): unmount or stop that first*" "... the store says why"
+        withdraw
+        check "... but not if it shares" attach xvda "$path" --set=mode=w!
+        check "... it goes" detach xvda
+    done
+    check "unmounted" umount "$mounted"
+    check "... a disk on it is served" serve "$loop_device"
+    check "... and then it is mounted again" mount -o ro "$loop_device" "$mounted"
     guest_open
     check "... its guest waits, and the log says why" await_line "$log" "waits for the image: the device is in use: .*mounted"
     check "it is unmounted" umount "$mounted"

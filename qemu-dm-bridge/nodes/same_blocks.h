@@ -8,20 +8,21 @@
  *      file <- loop <- its partitions <- dm, md, loop over those ...         above the image: cut from its blocks, all of them
  *      partition -> whole disk -> ..., dm -> slaves, loop -> its file        below it: they contain its blocks
  *
- * What is above something below the image is taken only where it can have the same blocks: loop devices and what is above those,
- * partitions that overlap the image's (by number of sectors), partitions of a disk that is below as a slave. Volumes cut from
- * the same disk as the image are not: they are other disks, in use by others. Not found are: the other paths of a multipath device
+ * What is above something below the image is taken only where it can have the same blocks: loop devices and partitions that overlap them, by
+ * their offsets and sizes, and what is above those. Volumes cut from the same disk as the image are not: they are other disks, in use by others. Where
+ * in a slave a volume lies is not known: all partitions of a slave are taken. Not found are: the other paths of a multipath device
  * if the image is one of its paths (name the multipath device); the device that a file system lies on.
  *
  * On overlayfs a file is known by the overlay's inode: loop devices over the file below it are not found.
  */
-#ifndef BRIDGE_PAGECACHE_SAME_BLOCKS_H
-#define BRIDGE_PAGECACHE_SAME_BLOCKS_H
+#ifndef BRIDGE_NODES_SAME_BLOCKS_H
+#define BRIDGE_NODES_SAME_BLOCKS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "backend/util/problem.h"
+#include "qemu-dm-bridge/nodes/place.h"
 
 /* Nodes of one image; a disk may have 256 partitions, but an image that has is a mistake. */
 #define SAME_BLOCKS_MAX 64u
@@ -34,11 +35,13 @@ struct same_blocks_id {
 
 struct same_blocks_node {
 	struct same_blocks_id id;
-	int fd;         /* -1: cannot be reached, see below */
-	int level;      /* 0: as the image; above it 1 and more; below it -1 and less */
-	bool is_device; /* else a regular file */
-	uint8_t look;   /* where more was looked for */
-	char name[128]; /* for sentences to people; cut */
+	int fd;               /* -1: cannot be reached, see below */
+	int level;            /* 0: as the image; above it 1 and more; below it -1 and less */
+	struct place image;   /* where the image's blocks are in it */
+	bool is_device;       /* else a regular file */
+	bool is_cut_from_all; /* a partition of a node that has the image's blocks and no others */
+	uint8_t look;         /* where more was looked for */
+	char name[128];       /* for sentences to people; cut */
 };
 
 /* From the highest level to the lowest. The image itself is among them, with the descriptor that was given. */

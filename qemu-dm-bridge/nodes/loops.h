@@ -3,8 +3,8 @@
  *
  * Any thread; the caller's list. Opens each loop device for a moment, for reading. Never logs.
  */
-#ifndef BRIDGE_PAGECACHE_LOOPS_H
-#define BRIDGE_PAGECACHE_LOOPS_H
+#ifndef BRIDGE_NODES_LOOPS_H
+#define BRIDGE_NODES_LOOPS_H
 
 #include <stddef.h>
 #include <sys/types.h>
@@ -14,6 +14,7 @@
 struct loop {
 	dev_t device;
 	struct same_blocks_id below;
+	struct window window; /* that it shows of it */
 };
 
 struct loops {

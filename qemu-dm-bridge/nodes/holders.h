@@ -10,8 +10,8 @@
  * its number if that node is below /dev, else not seen. Mappings are lines of /proc/PID/maps: reading them waits for a process that is
  * just changing its own. Mounts are those of our own mount namespace.
  */
-#ifndef BRIDGE_PAGECACHE_HOLDERS_H
-#define BRIDGE_PAGECACHE_HOLDERS_H
+#ifndef BRIDGE_NODES_HOLDERS_H
+#define BRIDGE_NODES_HOLDERS_H
 
 #include <stddef.h>
 #include <sys/types.h>
@@ -39,6 +39,10 @@ int holders_find(int fd, struct holder *ret_holders, unsigned max, unsigned *ret
  * may not be looked at. 0 or -errno.
  */
 int holders_of_process(int fd, pid_t pid, unsigned *ret_how)
+	__attribute__((nonnull, warn_unused_result));
+
+/* Only those whom the kernel lets have a device for themselves: mounts and devices stacked on it, none of them a process. */
+int holders_find_claims(int fd, struct holder *ret_holders, unsigned max, unsigned *ret_n)
 	__attribute__((nonnull, warn_unused_result));
 
 /* "qemu-system-i38 (pid 12, has it mapped), /mnt (mounted)": as many as there is room for. "" if there are none. */

@@ -20,6 +20,15 @@ static struct same_blocks_id below(const struct loop_info64 *info)
 	return (struct same_blocks_id){info->lo_device, info->lo_inode};
 }
 
+static struct window window_of(const struct loop_info64 *info)
+{
+	struct window window = {info->lo_offset, PLACE_END};
+
+	if (info->lo_sizelimit != 0 && info->lo_sizelimit < PLACE_END - info->lo_offset)
+		window.end = info->lo_offset + info->lo_sizelimit;
+	return window;
+}
+
 /* 0; -ENXIO if it has nothing below it, or is gone by now; or another -errno. */
 static int ask(dev_t device, struct loop *ret_loop)
 {
@@ -33,7 +42,7 @@ static int ask(dev_t device, struct loop *ret_loop)
 	r = ioctl(fd, LOOP_GET_STATUS64, &info) < 0 ? -errno : 0;
 	(void)close(fd);
 	if (r == 0)
-		*ret_loop = (struct loop){device, below(&info)};
+		*ret_loop = (struct loop){device, below(&info), window_of(&info)};
 	return r;
 }
 

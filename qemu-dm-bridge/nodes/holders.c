@@ -273,18 +273,34 @@ static void look_at_mounts(struct search *s)
 		(void)fclose(mounts);
 }
 
+static int find_claims(struct search *s, int fd)
+{
+	if (fstat(fd, &s->target) < 0)
+		return -errno;
+	if (is_device(s)) {
+		look_at_mounts(s);
+		look_at_stack(s);
+	}
+	return 0;
+}
+
+int holders_find_claims(int fd, struct holder *ret_holders, unsigned max, unsigned *ret_n)
+{
+	struct search s = {.list = ret_holders, .max = max};
+	int r = find_claims(&s, fd);
+
+	if (r == 0)
+		*ret_n = s.n;
+	return r;
+}
+
 int holders_find(int fd, struct holder *ret_holders, unsigned max, unsigned *ret_n)
 {
 	struct search s = {.list = ret_holders, .max = max};
-	int r;
+	int r = find_claims(&s, fd);
 
-	if (fstat(fd, &s.target) < 0)
-		return -errno;
-	if (is_device(&s)) {
-		look_at_mounts(&s);
-		look_at_stack(&s);
-	}
-	r = look_at_processes(&s);
+	if (r == 0)
+		r = look_at_processes(&s);
 	if (r == 0)
 		*ret_n = s.n;
 	return r;

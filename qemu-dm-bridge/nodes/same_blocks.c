@@ -21,6 +21,10 @@ enum {
 
 #define LOOK_ABOVE (LOOK_HOLDERS | LOOK_PARTITIONS)
 
+/* Of sysfs. */
+#define SECTOR_SIZE 512u
+#define SECTORS_MAX (UINT64_MAX / SECTOR_SIZE)
+
 /* While it lasts. */
 struct search {
 	struct same_blocks *blocks;
@@ -66,12 +70,13 @@ static bool is_gone(int r)
 	return r == -ENXIO || r == -ENODEV || r == -ENOMEDIUM;
 }
 
-static int add_device(struct search *s, dev_t device, int level, unsigned look)
+static int add_device(struct search *s, dev_t device, const struct same_blocks_node *template)
 {
-	struct same_blocks_node node = {
-		{device, 0}, .level = level, .is_device = true, .look = (uint8_t)look};
+	struct same_blocks_node node = *template;
 	int r;
 
+	node.id = (struct same_blocks_id){device, 0};
+	node.is_device = true;
 	if (known(s->blocks, &node.id))
 		return 0;
 	r = check_room(s);
@@ -106,10 +111,13 @@ static int open_named(const char *path, const struct same_blocks_id *id)
 	return -1;
 }
 
-static int add_file(struct search *s, const char *path, const struct same_blocks_id *id, int level)
+static int add_file(struct search *s, const char *path, const struct same_blocks_id *id,
+	const struct same_blocks_node *template)
 {
-	struct same_blocks_node node = {*id, .level = level};
+	struct same_blocks_node node = *template;
 	int r;
+
+	node.id = *id;
 
 	if (known(s->blocks, id))
 		return 0;
@@ -124,32 +132,41 @@ static int add_file(struct search *s, const char *path, const struct same_blocks
 
 /* ---- from one node to others ---- */
 
-static int add_list(struct search *s, int folder, const char *name, const char *attribute,
-	int level, unsigned look)
+/* Holders and slaves: what of them is the image's is not known. */
+static int add_list(
+	struct search *s, int folder, const char *name, const struct same_blocks_node *template)
 {
 	struct block_list list;
 	dev_t device;
 	int r = 0;
 
-	block_list_open(&list, folder, name, attribute);
+	block_list_open(&list, folder, name, NULL);
 	while (r == 0 && block_list_next(&list, &device))
-		r = add_device(s, device, level, look);
+		r = add_device(s, device, template);
 	block_list_close(&list);
 	return r;
 }
 
 static int add_loops_over(struct search *s, const struct same_blocks_node *node)
 {
+	struct same_blocks_node above = {.level = node->level + 1, .look = LOOK_ABOVE};
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < s->loops.nr_loops; i++)
-		if (same(&s->loops.list[i].below, &node->id))
-			r = add_device(s, s->loops.list[i].device, node->level + 1, LOOK_ABOVE);
+	for (size_t i = 0; r == 0 && i < s->loops.nr_loops; i++) {
+		const struct loop *loop = &s->loops.list[i];
+
+		if (!same(&loop->below, &node->id))
+			continue;
+		above.image = place_above(&node->image, &loop->window);
+		if (!place_is_empty(&above.image))
+			r = add_device(s, loop->device, &above);
+	}
 	return r;
 }
 
 static int add_below_loop(struct search *s, int folder, const struct same_blocks_node *node)
 {
+	struct same_blocks_node below = {.level = node->level - 1};
 	char path[PATH_MAX];
 
 	for (size_t i = 0; i < s->loops.nr_loops; i++) {
@@ -157,82 +174,104 @@ static int add_below_loop(struct search *s, int folder, const struct same_blocks
 
 		if (loop->device != node->id.device)
 			continue;
+		below.image = place_below(&node->image, &loop->window);
+		below.look = LOOK_BELOW | LOOK_PARTITIONS;
 		if (loop->below.inode == 0)
-			return add_device(s, loop->below.device, node->level - 1,
-				LOOK_BELOW | LOOK_PARTITIONS);
+			return add_device(s, loop->below.device, &below);
 		if (block_sysfs_text(folder, "loop/backing_file", path, sizeof(path)))
 			(void)snprintf(path, sizeof(path), "the file below %s", node->name);
-		return add_file(s, path, &loop->below, node->level - 1);
+		return add_file(s, path, &loop->below, &below);
 	}
 	return 0;
 }
 
-struct extent {
-	uint64_t start;
-	uint64_t nr_sectors;
-};
-
-static bool extent_of(int folder, struct extent *ret_extent)
+/* Of a partition. One that sysfs does not tell may be anything. */
+static void window_of(int folder, struct window *ret_window)
 {
-	return block_sysfs_number(folder, "start", &ret_extent->start) == 0 &&
-	       block_sysfs_number(folder, "size", &ret_extent->nr_sectors) == 0;
+	uint64_t start, nr_sectors;
+
+	*ret_window = (struct window){0, PLACE_END};
+	if (block_sysfs_number(folder, "start", &start) ||
+		block_sysfs_number(folder, "size", &nr_sectors) || start > SECTORS_MAX ||
+		nr_sectors > SECTORS_MAX - start)
+		return;
+	*ret_window = (struct window){start * SECTOR_SIZE, (start + nr_sectors) * SECTOR_SIZE};
 }
 
-static bool overlaps(dev_t partition, const struct extent *own)
+/* In which there is some of the image: not those beside it. */
+static int add_partition(struct search *s, dev_t device, const struct same_blocks_node *disk)
 {
-	struct extent other;
-	int folder = block_sysfs_open(partition);
-	bool known_extent = folder >= 0 && extent_of(folder, &other);
+	struct same_blocks_node partition = {.level = disk->level + 1,
+		.look = LOOK_ABOVE,
+		.is_cut_from_all = place_is_all(&disk->image)};
+	int folder = block_sysfs_open(device);
+	struct window window;
 
-	if (folder >= 0)
-		(void)close(folder);
-	return known_extent && other.start < own->start + own->nr_sectors &&
-	       own->start < other.start + other.nr_sectors;
+	if (folder < 0)
+		return 0;
+	window_of(folder, &window);
+	(void)close(folder);
+	partition.image = place_above(&disk->image, &window);
+	return place_is_empty(&partition.image) ? 0 : add_device(s, device, &partition);
 }
 
-/* Other partitions that have some of a partition's blocks: an extended one and those in it, or a mistake. */
-static int add_overlapping(
-	struct search *s, int folder, int disk, const struct same_blocks_node *node)
+static int add_partitions(struct search *s, int folder, const struct same_blocks_node *disk)
 {
 	struct block_list list;
-	struct extent own;
 	dev_t device;
 	int r = 0;
 
-	if (!extent_of(folder, &own))
-		return 0;
-	block_list_open(&list, disk, ".", "partition");
+	block_list_open(&list, folder, ".", "partition");
 	while (r == 0 && block_list_next(&list, &device))
-		if (overlaps(device, &own))
-			r = add_device(s, device, node->level, LOOK_ABOVE);
+		r = add_partition(s, device, disk);
 	block_list_close(&list);
 	return r;
 }
 
 static int add_disk_of_partition(struct search *s, int folder, const struct same_blocks_node *node)
 {
+	struct same_blocks_node below = {
+		.level = node->level - 1, .look = LOOK_BELOW | LOOK_PARTITIONS};
 	int disk = openat(folder, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct window window;
 	dev_t device;
 	int r;
 
 	if (disk < 0)
 		return 0;
 	r = block_sysfs_device(disk, "dev", &device);
-	r = r ? 0 : add_device(s, device, node->level - 1, LOOK_BELOW);
-	if (r == 0)
-		r = add_overlapping(s, folder, disk, node);
 	(void)close(disk);
-	return r;
+	if (r)
+		return 0;
+	window_of(folder, &window);
+	below.image = place_below(&node->image, &window);
+	return add_device(s, device, &below);
 }
 
 static int look_below(struct search *s, int folder, const struct same_blocks_node *node)
 {
-	int r = add_list(s, folder, "slaves", NULL, node->level - 1, LOOK_BELOW | LOOK_PARTITIONS);
+	struct same_blocks_node slave = {.level = node->level - 1,
+		.image = place_unknown,
+		.look = LOOK_BELOW | LOOK_PARTITIONS};
+	int r = add_list(s, folder, "slaves", &slave);
 
 	if (r == 0)
 		r = add_below_loop(s, folder, node);
 	if (r == 0 && faccessat(folder, "partition", F_OK, 0) == 0)
 		r = add_disk_of_partition(s, folder, node);
+	return r;
+}
+
+static int look_above(struct search *s, int folder, const struct same_blocks_node *node)
+{
+	struct same_blocks_node holder = {
+		.level = node->level + 1, .image = place_unknown, .look = LOOK_ABOVE};
+	int r = 0;
+
+	if (node->look & LOOK_HOLDERS)
+		r = add_list(s, folder, "holders", &holder);
+	if (r == 0 && (node->look & LOOK_PARTITIONS))
+		r = add_partitions(s, folder, node);
 	return r;
 }
 
@@ -246,10 +285,7 @@ static int look_around(struct search *s, const struct same_blocks_node *node)
 	folder = block_sysfs_open((dev_t)node->id.device);
 	if (folder < 0)
 		return 0;
-	if (node->look & LOOK_HOLDERS)
-		r = add_list(s, folder, "holders", NULL, node->level + 1, LOOK_ABOVE);
-	if (r == 0 && (node->look & LOOK_PARTITIONS))
-		r = add_list(s, folder, ".", "partition", node->level + 1, LOOK_ABOVE);
+	r = look_above(s, folder, node);
 	if (r == 0 && (node->look & LOOK_BELOW))
 		r = look_below(s, folder, node);
 	(void)close(folder);
@@ -267,7 +303,8 @@ static int by_level(const void *a, const void *b)
 
 static int begin(struct search *s, int fd)
 {
-	struct same_blocks_node node = {.fd = fd, .look = LOOK_ABOVE | LOOK_BELOW};
+	struct same_blocks_node node = {
+		.fd = fd, .image = place_all, .look = LOOK_ABOVE | LOOK_BELOW};
 	struct stat st;
 	int r;
 

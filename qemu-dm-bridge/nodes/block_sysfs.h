@@ -3,8 +3,8 @@
  *
  * Any thread; reads below /sys, and opens a device only where that is asked for; never logs. Devices come and go: one that is gone in the middle is left out.
  */
-#ifndef BRIDGE_PAGECACHE_BLOCK_SYSFS_H
-#define BRIDGE_PAGECACHE_BLOCK_SYSFS_H
+#ifndef BRIDGE_NODES_BLOCK_SYSFS_H
+#define BRIDGE_NODES_BLOCK_SYSFS_H
 
 #include <dirent.h>
 #include <stdbool.h>
