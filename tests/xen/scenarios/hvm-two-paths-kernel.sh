@@ -9,7 +9,7 @@ guest=hvm
 parameters='xen_emul_unplug=unnecessary'
 disk_config="disk = [ 'format=raw,vdev=xvda,access=rw,backendtype=phy,target=/dev/vdb',
                       'format=raw,vdev=xvdb,access=rw,backendtype=phy,target=/images/hvm-two-paths-kernel/xvdb' ]"
-seconds=900
+seconds=1800
 # What Linux says when its backend agrees with a guest, which is no complaint.
 tolerate='xen-blkback: backend/vbd/.*: using'
 
