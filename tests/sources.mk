@@ -134,13 +134,14 @@ control-client_SRCS := tests/lib/control-client.c
 SCRIPT_TESTS += tests/system/control-t.sh tests/system/xentop-t.sh tests/hostile/control-clients-t.sh
 
 # ---- On real Xen: what runs inside dom0 and the guests of tests/xen -------------------------------
-XEN_PROGRAMS += verify-io load-io granted-io grant-cost
+XEN_PROGRAMS += verify-io load-io granted-io grant-cost emul-unplug
 verify-io_SRCS := tests/xen/programs/verify-io.c frontend-shim/clients/pattern.c
 verify-io_LIBS := aio
 load-io_SRCS := tests/xen/programs/load-io.c
 load-io_LIBS := aio
 granted-io_SRCS := tests/xen/programs/granted-io.c
 granted-io_LIBS := xengnttab aio uring
+emul-unplug_SRCS := tests/xen/programs/emul-unplug.c
 grant-cost_SRCS := tests/xen/programs/grant-cost.c
 grant-cost_LIBS := xengnttab aio
 # ---- end of: on real Xen ----------------------------------------------------------------------------

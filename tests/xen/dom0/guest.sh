@@ -52,7 +52,7 @@ disk_config() {
 
 # ---- guests -----------------------------------------------------------------------------------
 
-# $1: the guest's name
+# $1: the guest's name. With boot_from=disk an HVM guest's firmware finds out what to start.
 guest_config() {
     case ${guest:?} in
     pv | pvh) kernel=vmlinux ramdisk=guest.cpio console=hvc0 ;;
@@ -61,9 +61,6 @@ guest_config() {
     cat <<END
 name="$1"
 type="$guest"
-kernel="/images/boot/$kernel"
-ramdisk="/images/boot/$ramdisk"
-extra="console=$console quiet loglevel=5 mitigations=off tsc=reliable scenario=$name self=$1 ${parameters-}"
 memory=${memory:-256}
 vcpus=${vcpus:-1}
 cpus=[ $(free_cpus "${vcpus:-1}") ]
@@ -73,6 +70,11 @@ on_crash="destroy"
 on_reboot="${on_reboot:-destroy}"
 ${disk_config-$(disk_config)}
 ${config-}
+END
+    [ "${boot_from-}" = disk ] || cat <<END
+kernel="/images/boot/$kernel"
+ramdisk="/images/boot/$ramdisk"
+extra="console=$console quiet loglevel=5 mitigations=off tsc=reliable scenario=$name self=$1 ${parameters-}"
 END
     [ "$guest" != hvm ] || cat <<END
 serial="file:/var/log/xen/console/serial-$1.log"
@@ -185,6 +187,27 @@ guest_finish() {
 guest_run() {
     guest_start "$@"
     guest_finish "$@"
+}
+
+# The descriptors of a guest's QEMU that are an image. $1: the disk
+qemu_has_open() {
+    for fd in /proc/"$(xenstore-read "/local/domain/$(guest_id)/image/device-model-pid")"/fd/*; do
+        # shellcheck disable=SC3013 # dash has it
+        [ ! "$fd" -ef "$(image "$1")" ] || echo "$fd"
+    done
+}
+
+# Pages of a file or a block device in dom0's page cache.
+cached_pages() {
+    pagecache "$1"
+}
+
+# Until the scenario ends the kernel writes dirty pages only when somebody asks for it. Otherwise what tells of a page that was not
+# written would depend on when the kernel's five seconds are over.
+stop_writeback() {
+    interval=$(cat /proc/sys/vm/dirty_writeback_centisecs)
+    trap 'echo "$interval" >/proc/sys/vm/dirty_writeback_centisecs' EXIT
+    echo 0 >/proc/sys/vm/dirty_writeback_centisecs
 }
 
 # ---- what the workers say -----------------------------------------------------------------------

@@ -6,6 +6,12 @@ blkfront_parameters() {
     tr ' ' '\n' </proc/cmdline | sed -n 's/^blkfront\.//p'
 }
 
+# The driver waits until it is connected to all of its disks, or has waited five minutes.
+load_frontend() {
+    # shellcheck disable=SC2046 # a list of parameters
+    modprobe xen-blkfront $(blkfront_parameters)
+}
+
 # $1: a disk. It has its full size as soon as it is there.
 await_disk() {
     await 120 test -b "/dev/$1" || fail "there is no /dev/$1"
@@ -28,6 +34,40 @@ busy_until_told() {
 fail() {
     echo "$*"
     exit 1
+}
+
+# Linux does not notice. Offline, it asks nothing of them any more, which would take it a minute when it goes down.
+unplug_emulated() {
+    emul-unplug 1
+    for disk in /sys/block/sd*; do
+        echo offline >"$disk/device/state"
+    done
+}
+
+# Write a text into a block of 4 KiB, past the guest's own page cache. $1: the disk, $2: the block's number, in MiB, so that no
+# read-ahead gets from one to the next; $3: the text, $4: fsync, to have it flushed as well
+put() {
+    printf %s "$3" | dd of="/dev/$1" bs=4k seek=$(($2 * 256)) conv="sync${4:+,$4}" oflag=direct 2>/dev/null
+}
+
+# The text of a block, past the guest's own page cache. $1: the disk, $2: the block's number
+text_of() {
+    dd if="/dev/$1" bs=4k skip=$(($2 * 256)) count=1 iflag=direct 2>/dev/null | tr -d '\0'
+}
+
+# Have what was written flushed. $1: the disk
+flush() {
+    dd if=/dev/null of="/dev/$1" conv=notrunc,fsync 2>/dev/null
+}
+
+# What a reader finds of the last write to an empty block: new, stale, or something else. $1: the disk, $2: the block's number, $3: the text
+found() {
+    text=$(text_of "$1" "$2")
+    case $text in
+    "$3") echo new ;;
+    '') echo stale ;;
+    *) echo "'$text'" ;;
+    esac
 }
 
 # Make a file system, fill it, and see that it and its files are whole. $1: the disk

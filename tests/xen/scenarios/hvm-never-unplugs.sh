@@ -4,7 +4,7 @@
 guest=hvm
 disks='xvda=64M'
 parameters='xen_emul_unplug=unnecessary'
-seconds=900
+seconds=1800
 tolerate='the frontend is refused|is in use by process|refused: it is'
 
 in_guest() {
@@ -26,7 +26,7 @@ find_backend() {
 
 in_dom0() {
     guest_start
-    console_await EMULATED 800
+    console_await EMULATED 1600
     await 120 refused || fail "the PV driver is not refused"
     note "$(xenstore-read "$(find_backend)/hotplug-error")"
     guest_tell "go on"
