@@ -105,7 +105,7 @@ emulated() {
 }
 
 is_waiting() {
-    grep -q "waits for the image: the image is in use by process $(xenstore-read "/local/domain/$(guest_id)/image/device-model-pid") " \
+    grep -q "waits for the image: the image is in use by process $(xenstore-read "/local/domain/$(guest_id)/image/device-model-pid"), the guest.s device model" \
         /var/log/blkback/*.log
 }
 
