@@ -210,7 +210,7 @@ static enum drive_args_exit probe_usual(
 	const char *qemu;
 
 	for (unsigned i = 0; (qemu = usual_qemu(i)); i++) {
-		int r = probe_qemu(qemu, o->timeout_ms, ret_dialect, &problem);
+		int r = probe_qemu(qemu, PROBE_ALL, o->timeout_ms, ret_dialect, &problem);
 
 		*ret_qemu = qemu;
 		if (r == 0)
@@ -240,7 +240,7 @@ static enum drive_args_exit run(struct options *o, unsigned n, char **words)
 	qemu = n > 2 ? words[2] : NULL;
 	if (qemu == NULL)
 		result = probe_usual(o, &qemu, &dialect);
-	else if (probe_qemu(qemu, o->timeout_ms, &dialect, &problem) < 0)
+	else if (probe_qemu(qemu, PROBE_ALL, o->timeout_ms, &dialect, &problem) < 0)
 		result = fail(ARGS_NO_QEMU, &problem);
 	return result ? result : answer(o, qemu, &dialect);
 }

@@ -26,7 +26,7 @@
 #define RUN_DIR_ENV "BLKBACK_RUNDIR"
 
 /* libxl waits 60 s for a device model. */
-#define PROBE_MS 10000
+#define PROBE_MS 20000
 #define WAIT_MS  30000
 
 static const char *or_else(const char *env, const char *fallback)

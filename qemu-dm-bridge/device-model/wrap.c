@@ -103,7 +103,7 @@ static int probe(struct wrapping *w)
 
 	if (w->is_probed)
 		return 0;
-	r = probe_qemu(w->terms->qemu, w->terms->probe_ms, &w->dialect, w->problem);
+	r = probe_qemu(w->terms->qemu, PROBE_DRIVE, w->terms->probe_ms, &w->dialect, w->problem);
 	w->is_probed = r == 0;
 	return r;
 }

@@ -100,7 +100,8 @@ static struct dialect_texts texts_of(const struct probe *p)
 }
 
 /* The schema is of use from -blockdev on. */
-static int ask(struct probe *p, struct dialect *dialect, struct problem *problem)
+static int ask(
+	struct probe *p, enum probe_extent extent, struct dialect *dialect, struct problem *problem)
 {
 	struct dialect_texts texts;
 	int r = ask_help(p, problem);
@@ -109,6 +110,8 @@ static int ask(struct probe *p, struct dialect *dialect, struct problem *problem
 		return r;
 	texts = texts_of(p);
 	r = dialect_read(&texts, dialect, problem);
+	if (extent == PROBE_DRIVE)
+		return r;
 	if (r == 0 && dialect->has[DIALECT_DEVICE])
 		r = ask_devices(p, problem);
 	if (r == 0 && dialect->has[DIALECT_BLOCKDEV] && dialect->has[DIALECT_QMP] &&
@@ -120,13 +123,13 @@ static int ask(struct probe *p, struct dialect *dialect, struct problem *problem
 	return dialect_read(&texts, dialect, problem);
 }
 
-int probe_qemu(
-	const char *qemu, unsigned timeout_ms, struct dialect *ret_dialect, struct problem *problem)
+int probe_qemu(const char *qemu, enum probe_extent extent, unsigned timeout_ms,
+	struct dialect *ret_dialect, struct problem *problem)
 {
 	struct probe p = {.qemu = qemu, .deadline_ms = run_clock_ms() + timeout_ms};
 	struct dialect dialect;
 	struct problem why;
-	int r = ask(&p, &dialect, &why);
+	int r = ask(&p, extent, &dialect, &why);
 
 	free(p.help);
 	free(p.devices);

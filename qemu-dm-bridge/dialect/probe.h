@@ -10,6 +10,12 @@
 
 struct problem;
 
+/* What is asked for: all that a QEMU offers takes five runs of it, and what -drive has only one. */
+enum probe_extent {
+	PROBE_DRIVE,
+	PROBE_ALL,
+};
+
 /*
  * Ask @qemu, which is looked for in PATH if it has no slash, within @timeout_ms altogether. 0; -ENOENT when
  * it is not there, -ETIMEDOUT, -EFBIG, -ECHILD when a signal ended it, -EPROTO when it is no QEMU, or what
@@ -17,7 +23,8 @@ struct problem;
  *
  * What was not there yet in such a QEMU is not asked for: an old one does not start a machine by mistake.
  */
-int probe_qemu(const char *qemu, unsigned timeout_ms, struct dialect *ret_dialect,
-	struct problem *problem) __attribute__((nonnull, warn_unused_result));
+int probe_qemu(const char *qemu, enum probe_extent extent, unsigned timeout_ms,
+	struct dialect *ret_dialect, struct problem *problem)
+	__attribute__((nonnull, warn_unused_result));
 
 #endif

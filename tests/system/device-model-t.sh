@@ -13,7 +13,7 @@ undo() {
 cat >"$work/shows" <<END
 #!/bin/sh
 case " \$* " in
-    *" -help "* | *,help\ * | *" -machine none"*) exec "$qemu" "\$@" ;;
+    *" -help "*) exec "$qemu" "\$@" ;;
 esac
 pagecache "\$WATCHED" >"$work/pages"
 printf '%s\n' "\$@" >"$work/words"
