@@ -203,11 +203,23 @@ cached_pages() {
 }
 
 # Until the scenario ends the kernel writes dirty pages only when somebody asks for it. Otherwise what tells of a page that was not
-# written would depend on when the kernel's five seconds are over.
+# written would depend on when the kernel's five seconds are over. And a device that has written little so far has next to no share of
+# what may be dirty, so that its pages would be written at once. The rest: the devices
 stop_writeback() {
     interval=$(cat /proc/sys/vm/dirty_writeback_centisecs)
-    trap 'echo "$interval" >/proc/sys/vm/dirty_writeback_centisecs' EXIT
+    may_be_dirty=$*
+    trap allow_writeback EXIT
     echo 0 >/proc/sys/vm/dirty_writeback_centisecs
+    for device; do
+        echo 30 >"/sys/block/${device##*/}/bdi/min_ratio"
+    done
+}
+
+allow_writeback() {
+    echo "$interval" >/proc/sys/vm/dirty_writeback_centisecs
+    for device in $may_be_dirty; do
+        echo 0 >"/sys/block/${device##*/}/bdi/min_ratio"
+    done
 }
 
 # ---- what the workers say -----------------------------------------------------------------------

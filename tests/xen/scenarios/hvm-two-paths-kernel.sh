@@ -81,7 +81,7 @@ in_dom0() {
     modprobe loop
     truncate -s 64M "$(image xvdb)"
     dd if=/dev/zero of=/dev/vdb bs=1M count=8 conv=fsync 2>/dev/null
-    stop_writeback
+    stop_writeback /dev/vda /dev/vdb
     guest_start
     guest_finish
     grep '^ROW' "$(console)"

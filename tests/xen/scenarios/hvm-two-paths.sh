@@ -153,11 +153,17 @@ loop_text() {
     dd if="$loop" bs=4k skip=$(($1 * 256)) count=1 2>/dev/null | tr -d '\0'
 }
 
+# The same from the storage itself.
+image_text() {
+    dd if="$(image xvda)" bs=4k skip=$(($1 * 256)) count=1 iflag=direct 2>/dev/null | tr -d '\0'
+}
+
 # Everything of the image gets into the page cache of the loop device, and one block that only that has.
 use_loop() {
     cat "$loop" >/dev/null
     printf seven | dd of="$loop" bs=4k seek=$((7 * 256)) conv=sync,notrunc 2>/dev/null
     expect_cached 1 "$loop"
+    [ -z "$(image_text 7)" ] || fail "it is written already, so nothing is shown"
 }
 
 first_story() {
@@ -190,10 +196,11 @@ firmware_story() {
 
 in_dom0() {
     modprobe loop
-    # Open, so that the kernel does not empty its page cache for another reason.
+    # Open, so that the kernel does not empty its page cache for another reason; it goes when it is closed, however we end.
     loop=$(losetup -f --show "$(image xvda)")
     exec 8<"$loop"
-    stop_writeback
+    losetup -d "$loop"
+    stop_writeback /dev/vda "$loop"
     guest_start
     first_story
     second_story
@@ -203,7 +210,6 @@ in_dom0() {
     done
     firmware_story
     exec 8<&-
-    losetup -d "$loop"
     await_workers_end
     expect_total failed -eq 0
 }
