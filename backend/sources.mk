@@ -7,7 +7,7 @@ DATA_SRCS    := backend/util/cache.c backend/data/storage.c backend/data/storage
 	backend/data/buffers.c backend/data/indirect.c backend/data/move.c backend/data/io.c backend/data/kept.c backend/data/stall.c backend/data/rmw.c backend/data/ranges.c backend/data/record.c backend/data/pass.c backend/data/queue.c
 # Those of the bridge are known when all lists have been read.
 CONTROL_SRCS  = backend/control/kernel_vbd.c backend/control/rival.c backend/control/handshake.c backend/control/publish.c backend/control/options.c \
-	backend/control/backing.c backend/control/report.c backend/control/connection.c backend/control/vbd.c backend/control/attempt.c backend/control/news.c backend/control/change.c backend/control/mode.c backend/control/worker.c \
+	backend/control/backing.c backend/control/backing_nodes.c backend/control/report.c backend/control/connection.c backend/control/vbd.c backend/control/attempt.c backend/control/news.c backend/control/change.c backend/control/mode.c backend/control/worker.c \
 	backend/control/check.c backend/control/counters.c backend/control/latency.c backend/control/xentop.c \
 	backend/control/uevent.c backend/control/size_watch.c backend/control/answer.c backend/control/socket.c backend/control/image.c backend/control/image_story.c \
 	backend/control/image_answer.c backend/control/emulated.c $(BRIDGE_OWNERSHIP_SRCS) $(QMP_SRCS) $(filter qemu-dm-bridge/%,$(BRIDGE_PAGECACHE_SRCS))

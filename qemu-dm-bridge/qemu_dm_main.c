@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "backend/supervisor/config.h"
@@ -84,6 +85,15 @@ static int coordinate(struct command_line *line, const struct config *config, ui
 	return r;
 }
 
+/* It would start itself for ever. */
+static bool is_ourselves(const char *qemu)
+{
+	struct stat theirs, ours;
+
+	return stat(qemu, &theirs) == 0 && stat("/proc/self/exe", &ours) == 0 &&
+	       theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino;
+}
+
 static int become(const char *qemu, struct command_line *line)
 {
 	(void)execvp(qemu, line->words);
@@ -114,9 +124,10 @@ int main(int argc, char **argv)
 	log_init(PROGRAM, "");
 	load_config(&config);
 	qemu = find_qemu(&config);
-	if (!qemu) {
-		log_err("there is no device model where it usually is: name it in " CONFIG_FILE
-			" (device-model = PATH)");
+	if (!qemu || is_ourselves(qemu)) {
+		log_err("there is no device model %s: name it in " CONFIG_FILE
+			" (device-model = PATH)",
+			qemu ? "but this program" : "where it usually is");
 		return EXIT_FAILURE;
 	}
 	if (argc < 1 || prepare(&line, qemu, argc, argv)) {

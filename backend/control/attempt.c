@@ -79,7 +79,7 @@ static int watch_emulated(struct vbd *vbd, struct problem *problem)
 	conn->watches = true;
 	r = open_connection(vbd, problem);
 	conn->watches = false;
-	if (r == 0)
+	if (r == 0 && log_limit_pass(&vbd->limit_refused, vbd->now_ms, LIMIT_LOG_LIFE))
 		log_warn("the disk is read-only: %s", cause.text);
 	return r;
 }

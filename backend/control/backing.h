@@ -25,9 +25,6 @@ enum hotplug_state {
 int backing_hotplug(struct store *store, const char *backend, enum hotplug_state *ret_state)
 	__attribute__((nonnull, warn_unused_result));
 
-/* The image's path by the hotplug script, to be freed; NULL when there is none, or it cannot be read. */
-char *backing_path(struct store *store, const char *backend) __attribute__((nonnull));
-
 /* What the storage has to be. */
 struct backing_terms {
 	const struct storage_identity *expected; /* NULL: whatever is there */

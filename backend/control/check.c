@@ -8,11 +8,11 @@
 static enum worker_exit prepare(const struct storage *storage)
 {
 	struct problem problem;
-	int r = image_prepare(storage, &problem);
+	bool is_lost;
 
-	if (r)
+	if (image_prepare(storage, &is_lost, &problem))
 		(void)fprintf(stderr, "%s\n", problem.text);
-	return image_is_loss(r) ? WORKER_STORAGE : WORKER_OK;
+	return is_lost ? WORKER_STORAGE : WORKER_OK;
 }
 
 static enum worker_exit examine(const struct storage *storage, const struct check_terms *terms)

@@ -190,7 +190,7 @@ static int make_queues(struct connection *conn, uint32_t domid, const struct han
 int connection_open(struct connection *conn, struct store *store, const char *backend,
 	uint32_t domid, const struct handshake *keys, uint64_t now_ms, struct problem *ret_problem)
 {
-	int r = emulated_find(&conn->image.emulated, store, domid);
+	int r = emulated_find(&conn->image.emulated, store, backend, domid);
 
 	conn->image.is_kept_out = false;
 	if (r)
@@ -458,6 +458,7 @@ int connection_close(struct connection *conn, uint64_t now_ms)
 void connection_fini(struct connection *conn)
 {
 	(void)connection_close(conn, 0);
+	image_fini(&conn->image);
 	change_fini(&conn->change);
 	size_watch_fini(&conn->size_watch);
 	if (conn->report_fd >= 0)

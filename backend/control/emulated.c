@@ -2,9 +2,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "backend/control/backing_nodes.h"
 #include "backend/util/limits.h"
 #include "qemu-dm-bridge/nodes/holders.h"
 #include "qemu-dm-bridge/qmp/client.h"
@@ -17,10 +21,12 @@
 #define NODES_MAX 8u
 
 /* No guest can write there. Without a device model, or with one in a stub domain, there is no such node. */
-int emulated_find(struct emulated *emulated, struct store *store, uint32_t domid)
+int emulated_find(
+	struct emulated *emulated, struct store *store, const char *backend, uint32_t domid)
 {
 	char path[48];
 	struct node_dir dir = {.store = store, .txn = STORE_NO_TXN, .path = path};
+	struct problem ignored;
 	uint32_t pid = 0;
 
 	(void)snprintf(path, sizeof(path), "/local/domain/%" PRIu32 "/image", domid);
@@ -29,26 +35,40 @@ int emulated_find(struct emulated *emulated, struct store *store, uint32_t domid
 		return dir.error;
 	emulated->domid = domid;
 	emulated->model = (pid_t)pid;
+	emulated->has_image = false;
+	free(emulated->given);
+	emulated->given = NULL;
+	/* Without a name of the toolstack's the kernel's has to do. */
+	if (pid)
+		(void)!backing_path(store, backend, &emulated->given, &ignored);
 	return 0;
+}
+
+void emulated_fini(struct emulated *emulated)
+{
+	free(emulated->given);
+	emulated->given = NULL;
 }
 
 bool emulated_look(struct emulated *emulated, int fd, bool read_only)
 {
-	unsigned how = 0;
+	unsigned how = 0, conflict = read_only ? HOLDER_WRITES : HOLDER_READS | HOLDER_WRITES;
 
-	emulated->has_image = emulated->model &&
-			      holders_of_process(fd, emulated->model, &how) == 0 &&
-			      how & (read_only ? HOLDER_WRITES : HOLDER_READS | HOLDER_WRITES);
+	/* Who cannot be looked at may have it. */
+	if (emulated->model && holders_of_process(fd, emulated->model, &how))
+		how = conflict;
+	emulated->has_image = (how & conflict) != 0;
 	if (!emulated->has_image)
 		emulated->said.text[0] = '\0';
 	return emulated->has_image;
 }
 
 /* One of them; -EAGAIN when there may be more: each node of -blockdev is one. */
-static int close_one(struct qmp *qmp, int fd, bool takes_plugged, struct problem *said)
+static int close_one(
+	struct qmp *qmp, const struct medium_names *names, bool takes_plugged, struct problem *said)
 {
 	struct medium medium;
-	int r = medium_look(qmp, fd, &medium, said);
+	int r = medium_look(qmp, names, &medium, said);
 
 	if (r)
 		return r;
@@ -72,10 +92,11 @@ static int close_one(struct qmp *qmp, int fd, bool takes_plugged, struct problem
 }
 
 /* True if something was closed. What is left after that, and why, the next look finds. */
-static bool close_all(struct qmp *qmp, int fd, bool takes_plugged, struct problem *said)
+static bool close_all(
+	struct qmp *qmp, const struct medium_names *names, bool takes_plugged, struct problem *said)
 {
 	for (unsigned i = 0; i < NODES_MAX; i++)
-		if (close_one(qmp, fd, takes_plugged, said) != -EAGAIN)
+		if (close_one(qmp, names, takes_plugged, said) != -EAGAIN)
 			return i > 0;
 	return true;
 }
@@ -97,7 +118,10 @@ static int reach(const struct emulated *emulated, struct qmp **ret_qmp, struct p
 
 bool emulated_close(struct emulated *emulated, int fd, uint64_t now_ms)
 {
+	char link[32], resolved[PATH_MAX];
+	struct medium_names names = {.given = emulated->given, .resolved = resolved};
 	struct qmp *qmp;
+	ssize_t n;
 	bool closed;
 
 	if (now_ms < emulated->ask_ms)
@@ -105,7 +129,12 @@ bool emulated_close(struct emulated *emulated, int fd, uint64_t now_ms)
 	emulated->ask_ms = now_ms + LIMIT_MONITOR_INTERVAL_MS;
 	if (reach(emulated, &qmp, &emulated->said))
 		return false;
-	closed = close_all(qmp, fd, emulated->takes_plugged, &emulated->said);
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, resolved, sizeof(resolved) - 1);
+	resolved[n > 0 ? n : 0] = '\0';
+	if (!names.given)
+		names.given = resolved;
+	closed = close_all(qmp, &names, emulated->takes_plugged, &emulated->said);
 	qmp_close(qmp);
 	return closed;
 }

@@ -20,6 +20,7 @@ struct store;
 struct emulated {
 	const char *run_dir; /* borrowed: where its monitor's socket is; NULL: nowhere */
 	uint32_t domid;
+	char *given;         /* the image, as the toolstack has named it; NULL: not at all */
 	pid_t model;         /* the domain's device model; 0: there is none in this domain */
 	bool takes_plugged;  /* what the guest has not unplugged is closed, too (E4) */
 	bool has_image;      /* at the last look, in a way that does not go with ours */
@@ -27,9 +28,9 @@ struct emulated {
 	struct problem said; /* what has come of asking: the middle of a sentence */
 };
 
-/* Which process it is, as the toolstack has written. 0 or the store's -errno. */
-int emulated_find(struct emulated *emulated, struct store *store, uint32_t domid)
-	__attribute__((nonnull, warn_unused_result));
+/* Which process it is, and what it calls the image, as the toolstack has written. 0 or the store's -errno. */
+int emulated_find(struct emulated *emulated, struct store *store, const char *backend,
+	uint32_t domid) __attribute__((nonnull, warn_unused_result));
 
 /* Whether it has what @fd is open on, so that we may not write it, or not even read it because it is written. Sets .has_image. */
 bool emulated_look(struct emulated *emulated, int fd, bool read_only) __attribute__((nonnull));
@@ -40,6 +41,9 @@ bool emulated_look(struct emulated *emulated, int fd, bool read_only) __attribut
  */
 bool emulated_close(struct emulated *emulated, int fd, uint64_t now_ms)
 	__attribute__((nonnull, warn_unused_result));
+
+/* May be called twice. */
+void emulated_fini(struct emulated *emulated) __attribute__((nonnull));
 
 /* Why the image is not to be had. Returns -EBUSY. */
 int emulated_complain(const struct emulated *emulated, struct problem *ret_problem)

@@ -16,6 +16,11 @@ void image_init(struct image *image)
 	image_story_init(&image->story);
 }
 
+void image_fini(struct image *image)
+{
+	emulated_fini(&image->emulated);
+}
+
 /* There is nothing behind a bench's storage that anybody else could have. */
 static bool concerns(const struct storage *storage)
 {
@@ -50,11 +55,6 @@ static int judge_ownership(struct image *image, int r, const struct problem *cau
 		log_warn("%s", cause->text);
 	*told |= r != 0;
 	return 0;
-}
-
-bool image_is_loss(int error)
-{
-	return error == -EIO || error == -ENOSPC || error == -EDQUOT;
 }
 
 /* At most once a second (B4). */
@@ -119,8 +119,8 @@ static int take_over(struct image *image, const struct storage *storage,
 	image_story_hand_over(&image->story, IMAGE_TO_GUEST, &result, r, &cause);
 	if (r == 0)
 		return 0;
-	image->is_kept_out = r == -ETIMEDOUT;
-	if (image->is_kept_out || image_is_loss(r))
+	image->is_kept_out = r == -ETIMEDOUT && !result.is_lost;
+	if (image->is_kept_out || result.is_lost)
 		return problem_set(problem, image->is_kept_out ? -EBUSY : r, "%s", cause.text);
 	if (!image->told_pages)
 		log_warn("what others read there may be older than what the guest writes: %s",
@@ -149,14 +149,21 @@ static int own_after_emulated(struct image *image, const struct storage *storage
 		return r;
 	ownership_give_up(&image->owner);
 	if (emulated_close(&image->emulated, storage->fd, now_ms)) {
-		log_info(
-			"the device model, process %d, has closed the image for the guest's PV driver",
-			(int)image->emulated.model);
+		if (log_limit_pass(&image->limit_closed, now_ms, LIMIT_LOG_LIFE))
+			log_info(
+				"the device model, process %d, has closed the image for the guest's PV driver",
+				(int)image->emulated.model);
 		if (!emulated_look(&image->emulated, storage->fd, storage->read_only))
 			return own(image, storage, sharing, problem);
 	}
 	image->is_kept_out = true;
 	return emulated_complain(&image->emulated, problem);
+}
+
+/* Why other nodes are not looked for: another try finds no others (O11). */
+static bool is_for_good(int error)
+{
+	return error == -EACCES || error == -EPERM || error == -E2BIG || error == -ENOENT;
 }
 
 /* By whatever way others may come to its blocks. */
@@ -169,10 +176,16 @@ static int take_all_ways(struct image *image, const struct storage *storage,
 	int r;
 
 	name_of(storage, path);
-	if (same_blocks_find(storage->fd, path, &blocks, &cause)) {
+	r = same_blocks_find(storage->fd, path, &blocks, &cause);
+	if (r && !is_for_good(r)) {
+		image->is_kept_out = true;
+		return problem_set(problem, -EBUSY,
+			"other ways to the image cannot be looked for just now: %s", cause.text);
+	}
+	if (r) {
 		if (!image->told_ways)
 			log_warn(
-				"nobody is kept from other ways to the image, and what they read there may be older than what the guest writes: %s",
+				"nobody is kept from other ways to the image: what they read there may be older than what the guest writes, and what they have written and not synced may come to lie above it: %s",
 				cause.text);
 		image->told_ways = true;
 		return 0;
@@ -218,12 +231,14 @@ int image_check(const struct storage *storage, struct problem *ret_problem)
 	return 0;
 }
 
-int image_prepare(const struct storage *storage, struct problem *ret_problem)
+int image_prepare(const struct storage *storage, bool *ret_is_lost, struct problem *ret_problem)
 {
-	struct hand_over_result ignored;
+	struct hand_over_result result = {0};
+	int r = concerns(storage) ? empty_page_cache(storage, BEFORE_QEMU, &result, ret_problem)
+				  : 0;
 
-	return concerns(storage) ? empty_page_cache(storage, BEFORE_QEMU, &ignored, ret_problem)
-				 : 0;
+	*ret_is_lost = result.is_lost;
+	return r;
 }
 
 void image_give_up(struct image *image, const struct storage *storage)
@@ -236,7 +251,9 @@ void image_give_up(struct image *image, const struct storage *storage)
 		return;
 	r = empty_page_cache(storage, GIVEN_UP, &result, &problem);
 	image_story_hand_over(&image->story, IMAGE_TO_OTHERS, &result, r, &problem);
-	if (r && !image->told_left)
+	if (result.is_lost)
+		log_err("what others had written to the image is lost: %s", problem.text);
+	else if (r && !image->told_left)
 		log_warn("when the guest's firmware reads the image it may find something old: %s",
 			problem.text);
 	image->told_left |= r != 0;

@@ -12,6 +12,7 @@
 #include "backend/control/emulated.h"
 #include "backend/control/image_story.h"
 #include "backend/data/storage.h"
+#include "backend/util/log.h"
 #include "qemu-dm-bridge/ownership/ownership.h"
 
 struct image {
@@ -22,10 +23,14 @@ struct image {
 	bool told_unlocked; /* that its file system knows no locks */
 	bool told_ways;     /* that some who have its blocks under another name are not kept out */
 	bool told_pages;    /* that some of it stays in the page cache */
-	bool told_left;     /* the same, when its guest had left */
+	struct log_limit limit_closed;
+	bool told_left; /* the same, when its guest had left */
 };
 
 void image_init(struct image *image) __attribute__((nonnull));
+
+/* After image_give_up(). May be called twice. */
+void image_fini(struct image *image) __attribute__((nonnull));
 
 /* Beside whom a disk has its image. */
 enum image_sharing {
@@ -49,14 +54,12 @@ int image_check(const struct storage *storage, struct problem *ret_problem)
 	__attribute__((nonnull, warn_unused_result));
 
 /*
- * image_take() for the page cache alone, as far as it can be done, before QEMU opens the image: whoever has it. 0, or -errno with a sentence,
+ * image_take() for the page cache alone, as far as it can be done, before QEMU opens the image: whoever has it. Whether something that somebody may have
+ * been promised is lost is told, too. 0, or -errno with a sentence,
  * which is not logged.
  */
-int image_prepare(const struct storage *storage, struct problem *ret_problem)
+int image_prepare(const struct storage *storage, bool *ret_is_lost, struct problem *ret_problem)
 	__attribute__((nonnull, warn_unused_result));
-
-/* Whether what the page cache had is lost, which somebody may have been promised. */
-bool image_is_loss(int error);
 
 /* Nothing is with @storage any more, and all of it is durable. May be called twice. */
 void image_give_up(struct image *image, const struct storage *storage) __attribute__((nonnull));

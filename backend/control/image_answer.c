@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "backend/control/backing.h"
+#include "backend/control/backing_nodes.h"
 #include "backend/control/vbd.h"
 #include "backend/util/json.h"
 
@@ -24,13 +24,15 @@ struct json_object *image_path_json(int fd)
 
 static bool set_path(struct json_object *o, const struct vbd *vbd)
 {
-	char *path;
+	struct problem ignored;
+	char *path = NULL;
 	bool ok;
 
 	if (vbd->conn.has_disk)
 		return json_set(o, "path", image_path_json(vbd->conn.disk.storage.fd));
-	path = backing_path(vbd->store, vbd->backend);
-	ok = path ? json_set(o, "path", json_text(path)) : json_set_null(o, "path");
+	ok = backing_path(vbd->store, vbd->backend, &path, &ignored) == 0
+		     ? json_set(o, "path", json_text(path))
+		     : json_set_null(o, "path");
 	free(path);
 	return ok;
 }

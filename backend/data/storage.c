@@ -2,8 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/cdrom.h>
 #include <linux/fs.h>
+#include <linux/major.h>
 #include <linux/stat.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "backend/data/filesystem.h"
@@ -208,11 +209,11 @@ static int probe_kind(const char *path, struct storage *s, struct problem *ret_p
 	return r;
 }
 
-static uint64_t disk_number(int fd)
+static uint64_t disk_number(int fd, dev_t device)
 {
 	uint64_t number;
 
-	if (ioctl(fd, CDROM_GET_CAPABILITY, 0) >= 0 || ioctl(fd, BLKGETDISKSEQ, &number) < 0)
+	if (major(device) == SCSI_CDROM_MAJOR || ioctl(fd, BLKGETDISKSEQ, &number) < 0)
 		return 0;
 	return number;
 }
@@ -220,7 +221,7 @@ static uint64_t disk_number(int fd)
 static struct storage_identity identity_of(int fd, const struct stat *st)
 {
 	if (S_ISBLK(st->st_mode))
-		return (struct storage_identity){0, st->st_rdev, disk_number(fd)};
+		return (struct storage_identity){0, st->st_rdev, disk_number(fd, st->st_rdev)};
 	return (struct storage_identity){st->st_dev, st->st_ino, 0};
 }
 

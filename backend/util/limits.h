@@ -87,6 +87,13 @@
 #define LIMIT_MONITOR_INTERVAL_MS 2000u
 
 /*
+ * Bytes of one line of a device model's monitor: it may be the guest's by now. Two hundred disks are 150 kB, the schema of QEMU 7.2 has 210 kB. In
+ * memory it is some hundred times that at worst.
+ */
+#define LIMIT_QMP_ANSWER (256u << 10)
+#define LIMIT_QMP_SCHEMA (1024u << 10)
+
+/*
  * So long a connection waits for what the page cache has of the image to be written, before it tries again; and, when it is written, for others
  * to let go of pages that stay.
  */

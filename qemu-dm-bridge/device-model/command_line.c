@@ -97,14 +97,6 @@ const char *command_line_find(const struct command_line *line, const char *name)
 	return found;
 }
 
-bool command_line_has(const struct command_line *line, const char *name)
-{
-	for (unsigned i = 0; i < line->nr; i++)
-		if (is_option(line, i) && strcmp(command_line_name(line, i), name) == 0)
-			return true;
-	return false;
-}
-
 int command_line_replace(
 	struct command_line *line, unsigned at, const char *option, const char *value)
 {

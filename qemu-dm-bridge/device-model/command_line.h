@@ -34,9 +34,6 @@ const char *command_line_value(const struct command_line *line, unsigned option)
 const char *command_line_find(const struct command_line *line, const char *name)
 	__attribute__((nonnull));
 
-/* Whether the word "-@name" is there, as an option without a value. */
-bool command_line_has(const struct command_line *line, const char *name) __attribute__((nonnull));
-
 /* Put copies of @option and @value in place of what is at @at, or behind all: 0 or -ENOMEM, then nothing has changed. */
 int command_line_replace(struct command_line *line, unsigned at, const char *option,
 	const char *value) __attribute__((nonnull, warn_unused_result));

@@ -7,13 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "qemu-dm-bridge/dialect/optstr.h"
 #include "qemu-dm-bridge/qmp/monitor_path.h"
 
-#define ID "blkback-qmp"
+#define ID       "blkback-qmp"
+#define MINUTE_S 60
 
 /* One at which QEMU does not wait for somebody to come. */
 static bool is_socket_server(const char *value)
@@ -85,7 +88,15 @@ int monitor_add(struct command_line *line, const char *path)
 	return r ? r : command_line_append(line, "-mon", "chardev=" ID ",mode=control");
 }
 
-/* Nobody listens any more. A device model that is just starting has not made its socket yet. */
+/* One that a device model is just making, and does not listen at yet, is new. */
+static bool is_old(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && st.st_mtime + MINUTE_S < time(NULL);
+}
+
+/* Nobody listens any more. */
 static bool is_dead(const char *path)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -114,7 +125,7 @@ void monitor_sweep(const char *rundir)
 		int n = snprintf(path, sizeof(path), "%s/%s", rundir, entry->d_name);
 
 		if (strncmp(entry->d_name, MONITOR_PREFIX, sizeof(MONITOR_PREFIX) - 1) == 0 &&
-			n > 0 && (size_t)n < sizeof(path) && is_dead(path))
+			n > 0 && (size_t)n < sizeof(path) && is_old(path) && is_dead(path))
 			(void)unlink(path);
 	}
 	(void)closedir(dir);

@@ -5,12 +5,14 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "backend/util/limits.h"
 #include "backend/util/log.h"
+#include "qemu-dm-bridge/nodes/same_blocks.h"
 #include "qemu-dm-bridge/ownership/ownership.h"
 #include "qemu-dm-bridge/pagecache/hand_over.h"
 
@@ -29,17 +31,28 @@ static int complain(
 		cause->text);
 }
 
+/* All at once, by whatever way; and given up again. What has no locks keeps nobody out. */
+static int try_to_own(int fd, const struct served *disk, const struct same_blocks *blocks,
+	struct problem *problem)
+{
+	struct ownership owner = {.fd = -1};
+	int r = ownership_take(&owner, fd, disk->access, problem);
+
+	if ((r == 0 || r == -ENOLCK) && blocks)
+		r = ownership_take_beside(&owner, blocks, disk->access, problem);
+	ownership_give_up(&owner);
+	return r == -ENOLCK ? 0 : r;
+}
+
 /* The end of a lock is no event: the worker of a guest that has just gone may still be at work. */
-static int await_owner(
-	int fd, const struct served *disk, uint64_t until_ms, struct problem *problem)
+static int await_owner(int fd, const struct served *disk, const struct same_blocks *blocks,
+	uint64_t until_ms, struct problem *problem)
 {
 	for (;;) {
-		struct ownership owner = {.fd = -1};
 		struct problem cause;
-		int r = ownership_take(&owner, fd, disk->access, &cause);
+		int r = try_to_own(fd, disk, blocks, &cause);
 
-		ownership_give_up(&owner);
-		if (r == 0 || r == -ENOLCK)
+		if (r == 0)
 			return 0;
 		if (r != -EBUSY || ready_now_ms() >= until_ms)
 			return complain(problem, r, disk, &cause);
@@ -78,17 +91,30 @@ static int empty_page_cache(
 	return r && r != -EBUSY ? complain(problem, r, disk, &cause) : 0;
 }
 
+static int make(
+	int fd, const struct served *disk, const struct ready_terms *terms, struct problem *problem)
+{
+	struct same_blocks blocks;
+	struct problem ignored;
+	/* Those that cannot be looked for the wrapper has warned of. */
+	bool is_found = same_blocks_find(fd, disk->image, &blocks, &ignored) == 0;
+	int r = terms->is_incoming ? 0
+				   : await_owner(fd, disk, is_found ? &blocks : NULL,
+					     terms->until_ms, problem);
+
+	if (is_found)
+		same_blocks_close(&blocks);
+	return r ? r : empty_page_cache(fd, disk, terms, problem);
+}
+
 int ready_make(const struct served *disk, const struct ready_terms *terms, struct problem *problem)
 {
-	int r = 0, fd = open(disk->image, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int r, fd = open(disk->image, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0)
 		return problem_set(problem, -errno, "%s: '%s' cannot be opened: %s", disk->backend,
 			disk->image, strerror(errno));
-	if (!terms->is_incoming)
-		r = await_owner(fd, disk, terms->until_ms, problem);
-	if (r == 0)
-		r = empty_page_cache(fd, disk, terms, problem);
+	r = make(fd, disk, terms, problem);
 	(void)close(fd);
 	return r;
 }

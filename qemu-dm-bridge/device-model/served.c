@@ -2,11 +2,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/control/backing_nodes.h"
 #include "backend/control/options.h"
 #include "backend/supervisor/config.h"
 #include "backend/supervisor/scan.h"
@@ -50,18 +50,16 @@ static int read_cache(struct looking *looking, struct node_dir *dir, struct serv
 	return r;
 }
 
-static int read_access(struct looking *looking, struct node_dir *dir, struct served *disk)
+static int read_access(struct looking *looking, struct served *disk)
 {
-	static const char *const modes[] = {"r", "w", "w!"};
-	static const enum ownership_access access[] = {
-		OWNERSHIP_READ, OWNERSHIP_WRITE, OWNERSHIP_SHARED_WRITE};
-	unsigned mode;
-	enum node_result result = node_enum(dir, "mode", modes, 3, &mode);
+	bool read_only, shared;
+	int r = backing_mode(looking->store, disk->backend, &read_only, &shared, looking->problem);
 
-	if (result != NODE_VALUE)
-		return bad_node(dir, "mode", result, looking->problem);
-	disk->access = access[mode];
-	return 0;
+	if (r == 0)
+		disk->access = read_only ? OWNERSHIP_READ
+			       : shared  ? OWNERSHIP_SHARED_WRITE
+					 : OWNERSHIP_WRITE;
+	return r;
 }
 
 static int add(struct served_list *list, const struct served *disk)
@@ -84,16 +82,13 @@ static int read_disk(struct looking *looking, const struct vbd_path *path)
 {
 	struct served disk = {.image = NULL};
 	struct node_dir dir = {.store = looking->store, .txn = STORE_NO_TXN, .path = disk.backend};
-	enum node_result result;
 	int r;
 
 	vbd_path_relative(path, disk.backend);
-	result = node_string(&dir, "physical-device-path", PATH_MAX, NULL, &disk.image);
-	if (result == NODE_ABSENT)
-		return 0;
-	if (result != NODE_VALUE)
-		return bad_node(&dir, "physical-device-path", result, looking->problem);
-	r = read_access(looking, &dir, &disk);
+	r = backing_path(looking->store, disk.backend, &disk.image, looking->problem);
+	if (r)
+		return r == -ENOENT ? 0 : r;
+	r = read_access(looking, &disk);
 	if (r == 0)
 		r = read_cache(looking, &dir, &disk);
 	if (r == 0 && (r = add(looking->list, &disk)))

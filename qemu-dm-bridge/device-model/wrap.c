@@ -34,42 +34,41 @@ enum relation {
 	RELATION_OTHER, /* another node over the same blocks */
 };
 
-static struct same_blocks_id id_of(const struct stat *st)
+/* Among the nodes of @disk. Where those cannot be looked for, locks on the image's own have to do. */
+static bool is_a_node_of(const struct same_blocks_id *id, const struct served *disk)
 {
-	if (S_ISBLK(st->st_mode))
-		return (struct same_blocks_id){st->st_rdev, 0};
-	return (struct same_blocks_id){st->st_dev, st->st_ino};
-}
+	struct same_blocks blocks;
+	struct problem problem;
+	bool found = false;
+	int r, fd = open(disk->image, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
-static bool is_same(struct same_blocks_id a, struct same_blocks_id b)
-{
-	return a.device == b.device && a.inode == b.inode;
+	if (fd < 0)
+		return false;
+	r = same_blocks_find(fd, disk->image, &blocks, &problem);
+	if (r)
+		log_warn("other ways to the blocks of '%s' are not looked for: %s", disk->image,
+			problem.text);
+	for (unsigned i = 0; r == 0 && i < blocks.nr_nodes; i++)
+		found |= same_blocks_same(&blocks.nodes[i].id, id);
+	if (r == 0)
+		same_blocks_close(&blocks);
+	(void)close(fd);
+	return found;
 }
 
 /* What is not there, or no image, QEMU complains about itself. */
 static enum relation relate(const char *path, const struct served *disk)
 {
-	struct same_blocks blocks;
 	struct stat emulated, served;
-	struct problem ignored;
-	enum relation relation = RELATION_NONE;
-	int fd;
+	struct same_blocks_id theirs, ours;
 
 	if (stat(path, &emulated) || stat(disk->image, &served))
 		return RELATION_NONE;
-	if (is_same(id_of(&emulated), id_of(&served)))
+	theirs = same_blocks_id_of(&emulated);
+	ours = same_blocks_id_of(&served);
+	if (same_blocks_same(&theirs, &ours))
 		return RELATION_SAME;
-	fd = open(disk->image, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return RELATION_NONE;
-	if (same_blocks_find(fd, disk->image, &blocks, &ignored) == 0) {
-		for (unsigned i = 0; i < blocks.nr_nodes; i++)
-			if (is_same(blocks.nodes[i].id, id_of(&emulated)))
-				relation = RELATION_OTHER;
-		same_blocks_close(&blocks);
-	}
-	(void)close(fd);
-	return relation;
+	return is_a_node_of(&theirs, disk) ? RELATION_OTHER : RELATION_NONE;
 }
 
 /* W2. 0 and perhaps no disk, or -EINVAL. */

@@ -310,7 +310,7 @@ int holders_of_process(int fd, pid_t pid, unsigned *ret_how)
 {
 	struct search s = {.n = 0};
 	char path[32];
-	int process;
+	int r, process;
 
 	*ret_how = 0;
 	if (fstat(fd, &s.target) < 0)
@@ -318,10 +318,12 @@ int holders_of_process(int fd, pid_t pid, unsigned *ret_how)
 	(void)snprintf(path, sizeof(path), "/proc/%d", (int)pid);
 	process = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (process < 0)
-		return 0;
-	*ret_how = look_at_descriptors(&s, process);
+		return errno == ENOENT ? 0 : -errno;
+	r = faccessat(process, "fdinfo", R_OK | X_OK, 0) ? -errno : 0;
+	if (r == 0)
+		*ret_how = look_at_descriptors(&s, process);
 	(void)close(process);
-	return 0;
+	return r == -ENOENT || r == -ESRCH ? 0 : r;
 }
 
 /* ---- for people ---- */

@@ -35,8 +35,8 @@ int holders_find(int fd, struct holder *ret_holders, unsigned max, unsigned *ret
 	__attribute__((nonnull, warn_unused_result));
 
 /*
- * How process @pid, and it alone, has the file or device of @fd open: HOLDER_READS and HOLDER_WRITES; 0: not at all, or there is no such process, or it
- * may not be looked at. 0 or -errno.
+ * How process @pid, and it alone, has the file or device of @fd open: HOLDER_READS and HOLDER_WRITES; 0: not at all, or there is no such process. 0;
+ * or -errno, when it cannot be looked at.
  */
 int holders_of_process(int fd, pid_t pid, unsigned *ret_how)
 	__attribute__((nonnull, warn_unused_result));

@@ -33,12 +33,12 @@ struct search {
 	struct problem *problem;
 };
 
-static bool same(const struct same_blocks_id *a, const struct same_blocks_id *b)
+bool same_blocks_same(const struct same_blocks_id *a, const struct same_blocks_id *b)
 {
 	return a->device == b->device && a->inode == b->inode;
 }
 
-static struct same_blocks_id id_of(const struct stat *st)
+struct same_blocks_id same_blocks_id_of(const struct stat *st)
 {
 	if (S_ISBLK(st->st_mode))
 		return (struct same_blocks_id){st->st_rdev, 0};
@@ -50,7 +50,7 @@ static struct same_blocks_id id_of(const struct stat *st)
 static struct same_blocks_node *known(struct same_blocks *blocks, const struct same_blocks_id *id)
 {
 	for (unsigned i = 0; i < blocks->nr_nodes; i++)
-		if (same(&blocks->nodes[i].id, id))
+		if (same_blocks_same(&blocks->nodes[i].id, id))
 			return &blocks->nodes[i];
 	return NULL;
 }
@@ -103,8 +103,8 @@ static int open_named(const char *path, const struct same_blocks_id *id)
 	if (fd < 0)
 		return -1;
 	if (fstat(fd, &st) == 0) {
-		found = id_of(&st);
-		if (same(&found, id))
+		found = same_blocks_id_of(&st);
+		if (same_blocks_same(&found, id))
 			return fd;
 	}
 	(void)close(fd);
@@ -155,7 +155,7 @@ static int add_loops_over(struct search *s, const struct same_blocks_node *node)
 	for (size_t i = 0; r == 0 && i < s->loops.nr_loops; i++) {
 		const struct loop *loop = &s->loops.list[i];
 
-		if (!same(&loop->below, &node->id))
+		if (!same_blocks_same(&loop->below, &node->id))
 			continue;
 		above.image = place_above(&node->image, &loop->window);
 		if (!place_is_empty(&above.image))
@@ -318,7 +318,7 @@ static int begin(struct search *s, int fd)
 		return problem_set(s->problem, r,
 			"'%s': the loop devices of this host cannot be looked at: %s%s", s->image,
 			strerror(-r), r == -EACCES ? ": this takes root" : "");
-	node.id = id_of(&st);
+	node.id = same_blocks_id_of(&st);
 	node.is_device = S_ISBLK(st.st_mode);
 	(void)snprintf(node.name, sizeof(node.name), "%.127s", s->image);
 	s->blocks->nodes[s->blocks->nr_nodes++] = node;

@@ -33,6 +33,11 @@ struct same_blocks_id {
 	uint64_t inode;
 };
 
+struct stat;
+struct same_blocks_id same_blocks_id_of(const struct stat *st) __attribute__((nonnull));
+bool same_blocks_same(const struct same_blocks_id *a, const struct same_blocks_id *b)
+	__attribute__((nonnull));
+
 struct same_blocks_node {
 	struct same_blocks_id id;
 	int fd;               /* -1: cannot be reached, see below */

@@ -118,7 +118,7 @@ int beside_take(int fd, const char *name, enum ownership_access access, struct p
 {
 	struct rights rights = bytes_rights(access);
 	struct lock_holders holders;
-	int r;
+	int r, gone;
 
 	/* Its size is its own. */
 	rights.forbids &= ~RIGHT_RESIZE;
@@ -131,8 +131,9 @@ int beside_take(int fd, const char *name, enum ownership_access access, struct p
 	}
 	if (r == 0)
 		r = mark(fd, &rights);
-	if (r == 0)
-		r = bytes_unlock(fd, BYTE_COMES);
+	/* Also what keeps its lock for want of some other: nobody is to wait for one that does not come any more. */
+	gone = bytes_unlock(fd, BYTE_COMES);
+	r = r ? r : gone;
 	if (bytes_is_conflict(r))
 		return problem_set(ret_problem, -EBUSY,
 			"'%.128s', which has blocks of the image, is locked as a whole by another program",

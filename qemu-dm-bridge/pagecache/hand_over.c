@@ -115,6 +115,9 @@ static int begin(struct work *w)
 
 /* ---- one round ---- */
 
+/* None of those that a storage has. */
+#define STEP_IS_LATE (-ECANCELED)
+
 static int step(void *arg)
 {
 	struct work *w = arg;
@@ -123,7 +126,7 @@ static int step(void *arg)
 	struct cached sum;
 
 	if (is_late(w))
-		return -ETIMEDOUT;
+		return STEP_IS_LATE;
 	if (!w->terms->progress || now - w->told_ns < NS_PER_S)
 		return 0;
 	w->told_ns = now;
@@ -166,8 +169,9 @@ static int hand_over_node(struct work *w, const struct same_blocks_node *node)
 {
 	int r = write_back(node->fd, step, w);
 
-	if (r == -ETIMEDOUT && is_late(w))
+	if (r == STEP_IS_LATE)
 		return too_slow(w, node);
+	w->result->is_lost |= r != 0;
 	if (r)
 		return problem_set(w->problem, r,
 			"'%s': what the page cache holds of '%s' cannot be written: %s: see the kernel's log, and check the guest's file systems",

@@ -39,6 +39,8 @@ struct hand_over_result {
 	unsigned nr_unreachable;
 	unsigned nr_rounds;
 	bool dirty_known;
+	/* What could not be written: nobody else is told of it again, for the kernel tells once. Whatever the -errno is, also one of a storage. */
+	bool is_lost;
 	uint64_t pages_before, dirty_before, pages_left;
 	uint64_t duration_ns;
 };

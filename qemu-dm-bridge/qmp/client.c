@@ -13,8 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The schema, its longest answer, has 250 kB in QEMU 7.2. */
-#define ANSWER_MAX (4u << 20)
+#include "backend/util/limits.h"
+
 #define ROOM_FIRST 4096u
 #define EVENTS_MAX 1000u
 
@@ -23,6 +23,7 @@ struct qmp {
 	uint64_t until_ms;
 	char *text; /* what has come and was not looked at yet, up to .used */
 	size_t used, room;
+	size_t room_max; /* of one line */
 };
 
 static uint64_t now_ms(void)
@@ -84,7 +85,7 @@ static int make_room(struct qmp *qmp)
 
 	if (qmp->room - qmp->used > 1)
 		return 0;
-	if (room > ANSWER_MAX)
+	if (room > qmp->room_max)
 		return -EMSGSIZE;
 	text = realloc(qmp->text, room);
 	if (!text)
@@ -113,7 +114,12 @@ static int receive_more(struct qmp *qmp)
 
 /* ---- lines ---- */
 
-/* One line of it, read as an object. */
+static bool is_late(const struct qmp *qmp)
+{
+	return now_ms() >= qmp->until_ms;
+}
+
+/* One line of it, read as an object. Who talks without a pause has the same time as who is silent. */
 static int next_object(struct qmp *qmp, struct json_object **ret_object)
 {
 	char *end;
@@ -121,7 +127,9 @@ static int next_object(struct qmp *qmp, struct json_object **ret_object)
 	int r = 0;
 
 	while (!(end = qmp->used ? memchr(qmp->text, '\n', qmp->used) : NULL) && r == 0)
-		r = receive_more(qmp);
+		r = is_late(qmp) ? -ETIMEDOUT : receive_more(qmp);
+	if (r == 0 && is_late(qmp))
+		r = -ETIMEDOUT;
 	if (r)
 		return r;
 	*end = '\0';
@@ -166,10 +174,20 @@ static int next_answer(struct qmp *qmp, struct json_object **ret_object)
 	return -EMSGSIZE;
 }
 
+void qmp_text(const char *text, struct qmp_text *ret_text)
+{
+	size_t n = 0;
+
+	for (; text[n] >= ' ' && text[n] <= '~' && n < sizeof(ret_text->text) - 1; n++)
+		ret_text->text[n] = text[n];
+	ret_text->text[n] = '\0';
+}
+
 static int take_answer(
 	struct json_object *answer, struct json_object **ret_value, struct problem *problem)
 {
 	struct json_object *value, *text = NULL;
+	struct qmp_text said;
 
 	if (has(answer, "return", &value)) {
 		*ret_value = json_object_get(value);
@@ -178,8 +196,8 @@ static int take_answer(
 	if (!has(answer, "error", &value) || !json_object_is_type(value, json_type_object) ||
 		!has(value, "desc", &text) || !json_object_is_type(text, json_type_string))
 		return give_up(problem, -EPROTO);
-	return problem_set(
-		problem, -EREMOTEIO, "the device model says: %s", json_object_get_string(text));
+	qmp_text(json_object_get_string(text), &said);
+	return problem_set(problem, -EREMOTEIO, "the device model says: %s", said.text);
 }
 
 static int send_command(const struct qmp *qmp, const char *command, struct json_object *arguments)
@@ -211,6 +229,8 @@ int qmp_run(struct qmp *qmp, const char *command, struct json_object *arguments,
 	struct json_object *answer = NULL;
 	int r = send_command(qmp, command, arguments);
 
+	qmp->room_max =
+		strcmp(command, "query-qmp-schema") == 0 ? LIMIT_QMP_SCHEMA : LIMIT_QMP_ANSWER;
 	if (r == 0)
 		r = next_answer(qmp, &answer);
 	if (r)
@@ -246,7 +266,8 @@ int qmp_open(const char *path, unsigned timeout_ms, struct qmp **ret_qmp, struct
 
 	if (!qmp)
 		return give_up(problem, -ENOMEM);
-	*qmp = (struct qmp){.fd = -1, .until_ms = now_ms() + timeout_ms};
+	*qmp = (struct qmp){
+		.fd = -1, .until_ms = now_ms() + timeout_ms, .room_max = LIMIT_QMP_ANSWER};
 	r = reach(qmp, path);
 	if (r == 0)
 		r = read_greeting(qmp);

@@ -19,6 +19,12 @@ struct qmp;
 int qmp_open(const char *path, unsigned timeout_ms, struct qmp **ret_qmp, struct problem *problem)
 	__attribute__((nonnull, warn_unused_result));
 
+/* What QEMU says, for a sentence of ours: its first line up to what cannot be printed, cut. */
+struct qmp_text {
+	char text[160];
+};
+void qmp_text(const char *text, struct qmp_text *ret_text) __attribute__((nonnull));
+
 /* NULL is fine. */
 void qmp_close(struct qmp *qmp);
 

@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "qemu-dm-bridge/qmp/client.h"
 
@@ -34,15 +33,11 @@ static void take_name(char name[128], struct json_object *object, const char *ke
 	(void)snprintf(name, 128, "%s", strlen(text) < 128 && text[0] != '#' ? text : "");
 }
 
-/* A file as it was named, whatever else it may be called. */
-static bool is_image(struct json_object *node, const struct stat *image)
+static bool is_image(struct json_object *node, const struct medium_names *names)
 {
-	struct stat st;
+	const char *file = text_of(node, "file");
 
-	if (stat(text_of(node, "file"), &st))
-		return false;
-	return S_ISBLK(image->st_mode) ? S_ISBLK(st.st_mode) && st.st_rdev == image->st_rdev
-				       : st.st_dev == image->st_dev && st.st_ino == image->st_ino;
+	return *file && (strcmp(file, names->given) == 0 || strcmp(file, names->resolved) == 0);
 }
 
 static size_t length_of(struct json_object *array)
@@ -83,8 +78,8 @@ static int tells_devices(struct qmp *qmp, bool *ret_tells, struct problem *probl
 
 /* ---- what it has ---- */
 
-static int look_at_drives(
-	struct qmp *qmp, const struct stat *image, struct medium *found, struct problem *problem)
+static int look_at_drives(struct qmp *qmp, const struct medium_names *names, struct medium *found,
+	struct problem *problem)
 {
 	struct json_object *drives;
 	int r = qmp_run(qmp, "query-block", NULL, &drives, problem);
@@ -95,7 +90,7 @@ static int look_at_drives(
 		struct json_object *drive = json_object_array_get_idx(drives, i);
 		struct json_object *inserted = member(drive, "inserted");
 
-		if (!is_image(inserted, image))
+		if (!is_image(inserted, names))
 			continue;
 		found->use = *text_of(drive, "qdev") ? MEDIUM_PLUGGED : MEDIUM_LEFT;
 		take_name(found->drive, drive, "device");
@@ -106,8 +101,8 @@ static int look_at_drives(
 }
 
 /* Nodes that no drive has. */
-static int look_at_nodes(
-	struct qmp *qmp, const struct stat *image, struct medium *found, struct problem *problem)
+static int look_at_nodes(struct qmp *qmp, const struct medium_names *names, struct medium *found,
+	struct problem *problem)
 {
 	struct json_object *nodes;
 	int r = qmp_run(qmp, "query-named-block-nodes", NULL, &nodes, problem);
@@ -117,7 +112,7 @@ static int look_at_nodes(
 	for (size_t i = 0; i < length_of(nodes); i++) {
 		struct json_object *node = json_object_array_get_idx(nodes, i);
 
-		if (!is_image(node, image))
+		if (!is_image(node, names))
 			continue;
 		found->use = MEDIUM_LEFT;
 		if (!*found->node)
@@ -127,18 +122,16 @@ static int look_at_nodes(
 	return 0;
 }
 
-int medium_look(struct qmp *qmp, int fd, struct medium *ret_medium, struct problem *problem)
+int medium_look(struct qmp *qmp, const struct medium_names *names, struct medium *ret_medium,
+	struct problem *problem)
 {
-	struct stat image;
 	bool tells;
 	int r;
 
 	*ret_medium = (struct medium){.use = MEDIUM_NONE};
-	if (fstat(fd, &image))
-		return problem_set(problem, -errno, "the image: %s", strerror(errno));
-	r = look_at_drives(qmp, &image, ret_medium, problem);
+	r = look_at_drives(qmp, names, ret_medium, problem);
 	if (r == 0 && ret_medium->use == MEDIUM_NONE)
-		r = look_at_nodes(qmp, &image, ret_medium, problem);
+		r = look_at_nodes(qmp, names, ret_medium, problem);
 	if (r || ret_medium->use != MEDIUM_LEFT)
 		return r;
 	r = tells_devices(qmp, &tells, problem);
@@ -165,6 +158,7 @@ static int run(struct qmp *qmp, const char *command, const char *name, const cha
 	struct problem *problem)
 {
 	struct json_object *arguments = argument(name, value), *said;
+	struct qmp_text text;
 	int r;
 
 	if (!arguments)
@@ -173,10 +167,10 @@ static int run(struct qmp *qmp, const char *command, const char *name, const cha
 	if (r)
 		return r;
 	/* The monitor for people tells what is wrong in words. */
-	if (json_object_is_type(said, json_type_string) && *json_object_get_string(said))
-		r = problem_set(problem, -EREMOTEIO, "the device model says: %.*s",
-			(int)strcspn(json_object_get_string(said), "\r\n"),
-			json_object_get_string(said));
+	if (json_object_is_type(said, json_type_string) && *json_object_get_string(said)) {
+		qmp_text(json_object_get_string(said), &text);
+		r = problem_set(problem, -EREMOTEIO, "the device model says: %s", text.text);
+	}
 	json_object_put(said);
 	return r;
 }

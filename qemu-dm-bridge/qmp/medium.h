@@ -27,9 +27,17 @@ struct medium {
 	char node[128];  /* of -blockdev */
 };
 
-/* What it has of the image that @fd is open on. 0, or as qmp_run(), with a sentence. */
-int medium_look(struct qmp *qmp, int fd, struct medium *ret_medium, struct problem *problem)
-	__attribute__((nonnull, warn_unused_result));
+/* What the image is called: as the toolstack has named it to both sides, and as the kernel knows it. */
+struct medium_names {
+	const char *given, *resolved;
+};
+
+/*
+ * What it has of the image. It is known by its names: none of QEMU's is followed, which may lead to a storage that does not answer. 0, or as
+ * qmp_run(), with a sentence.
+ */
+int medium_look(struct qmp *qmp, const struct medium_names *names, struct medium *ret_medium,
+	struct problem *problem) __attribute__((nonnull, warn_unused_result));
 
 /*
  * Have it close that. A device that is plugged in keeps its place, and the guest gets errors from it. 0; -ENOENT (it has no name), or as qmp_run():

@@ -77,7 +77,6 @@ static void a_line_of_libxl(void **state)
 	(void)state;
 	load("libxl-4.17", &line);
 	assert_string_equal(command_line_find(&line, "xen-domid"), "1");
-	assert_true(command_line_has(&line, "nodefaults"));
 	assert_null(command_line_find(&line, "incoming"));
 	expect_disks(&line, "drive /srv/web.img\ndrive /srv/data,1.img\ndrive /srv/cd.iso\n");
 	command_line_fini(&line);

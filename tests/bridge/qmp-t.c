@@ -34,8 +34,8 @@
 static char dir[] = "/tmp/qmp-t.XXXXXX";
 static char path[64], image[64];
 
-/* What is said when somebody has come, and after each line of his; NULL at the end. */
-static pid_t serve(const char *const *says, bool hangs)
+/* What is said when somebody has come, and after each line of his; NULL at the end. Then, if there is one, @flood again and again. */
+static pid_t serve_and_flood(const char *const *says, const char *flood)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), client;
@@ -61,10 +61,17 @@ static pid_t serve(const char *const *says, bool hangs)
 				_exit(0);
 		} while (c != '\n');
 	}
-	if (hangs)
+	while (flood && send(client, flood, strlen(flood), MSG_NOSIGNAL) > 0)
+		;
+	if (flood)
 		for (;;)
 			(void)pause();
 	_exit(0);
+}
+
+static pid_t serve(const char *const *says, bool hangs)
+{
+	return serve_and_flood(says, hangs ? "" : NULL);
 }
 
 static void ended(pid_t pid)
@@ -135,6 +142,41 @@ static void monitors_that_misbehave(void **state)
 	expect_open((const char *const[]){GREETING, events, NULL}, true, -EMSGSIZE);
 }
 
+/* Events without a pause, which would take far longer than the time there is: it is up all the same. */
+static void a_flood(void **state)
+{
+	static char line[200000];
+	static const char event[] = "{\"event\": \"STOP\"}\n";
+	const char *says[] = {GREETING, NULL};
+	struct problem problem;
+	struct qmp *qmp;
+	pid_t pid;
+
+	(void)state;
+	memset(line, ' ', sizeof(line));
+	memcpy(line + sizeof(line) - sizeof(event), event, sizeof(event));
+	pid = serve_and_flood(says, line);
+	assert_int_equal(qmp_open(path, SHORT_MS, &qmp, &problem), -ETIMEDOUT);
+	ended(pid);
+}
+
+/* What QEMU says goes into a log: one line, and no more of it than there is room for. */
+static void words_of_qemu(void **state)
+{
+	struct qmp_text text;
+	char longer[400];
+
+	(void)state;
+	qmp_text("Device 'd0' not found\r\nerror: forged", &text);
+	assert_string_equal(text.text, "Device 'd0' not found");
+	qmp_text("a\033[2J", &text);
+	assert_string_equal(text.text, "a");
+	memset(longer, 'x', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = '\0';
+	qmp_text(longer, &text);
+	assert_int_equal(strlen(text.text), sizeof(text.text) - 1);
+}
+
 /* Depth that would break a stack */
 static void nested_nonsense(void **state)
 {
@@ -185,7 +227,7 @@ static void expect_use(const char *drives, const char *nodes, const char *schema
 	struct problem problem;
 	struct qmp *qmp;
 	pid_t pid;
-	int fd = open(image, O_RDONLY | O_CLOEXEC);
+	const struct medium_names names = {.given = "/other/name", .resolved = image};
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
@@ -197,12 +239,10 @@ static void expect_use(const char *drives, const char *nodes, const char *schema
 	if (schema)
 		says[n++] = schema;
 	pid = serve(says, true);
-	assert_true(fd >= 0);
 	assert_int_equal(qmp_open(path, PATIENCE_MS, &qmp, &problem), 0);
-	assert_int_equal(medium_look(qmp, fd, ret_medium, &problem), 0);
+	assert_int_equal(medium_look(qmp, &names, ret_medium, &problem), 0);
 	assert_int_equal(ret_medium->use, expected);
 	qmp_close(qmp);
-	(void)close(fd);
 	ended(pid);
 }
 
@@ -300,6 +340,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(monitors_that_are_none),
 		cmocka_unit_test(monitors_that_misbehave),
+		cmocka_unit_test(a_flood),
+		cmocka_unit_test(words_of_qemu),
 		cmocka_unit_test(nested_nonsense),
 		cmocka_unit_test(values_and_refusals),
 		cmocka_unit_test(uses_of_an_image),

@@ -52,7 +52,7 @@ drive_now() {
     grep '^file=' "$work/words"
 }
 
-image=$(new_image "a, b" 8M)
+image=$(new_image "ä, b" 8M)
 export BLKBACK_CONFIG=$work/conf WATCHED=$image
 
 # ---- an image that somebody keeps (to be gone on with at the end) ----------------------------------------------
@@ -164,6 +164,9 @@ refuses "a device model that is not there" dm -xen-domid 5 -drive "file=${image/
 like "$(cat "$work/said")" "*/no/such/program*" "... and says which"
 refuses "... without a disk of ours, too" dm -version
 like "$(cat "$work/said")" "*'/no/such/program' cannot be run: No such file or directory: name it in /etc/blkback/blkbackd.conf*" "... and says what to do"
+printf '[blkbackd]\ndevice-model = %s\n' "$(command -v blkback-qemu-dm)" >"$work/conf"
+refuses "the wrapper itself for a device model" dm -version
+like "$(cat "$work/said")" "*there is no device model but this program*" "... and says so"
 printf '[blkbackd]\nno-such-key = 1\ndevice-model = %s\n' "$work/shows" >"$work/conf"
 dm -version
 like "$(cat "$work/said")" "*no-such-key*the defaults hold instead*" "a configuration that is wrong is told of"
