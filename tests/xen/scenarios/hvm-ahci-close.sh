@@ -7,6 +7,7 @@ config='hdtype="ahci"
 device_model_version="qemu-xen"
 device_model_override="/usr/sbin/blkback-qemu-dm"'
 seconds=1800
+tolerate='I/O error, dev sda'
 
 in_guest() {
     await_disk xvda
