@@ -107,17 +107,43 @@ static int probe(struct wrapping *w)
 	return r;
 }
 
+/*
+ * What promises the same, but through the page cache: QEMU's devices work on pages of the guest that the kernel maps for it (privcmd), and
+ * those cannot be used for direct I/O.
+ */
+static enum cache_mode cached_mode(enum cache_mode mode)
+{
+	switch (mode) {
+	case CACHE_NONE:
+		return CACHE_WRITEBACK;
+	case CACHE_DIRECTSYNC:
+		return CACHE_WRITETHROUGH;
+	case CACHE_WRITETHROUGH:
+	case CACHE_WRITEBACK:
+	case CACHE_UNSAFE:
+	case CACHE_MODE_COUNT:
+		break;
+	}
+	return mode;
+}
+
 static int rewrite(
 	struct wrapping *w, const struct served *disk, unsigned option, const char *value)
 {
-	enum cache_mode mode;
+	enum cache_mode mode, wanted = cached_mode(disk->cache);
 	char *now;
-	int r = drive_args_rewrite(&w->dialect, disk->cache, value, &now, &mode, w->problem);
+	int r = drive_args_rewrite(&w->dialect, wanted, value, &now, &mode, w->problem);
 
 	if (r)
 		return r;
-	log_info("'%s' is opened with cache=%s, as %s is (%s)", disk->image, cache_mode_name(mode),
-		disk->backend, cache_mode_name(disk->cache));
+	if (cache_is_direct(mode)) {
+		free(now);
+		return problem_set(w->problem, -ENOTSUP,
+			"this QEMU cannot open '%s' in mode %s, nor in one that is safer, through the page cache",
+			disk->image, cache_mode_name(wanted));
+	}
+	log_info("'%s' is opened with cache=%s: the disk %s has %s", disk->image,
+		cache_mode_name(mode), disk->backend, cache_mode_name(disk->cache));
 	r = command_line_replace(w->line, option, "-drive", now);
 	free(now);
 	return r ? problem_set(w->problem, r, "no memory") : 0;

@@ -79,14 +79,21 @@ is "$(cat "$work/words")" "-version" "... with what it was given"
 
 # ---- each mode -----------------------------------------------------------------------------------------
 
-for mode in none directsync writethrough writeback unsafe; do
+# Through the page cache in any case: QEMU has the guest's pages in a way that direct I/O does not take.
+while read -r mode cached; do
     check "a disk with cache=$mode" serve "${image//,/,,},cache=$mode"
     libxl_words 5 "$image"
     check "... its device model starts" dm "${words[@]}"
-    is "$(cat "$work/words")" "$(changed "$mode")" "... with its mode, a monitor, and nothing else"
+    is "$(cat "$work/words")" "$(changed "$cached")" "... with cache=$cached, a monitor, and nothing else"
     check "... it detaches" detach xvda
     exits 0 "... its worker ends" ended "$worker"
-done
+done <<'TABLE'
+none writeback
+directsync writethrough
+writethrough writethrough
+writeback writeback
+unsafe unsafe
+TABLE
 rm "$log"
 check "one without flushes and barriers" serve "${image//,/,,},cache=writeback,features-off=flush-cache+barrier"
 check "... its device model starts" dm "${words[@]}"
@@ -127,7 +134,7 @@ check "its guest is connected" hear "write 0 8: status 0"
 env -u LD_PRELOAD blkback-qemu-dm "${words[@]}" 2>"$work/said" &
 waiting=$!
 # Once it has rewritten the options it waits for the image.
-check "a device model is to start" await_line "$work/said" "is opened with cache=none"
+check "a device model is to start" await_line "$work/said" "is opened with cache=writeback"
 [ ! -e "$work/words" ] || rm "$work/words"
 tell "read 0 8 expect=3"
 check "... the guest works meanwhile" hear "read 0 8: status 0 data ok"
@@ -182,10 +189,10 @@ for ((i = 0; i < 200; i++)); do
     disk=backend/vbd/7/$((268435456 + i * 256))
     xenstore-write "$disk/state" 2 "$disk/online" 1 "$disk/script" /etc/xen/scripts/block-blkback "$disk/mode" w \
         "$disk/physical-device-path" "$(new_image "many.$i" 1M)" "$disk/cache-mode-default" none
-    many+=(-drive "file=$images/many.$i,if=none,id=d$i,format=raw,cache=writeback")
+    many+=(-drive "file=$images/many.$i,if=none,id=d$i,format=raw,cache=none")
 done
 check "200 disks" dm -xen-domid 7 "${many[@]}"
-is "$(grep -c '^file=.*,format=raw,cache=none$' "$work/words")" 200 "... all have their mode"
+is "$(grep -c '^file=.*,format=raw,cache=writeback$' "$work/words")" 200 "... all have their mode"
 xenstore-rm backend/vbd/7
 
 # ---- the image that somebody keeps ------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ in_dom0() {
     console_await 'WRITTEN\.' 1600
     [ -z "$(qemu_has_open xvda)" ] || fail "QEMU still has the image open"
     grep -q 'has closed the image for the guest' /var/log/blkback/*.log || fail "the worker has not had it closed"
-    grep 'is opened with cache=none' /var/log/xen/qemu-dm-*.log || fail "the wrapper has not spoken"
+    grep 'is opened with cache=writeback' /var/log/xen/qemu-dm-*.log || fail "the wrapper has not spoken"
     guest_tell end
     guest_finish
     await_workers_end

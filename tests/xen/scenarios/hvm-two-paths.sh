@@ -13,9 +13,6 @@ frontend_loads=later
 on_reboot=restart
 seconds=2400
 
-# Whether QEMU's emulated disk goes through the page cache, 0 or 1.
-emulated_is_cached=1
-
 # ---- the guest ---------------------------------------------------------------------------------------
 
 # What is written with verify-io, beside the single blocks.
@@ -117,7 +114,7 @@ backend_state() {
 expect_emulated() {
     console_await "IDE WROTE, $1 boot"
     [ -n "$(qemu_has_open xvda)" ] || fail "QEMU has not the image"
-    expect_cached $emulated_is_cached "$(image xvda)"
+    expect_cached 1 "$(image xvda)"
 }
 
 # The worker gives QEMU 30 seconds, so nothing else is to be looked at before the guest unplugs.
