@@ -9,8 +9,8 @@ struct rights bytes_rights(enum ownership_access access)
 	static const struct rights rights_of[] = {
 		[OWNERSHIP_READ] = {RIGHT_READ, RIGHT_WRITE | RIGHT_RESIZE},
 		[OWNERSHIP_WRITE] = {RIGHT_READ | RIGHT_WRITE, RIGHT_WRITE | RIGHT_RESIZE},
-		[OWNERSHIP_LOOK] = {RIGHT_READ, 0},
 		[OWNERSHIP_SHARED_WRITE] = {RIGHT_READ | RIGHT_WRITE, RIGHT_RESIZE},
+		[OWNERSHIP_LOOK] = {RIGHT_READ, 0},
 	};
 
 	return rights_of[access];

@@ -26,10 +26,10 @@
 #define OWNERSHIP_BESIDE_MAX (SAME_BLOCKS_MAX + 1)
 
 enum ownership_access {
-	OWNERSHIP_READ,  /* nobody may write or resize it; others may read */
-	OWNERSHIP_WRITE, /* the same, and we write it */
-	OWNERSHIP_LOOK, /* others may do what they like with it: what we read may just be changing */
+	OWNERSHIP_READ,         /* nobody may write or resize it; others may read */
+	OWNERSHIP_WRITE,        /* the same, and we write it */
 	OWNERSHIP_SHARED_WRITE, /* others may write it, too (mode w!); nobody may resize it */
+	OWNERSHIP_LOOK, /* others may do what they like with it: what we read may just be changing */
 };
 
 struct ownership {

@@ -47,6 +47,7 @@ static void check(const char *request, struct json_object *object)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static char frontend[] = "/local/domain/7/device/vbd/51712";
+	static char backend[] = "/local/domain/0/backend/vbd/7/51712";
 	static struct vbd vbd;
 	struct json_object *object;
 	char *line = malloc(size + 1), *request;
@@ -57,7 +58,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	line[size] = '\0';
 	request = strdup(line);
 	FUZZ_CHECK(request, "no memory");
-	vbd = (struct vbd){.frontend = frontend, .id = {.kind = "vbd", .domid = 7, .devid = 51712}};
+	vbd = (struct vbd){.frontend = frontend,
+		.backend = backend,
+		.id = {.kind = "vbd", .domid = 7, .devid = 51712}};
 	fake_store_reset();
 	FUZZ_CHECK(store_open(&vbd.store) == 0, "no store");
 	vbd.pub = (struct publisher){.store = vbd.store, .backend = "backend/vbd/7/51712"};
