@@ -94,13 +94,13 @@ static bool is_ourselves(const char *qemu)
 	       theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino;
 }
 
-static int become(const char *qemu, struct command_line *line)
+/* Returns only if that fails, which it says. */
+static void become(const char *qemu, struct command_line *line)
 {
 	(void)execvp(qemu, line->words);
 	log_err("the device model '%s' cannot be run: %s: name it in " CONFIG_FILE
 		" (device-model = PATH)",
 		qemu, strerror(errno));
-	return EXIT_FAILURE;
 }
 
 /* The device model is told its own name. */
@@ -138,10 +138,10 @@ int main(int argc, char **argv)
 	r = domain && node_parse_domid(domain, &domid)
 		    ? coordinate(&line, &config, domid, qemu, &problem)
 		    : 0;
-	if (r) {
+	if (r)
 		log_err("%s: the device model is not started", problem.text);
-		command_line_fini(&line);
-		return EXIT_FAILURE;
-	}
-	return become(qemu, &line);
+	else
+		become(qemu, &line);
+	command_line_fini(&line);
+	return EXIT_FAILURE;
 }
