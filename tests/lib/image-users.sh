@@ -45,7 +45,10 @@ let_go() {
         qemu-io*) echo quit >&"$talk_in" && exec {talk_in}>&- {talk_out}<&- ;;
         *) kill "$other" ;;
     esac
-    read -r -t "$deadline" -u "$fd" _
+    # qemu-nbd 7.2 forgets a signal that comes between its pid file and its main loop ("state = RUNNING").
+    until read -r -t 2 -u "$fd" _ || [ $? -le 128 ]; do
+        kill "$other"
+    done
     exec {fd}<&-
     rm -f "$work/other.pid"
 }
