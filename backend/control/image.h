@@ -23,8 +23,8 @@ struct image {
 	bool told_unlocked; /* that its file system knows no locks */
 	bool told_ways;     /* that some who have its blocks under another name are not kept out */
 	bool told_pages;    /* that some of it stays in the page cache */
-	struct log_limit limit_closed;
-	bool told_left; /* the same, when its guest had left */
+	bool told_left;     /* the same, when its guest had left */
+	struct log_limit limit_closed; /* lines about the device model's closing it */
 };
 
 void image_init(struct image *image) __attribute__((nonnull));

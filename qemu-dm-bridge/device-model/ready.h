@@ -12,7 +12,7 @@
 #include "qemu-dm-bridge/device-model/served.h"
 
 struct ready_terms {
-	/* By CLOCK_MONOTONIC: until then another owner is waited for, and dirty pages. */
+	/* By CLOCK_MONOTONIC: until then another owner is waited for. Dirty pages have the time it takes to write them. */
 	uint64_t until_ms;
 	/* The guest is coming from elsewhere (-incoming): it may go on there for a while, and this device model does not touch the image before. */
 	bool is_incoming;
