@@ -138,6 +138,23 @@ static bool take_waiting(struct queue *q)
 }
 
 /*
+ * How many at a time. Storage that works while we do something else is to begin at once, and most of what is there is to come with few
+ * system calls: so few at first, and twice as many each time, as long as there are more. Where an I/O has ended when it is put
+ * (storage in memory) there is nothing to begin: then many at once.
+ */
+static unsigned take_limit(struct queue *q, unsigned nr_available)
+{
+	unsigned limit = q->take_limit;
+
+	if (q->ends_at_once)
+		return LIMIT_TAKE_PER_PASS;
+	q->take_limit = nr_available <= limit             ? LIMIT_TAKE_FIRST
+			: limit * 2 < LIMIT_TAKE_PER_PASS ? limit * 2
+							  : LIMIT_TAKE_PER_PASS;
+	return limit;
+}
+
+/*
  * So many, but those that are going to share an I/O with the one before them count as one with it. What lies in pages of
  * its own is not known yet: indirect requests are large enough by themselves.
  */
@@ -145,11 +162,11 @@ static void take_some(struct queue *q, unsigned n)
 {
 	uint64_t now_ns = queue_clock_ns();
 	const struct slot *last = NULL;
-	unsigned nr_runs = 0, nr_segments = 0;
+	unsigned nr_runs = 0, nr_segments = 0, max_runs = take_limit(q, n);
 
 	q->pcache.now_s = queue_seconds(now_ns);
 	/* A ring's worth of slots: a frontend within its bounds never finds them used up. */
-	while (n-- > 0 && q->free.n > 0 && nr_runs < LIMIT_TAKE_PER_PASS) {
+	while (n-- > 0 && q->free.n > 0 && nr_runs < max_runs) {
 		const struct slot *slot = &q->slot[take_one(q, now_ns)];
 
 		nr_segments += slot->req.nr_segments;
@@ -466,6 +483,8 @@ bool queue_poll_once(struct queue *q)
 	rmw_follow(q);
 	io_commit(q);
 	nr_reaped = io_reap(q);
+	if (q->start_ns)
+		q->ends_at_once = is_idle(q);
 	follow_orders(q);
 	move_out(q);
 	respond(q);

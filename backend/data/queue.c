@@ -151,6 +151,7 @@ int queue_create(const struct queue_config *cfg, struct disk *disk, struct queue
 		.barrier = cfg->barrier,
 		.discard = cfg->discard,
 		.max_indirect_segments = cfg->indirect ? LIMIT_SEGMENTS : 0};
+	q->take_limit = LIMIT_TAKE_FIRST;
 	q->nr_slots = wire_nr_slots(cfg->abi, cfg->nr_ring_refs);
 	assert(q->nr_slots <= LIMIT_SLOTS);
 	q->epoll_fd = -1;

@@ -60,6 +60,8 @@ struct queue {
 
 	/* Arrays of nr_slots, the ring's. Slots and iovecs are address space until they are used. */
 	unsigned nr_slots;
+	unsigned take_limit; /* requests of the next pass */
+	bool ends_at_once;   /* what the last pass began had ended in it */
 	unsigned nr_touched; /* since the last trim, of the first so many slots some were used */
 	struct slot *slot;
 	struct slot_list free;
