@@ -119,6 +119,35 @@ static int read_discard_enable(
 	return 0;
 }
 
+/* Looking for work before sleeping: a word, or how long. */
+static int read_poll(struct node_dir *dir, struct poll_terms *poll, struct problem *problem)
+{
+	static const char *const words[] = {[POLL_AUTO] = "auto", [POLL_OFF] = "off"};
+	unsigned word = POLL_AUTO;
+	enum node_result result = node_enum(dir, "poll", words, 2, &word);
+
+	poll->mode = (enum poll_mode)word;
+	if (result == NODE_MALFORMED) {
+		result = node_u32(dir, "poll", 1, POLL_MAX_US, &poll->fixed_us);
+		poll->mode = POLL_FIXED;
+	}
+	if (result != NODE_VALUE && result != NODE_ABSENT)
+		return wrong(dir, "poll", result,
+			"it is auto, off or a number of microseconds, 1 to 10000", problem);
+	return 0;
+}
+
+static int read_poll_budget(struct node_dir *dir, struct poll_terms *poll, struct problem *problem)
+{
+	enum node_result result =
+		node_u32(dir, "poll-budget", 1, POLL_BUDGET_MAX, &poll->budget_percent);
+
+	if (result != NODE_VALUE && result != NODE_ABSENT)
+		return wrong(dir, "poll-budget", result,
+			"it is a number of percent of a processor, 1 to 800", problem);
+	return 0;
+}
+
 /* D9 */
 static int read_policy(
 	struct node_dir *dir, const char *name, bool *ret_stop, struct problem *problem)
@@ -169,7 +198,8 @@ int options_read(struct store *store, const char *backend, enum cache_mode defau
 		.barrier = true,
 		.multi_queue = true,
 		.indirect = true,
-		.discard = true};
+		.discard = true,
+		.poll = {.budget_percent = POLL_BUDGET}};
 	int r = read_cache_mode(&dir, &options, ret_problem);
 
 	if (r == 0)
@@ -178,6 +208,10 @@ int options_read(struct store *store, const char *backend, enum cache_mode defau
 		r = read_transfer(&dir, &options, ret_problem);
 	if (r == 0)
 		r = read_discard_enable(&dir, &options, ret_problem);
+	if (r == 0)
+		r = read_poll(&dir, &options.poll, ret_problem);
+	if (r == 0)
+		r = read_poll_budget(&dir, &options.poll, ret_problem);
 	if (r == 0)
 		r = read_policy(&dir, "on-error", &options.stop_on_error, ret_problem);
 	if (r == 0)

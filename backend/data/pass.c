@@ -454,13 +454,26 @@ static void respond(struct queue *q)
 /* ---- the pass ---- */
 
 /* What look_at_gate() would act upon: somebody waits for us to park or be quiet, or ours are to go on. */
-static bool has_gate_work(struct queue *q)
+static bool has_gate_work(const struct queue *q)
 {
 	uint32_t gate = disk_gate(q->disk);
 
 	return order_port_must_park(&q->order) || order_port_may_resume(&q->order, gate) ||
 	       order_port_must_be_quiet(&q->order, gate, is_idle(q)) || kept_may_go(q, gate) ||
 	       order_port_must_stir(&q->order, gate);
+}
+
+static bool may_take(const struct queue *q)
+{
+	return !queue_is_held_up(q) && q->waiting.n == 0 &&
+	       !atomic_load_explicit(&q->stop, memory_order_relaxed);
+}
+
+bool queue_sees_work(const struct queue *q)
+{
+	return (may_take(q) && backring_has_requests(&q->ring)) ||
+	       q->engine->ops->has_done(q->engine) ||
+	       (disk_gate(q->disk) & ORDER_GATE_WAKE(q->cfg.index)) || has_gate_work(q);
 }
 
 bool queue_poll_once(struct queue *q)
