@@ -1,6 +1,6 @@
 # The backend proper: util/ (leaf helpers), data/ (queue threads), control/ (main thread).
 UTIL_SRCS    := backend/util/log.c backend/util/problem.c backend/util/pidfile.c backend/util/json.c \
-	backend/util/background.c backend/util/usage.c
+	backend/util/background.c backend/util/usage.c backend/util/cpus.c
 DATA_SRCS    := backend/util/cache.c backend/data/storage.c backend/data/storage_kinds.c backend/data/filesystem.c backend/data/discard.c \
 	backend/data/engine_aio.c backend/data/aio_ring.c backend/data/engine_null.c backend/data/helper.c backend/data/blocking.c backend/data/histogram.c backend/data/times.c backend/data/channel.c \
 	backend/data/guest.c backend/data/budget.c backend/data/pcache.c backend/data/order.c backend/data/disk.c \

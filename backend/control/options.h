@@ -1,5 +1,5 @@
 /*
- * What the administrator chose for a disk: the nodes `cache-mode`, `features-off`, `transfer`, `poll`, `poll-budget`, `on-error`, `on-enospc`, `timeout` and `emulated` of
+ * What the administrator chose for a disk: the nodes `cache-mode`, `features-off`, `transfer`, `cpus`, `poll`, `poll-budget`, `on-error`, `on-enospc`, `timeout` and `emulated` of
  * its backend directory, which the hotplug script writes from the options behind the image's name, and libxl's `discard-enable`.
  *
  * Control thread only. The toolstack's side wrote the nodes, so they are trusted but still parsed strictly. Never logs.
@@ -7,6 +7,7 @@
 #ifndef BACKEND_CONTROL_OPTIONS_H
 #define BACKEND_CONTROL_OPTIONS_H
 
+#include <sched.h>
 #include <stdbool.h>
 
 #include "backend/data/poll.h"
@@ -45,6 +46,8 @@ struct disk_options {
 	bool indirect;
 	bool discard;
 	enum disk_transfer transfer;
+	bool pinned; /* its queues run on .cpus only */
+	cpu_set_t cpus;
 	struct poll_terms poll;
 	bool stop_on_error; /* D9 */
 	bool stop_on_enospc;

@@ -363,8 +363,17 @@ static void *queue_thread(void *arg)
 int queue_start(struct queue *q)
 {
 	char name[16];
-	int r = pthread_create(&q->thread, NULL, queue_thread, q);
+	pthread_attr_t attributes;
+	int r;
 
+	/* Neither can fail on Linux, but for want of memory. Its helpers inherit what it may run on. */
+	(void)pthread_attr_init(&attributes);
+	r = q->cfg.pinned
+		    ? pthread_attr_setaffinity_np(&attributes, sizeof(q->cfg.cpus), &q->cfg.cpus)
+		    : 0;
+	if (r == 0)
+		r = pthread_create(&q->thread, &attributes, queue_thread, q);
+	(void)pthread_attr_destroy(&attributes);
 	if (r)
 		return -r;
 	q->has_thread = true;

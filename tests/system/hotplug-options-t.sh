@@ -8,7 +8,7 @@ node() {
     xenstore-read "$be/$1" 2>/dev/null
 }
 
-nodes='cache-mode features-off transfer on-error on-enospc timeout emulated poll poll-budget'
+nodes='cache-mode features-off transfer on-error on-enospc timeout emulated poll poll-budget cpus'
 
 # The nodes of the options; behind the third, up to the last one there is.
 given() {
@@ -65,6 +65,8 @@ IMAGES/disk,emulated=read-only IMAGES/disk - - - - - - read-only
 IMAGES/disk,emulated=close,timeout=1 IMAGES/disk - - - - - 1 close
 IMAGES/disk,emulated=refuse,on-error=stop IMAGES/disk - - - stop - - refuse
 IMAGES/disk,poll=off IMAGES/disk - - - - - - - off
+IMAGES/disk,cpus=0-3+8 IMAGES/disk - - - - - - - - - 0-3+8
+IMAGES/disk,cpus=1 IMAGES/disk - - - - - - - - - 1
 IMAGES/disk,poll=auto,poll-budget=800 IMAGES/disk - - - - - - - auto 800
 IMAGES/disk,poll-budget=1,poll=10000 IMAGES/disk - - - - - - - 10000 1
 IMAGES/disk,poll-budget=25,timeout=2 IMAGES/disk - - - - - 2 - - 25
@@ -101,7 +103,7 @@ while read -r params pattern; do
     is "$(find "$BLKBACK_RUNDIR" -name '*.pid' 2>/dev/null)" "" "... nor a worker"
     withdraw
 done <<'TABLE'
-IMAGES/disk,cash=none option 'cash=none' is not known: *cache=, features-off=, transfer=, poll=, poll-budget=, on-error=, on-enospc=, timeout=, emulated=*comma of the name*twice*
+IMAGES/disk,cash=none option 'cash=none' is not known: *cache=, features-off=, transfer=, cpus=, poll=, poll-budget=, on-error=, on-enospc=, timeout=, emulated=*comma of the name*twice*
 IMAGES/disk,1.img option '1.img' is not known: *comma of the name*twice*
 IMAGES/disk, option '' is not known: *
 IMAGES/disk,cache=none, option '' is not known: *
@@ -119,6 +121,10 @@ IMAGES/disk,features-off=barrier:persistent *the feature 'barrier:persistent': *
 IMAGES/disk,on-error=ignore option 'on-error=ignore' is not known: *on-error=report or stop*
 IMAGES/disk,on-enospc= option 'on-enospc' has no value: *on-enospc=report or stop*
 IMAGES/disk,emulated=ignore option 'emulated=ignore' is not known: *emulated=refuse, read-only or close*
+IMAGES/disk,cpus=all option 'cpus=all' is not known: *as in 0-3+8*
+IMAGES/disk,cpus=1- option 'cpus=1-' is not known: *as in 0-3+8*
+IMAGES/disk,cpus=1++2 option 'cpus=1++2' is not known: *as in 0-3+8*
+IMAGES/disk,cpus=-1 option 'cpus=-1' is not known: *as in 0-3+8*
 IMAGES/disk,poll=on option 'poll=on' is not known: *poll=auto, off or a number of microseconds, 1 to 10000*
 IMAGES/disk,poll=0 option 'poll=0' is not known: *1 to 10000*
 IMAGES/disk,poll=10001 option 'poll=10001' is not known: *1 to 10000*

@@ -1,7 +1,7 @@
 #!/bin/bash
 # poll=: whether a worker looks for work before it sleeps. It does what it was told, answers the same either way, and an idle disk does
 # not look at all, however it is set.
-# shellcheck source=tests/lib/guest.sh disable=SC2317 # functions called by check
+# shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
 
 # total NAME
@@ -11,7 +11,7 @@ total() {
 
 # One request after the other, each of which the worker waits for; all are checked.
 work_through() {
-    guest_open "$@"
+    guest_open
     tell "write 0 88 pattern=3" "write 88 8 pattern=4"
     for _ in $(seq 50); do
         tell "read 0 88 expect=3" "read 88 8 expect=4"
