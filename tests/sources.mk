@@ -51,7 +51,7 @@ TESTS += budget-t ranges-t
 ranges-t_SRCS       := tests/unit/ranges-t.c backend/data/ranges.c
 budget-t_SRCS       := tests/unit/budget-t.c backend/data/budget.c backend/util/problem.c
 TSAN_TESTS += budget-t
-engine-aio-t_SRCS   := tests/unit/engine-aio-t.c backend/data/engine_aio.c backend/data/aio_ring.c backend/data/helper.c backend/data/blocking.c \
+engine-aio-t_SRCS   := tests/unit/engine-aio-t.c backend/data/engine_aio.c backend/data/aio_ring.c backend/data/blockers.c backend/data/helper.c backend/data/blocking.c \
 	backend/data/discard.c backend/data/engine_null.c backend/data/storage.c backend/data/storage_kinds.c backend/data/filesystem.c backend/util/cache.c \
 	backend/util/problem.c
 engine-aio-t_LIBS   := aio dl
@@ -59,7 +59,7 @@ histogram-t_SRCS    := tests/unit/histogram-t.c backend/data/histogram.c
 poll-t_SRCS         := tests/unit/poll-t.c backend/data/poll.c backend/data/busy.c
 discard-t_SRCS      := tests/unit/discard-t.c backend/data/discard.c
 storage-open-t_SRCS := tests/unit/storage-open-t.c backend/util/cache.c backend/data/storage.c backend/data/storage_kinds.c backend/data/engine_aio.c backend/data/aio_ring.c \
-	backend/data/engine_null.c backend/data/helper.c backend/data/blocking.c backend/data/discard.c backend/data/filesystem.c backend/util/problem.c
+	backend/data/engine_null.c backend/data/blockers.c backend/data/helper.c backend/data/blocking.c backend/data/discard.c backend/data/filesystem.c backend/util/problem.c
 storage-open-t_LIBS := aio
 log-limit-t_SRCS    := tests/unit/log-limit-t.c backend/util/log.c
 record-t_SRCS       := tests/unit/record-t.c backend/data/record.c
