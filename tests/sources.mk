@@ -46,21 +46,24 @@ TESTS += judge-t
 judge-t_SRCS := tests/unit/judge-t.c tests/lib/judge.c
 
 # The data path's parts.
-TESTS += engine-aio-t discard-t histogram-t poll-t storage-open-t log-limit-t pidfile-t record-t
+TESTS += discard-t histogram-t poll-t storage-open-t log-limit-t pidfile-t record-t
 TESTS += budget-t ranges-t
 ranges-t_SRCS       := tests/unit/ranges-t.c backend/data/ranges.c
 budget-t_SRCS       := tests/unit/budget-t.c backend/data/budget.c backend/util/problem.c
 TSAN_TESTS += budget-t
-engine-aio-t_SRCS   := tests/unit/engine-aio-t.c backend/data/engine_aio.c backend/data/aio_ring.c backend/data/blockers.c backend/data/helper.c backend/data/blocking.c \
-	backend/data/discard.c backend/data/engine_null.c backend/data/storage.c backend/data/storage_kinds.c backend/data/filesystem.c backend/util/cache.c \
-	backend/util/problem.c
-engine-aio-t_LIBS   := aio dl
+ENGINE_SRCS := $(patsubst %,backend/data/%.c,engine_aio engine_uring aio_ring blockers helper blocking discard engine_null storage storage_kinds \
+	filesystem) backend/util/cache.c backend/util/problem.c
+ENGINE_TESTS := engine-t engine-uring-t
+TESTS += $(ENGINE_TESTS)
+TSAN_TESTS += $(ENGINE_TESTS)
+# The shared library's functions can be ours.
+$(foreach t,$(ENGINE_TESTS),$(eval $(t)_SRCS := tests/unit/$(t).c tests/lib/engine_rig.c $(ENGINE_SRCS))$(eval \
+	$(t)_LIBS := aio uring dl))
 histogram-t_SRCS    := tests/unit/histogram-t.c backend/data/histogram.c
 poll-t_SRCS         := tests/unit/poll-t.c backend/data/poll.c backend/data/busy.c
 discard-t_SRCS      := tests/unit/discard-t.c backend/data/discard.c
-storage-open-t_SRCS := tests/unit/storage-open-t.c backend/util/cache.c backend/data/storage.c backend/data/storage_kinds.c backend/data/engine_aio.c backend/data/aio_ring.c \
-	backend/data/engine_null.c backend/data/blockers.c backend/data/helper.c backend/data/blocking.c backend/data/discard.c backend/data/filesystem.c backend/util/problem.c
-storage-open-t_LIBS := aio
+storage-open-t_SRCS := tests/unit/storage-open-t.c $(ENGINE_SRCS)
+storage-open-t_LIBS := aio :liburing.a
 log-limit-t_SRCS    := tests/unit/log-limit-t.c backend/util/log.c
 record-t_SRCS       := tests/unit/record-t.c backend/data/record.c
 pidfile-t_SRCS      := tests/unit/pidfile-t.c backend/util/pidfile.c backend/util/problem.c
@@ -71,14 +74,14 @@ LOOP_TESTS := queue-pass-t gather-pass-t queue-thread-t two-queues-t xsa-155-dou
 TESTS += $(LOOP_TESTS) pcache-t
 $(foreach t,$(LOOP_TESTS),$(eval $(t)_SRCS := $(wildcard tests/*/$(t).c) tests/lib/loop.c \
 	tests/lib/pass.c tests/lib/fake_engine.c $(DATA_SRCS) backend/util/problem.c $(RING_SRCS) $(FRONTRING_SRCS))$(eval \
-	$(t)_LIBS := xengnttab xenevtchn xentoollog aio dl))
+	$(t)_LIBS := xengnttab xenevtchn xentoollog aio :liburing.a dl))
 pcache-t_SRCS := tests/system/pcache-t.c backend/data/pcache.c backend/data/guest.c backend/data/budget.c backend/util/problem.c
 pcache-t_LIBS := xengnttab xentoollog
 
 # Every call that making a queue takes fails once.
 TESTS += queue-create-t
 queue-create-t_SRCS := tests/unit/queue-create-t.c tests/fuzz/fake_xen.c $(DATA_SRCS) backend/util/problem.c $(RING_SRCS)
-queue-create-t_LIBS := aio
+queue-create-t_LIBS := aio :liburing.a
 
 # What the frontend wrote for us to connect.
 TESTS += handshake-t
