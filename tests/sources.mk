@@ -95,6 +95,9 @@ PROGRAMS += grant-pages
 grant-pages_SRCS := tests/lib/grant-pages.c
 grant-pages_LIBS := xengnttab
 
+PROGRAMS += forbid-uring
+forbid-uring_SRCS := tests/lib/forbid-uring.c
+
 # Library calls that fail when told.
 SHLIBS += libtrip.so
 libtrip.so_SRCS := tests/lib/trip.c
@@ -106,7 +109,7 @@ libmortal.so_SRCS := tests/lib/mortal.c
 libmortal.so_LIBS := dl
 
 SCRIPT_TESTS += $(patsubst %,tests/system/%-t.sh,connect integrity-qemu-io integrity-nbdcopy integrity-fio \
-	fua transfer polling protocol-abi ring-orders ring-memory multi-queue indirect discards reconnect same-keys detach-reattach guest-killed worker-killed sigterm \
+	fua transfer engine-choice polling protocol-abi ring-orders ring-memory multi-queue indirect discards reconnect same-keys detach-reattach guest-killed worker-killed sigterm \
 	xenstored-lost backend-vanishes hotplug-verbs hotplug-sharing storage-errors disk-full usage \
 	second-worker blockdev store-busy sync-fails features-off storage-vanishes fault-injection cache-modes cache-change cache-syscalls error-policy storage-fills short-reads \
 	large-sectors resize resize-asked resize-told resize-odd resize-reconnect resize-load resize-blockdev \

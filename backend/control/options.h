@@ -1,5 +1,5 @@
 /*
- * What the administrator chose for a disk: the nodes `cache-mode`, `features-off`, `transfer`, `poll`, `poll-budget`, `on-error`, `on-enospc`, `timeout` and `emulated` of
+ * What the administrator chose for a disk: the nodes `cache-mode`, `features-off`, `transfer`, `engine`, `poll`, `poll-budget`, `on-error`, `on-enospc`, `timeout` and `emulated` of
  * its backend directory, which the hotplug script writes from the options behind the image's name, and libxl's `discard-enable`.
  *
  * Control thread only. The toolstack's side wrote the nodes, so they are trusted but still parsed strictly. Never logs.
@@ -20,6 +20,13 @@ enum disk_transfer {
 	TRANSFER_AUTO, /* through pages that stay mapped, if the frontend can do that; else it is copied */
 	TRANSFER_MAP,  /* ... else through pages mapped for each request */
 	TRANSFER_COPY, /* it is copied, and nothing stays mapped */
+};
+
+/* What direct I/O is done with. */
+enum disk_engine {
+	DISK_ENGINE_AUTO, /* by what was measured: choose_engine() */
+	DISK_ENGINE_AIO,
+	DISK_ENGINE_URING,
 };
 
 /* What becomes of the disk when the guest has not unplugged the emulated one of the same image (E4). */
@@ -45,6 +52,7 @@ struct disk_options {
 	bool indirect;
 	bool discard;
 	enum disk_transfer transfer;
+	enum disk_engine engine;
 	struct poll_terms poll;
 	bool stop_on_error; /* D9 */
 	bool stop_on_enospc;
@@ -54,7 +62,7 @@ struct disk_options {
 
 /*
  * Read the nodes below @backend; absent ones mean @default_cache, nothing off, as does an empty
- * list, transfer auto, and polling as it pays. To be read when the hotplug script has reported success, not before. -EINVAL with a sentence
+ * list, transfer and engine auto, and polling as it pays. To be read when the hotplug script has reported success, not before. -EINVAL with a sentence
  * when they are malformed, another -errno of the store.
  */
 int options_read(struct store *store, const char *backend, enum cache_mode default_cache,
