@@ -95,8 +95,10 @@ PROGRAMS += grant-pages
 grant-pages_SRCS := tests/lib/grant-pages.c
 grant-pages_LIBS := xengnttab
 
-PROGRAMS += forbid-uring
+PROGRAMS += forbid-uring has-uring
 forbid-uring_SRCS := tests/lib/forbid-uring.c
+has-uring_SRCS := tests/lib/has-uring.c
+has-uring_LIBS := :liburing.a
 
 # Library calls that fail when told.
 SHLIBS += libtrip.so

@@ -4,6 +4,8 @@
 . "$(dirname "$0")/../lib/guest.sh"
 unset XENSIM_NODES
 
+has-uring || skip_all "there is no io_uring here"
+
 # shown: what `show` says of the engine
 shown() {
     blkbackctl show "$domid/xvda" | sed -n 's/^  engine *//p'
