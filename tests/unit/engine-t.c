@@ -387,6 +387,8 @@ static void *use(void *arg)
 		put(f, ENGINE_READ, &f->storage, i * 4096u, i);
 	f->engine->ops->commit(f->engine);
 	reap_all(f, CAPACITY, CAPACITY, error);
+	for (unsigned i = 0; i < CAPACITY; i++)
+		assert_int_equal(error[i], 0);
 	return NULL;
 }
 
