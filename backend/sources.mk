@@ -2,7 +2,7 @@
 UTIL_SRCS    := backend/util/log.c backend/util/problem.c backend/util/pidfile.c backend/util/json.c \
 	backend/util/background.c backend/util/usage.c backend/util/cpus.c
 DATA_SRCS    := backend/util/cache.c backend/data/storage.c backend/data/storage_kinds.c backend/data/filesystem.c backend/data/discard.c \
-	backend/data/engine_aio.c backend/data/aio_ring.c backend/data/engine_null.c backend/data/helper.c backend/data/blocking.c backend/data/histogram.c backend/data/times.c backend/data/channel.c \
+	backend/data/engine_aio.c backend/data/engine_uring.c backend/data/aio_ring.c backend/data/engine_null.c backend/data/blockers.c backend/data/helper.c backend/data/blocking.c backend/data/histogram.c backend/data/times.c backend/data/channel.c \
 	backend/data/guest.c backend/data/budget.c backend/data/pcache.c backend/data/order.c backend/data/disk.c \
 	backend/data/buffers.c backend/data/indirect.c backend/data/move.c backend/data/io.c backend/data/kept.c backend/data/stall.c backend/data/rmw.c backend/data/ranges.c backend/data/record.c backend/data/poll.c backend/data/busy.c backend/data/pass.c backend/data/queue.c
 # Those of the bridge are known when all lists have been read.
@@ -16,7 +16,7 @@ PROGRAMS += blkback-vbd
 SHIPPED  += blkback-vbd
 blkback-vbd_SRCS  = backend/vbd_main.c $(CONTROL_SRCS) $(DATA_SRCS) $(UTIL_SRCS) \
 	$(XENSTORE_SRCS) $(RING_SRCS)
-blkback-vbd_LIBS := xengnttab xenevtchn xentoollog xenstore aio json-c
+blkback-vbd_LIBS := xengnttab xenevtchn xentoollog xenstore aio :liburing.a json-c
 
 # The supervisor.
 SUPERVISOR_SRCS := $(patsubst %,backend/supervisor/%.c,child config disk disks domains ending keeper \

@@ -46,22 +46,25 @@ TESTS += judge-t
 judge-t_SRCS := tests/unit/judge-t.c tests/lib/judge.c
 
 # The data path's parts.
-TESTS += engine-aio-t discard-t histogram-t poll-t cpus-t storage-open-t log-limit-t pidfile-t record-t
+TESTS += discard-t histogram-t poll-t cpus-t storage-open-t log-limit-t pidfile-t record-t
 TESTS += budget-t ranges-t
 ranges-t_SRCS       := tests/unit/ranges-t.c backend/data/ranges.c
 budget-t_SRCS       := tests/unit/budget-t.c backend/data/budget.c backend/util/problem.c
 TSAN_TESTS += budget-t
-engine-aio-t_SRCS   := tests/unit/engine-aio-t.c backend/data/engine_aio.c backend/data/aio_ring.c backend/data/helper.c backend/data/blocking.c \
-	backend/data/discard.c backend/data/engine_null.c backend/data/storage.c backend/data/storage_kinds.c backend/data/filesystem.c backend/util/cache.c \
-	backend/util/problem.c
-engine-aio-t_LIBS   := aio dl
+ENGINE_SRCS := $(patsubst %,backend/data/%.c,engine_aio engine_uring aio_ring blockers helper blocking discard engine_null storage storage_kinds \
+	filesystem) backend/util/cache.c backend/util/problem.c
+ENGINE_TESTS := engine-t engine-uring-t
+TESTS += $(ENGINE_TESTS)
+TSAN_TESTS += $(ENGINE_TESTS)
+# The shared library's functions can be ours.
+$(foreach t,$(ENGINE_TESTS),$(eval $(t)_SRCS := tests/unit/$(t).c tests/lib/engine_rig.c $(ENGINE_SRCS))$(eval \
+	$(t)_LIBS := aio uring dl))
 histogram-t_SRCS    := tests/unit/histogram-t.c backend/data/histogram.c
 cpus-t_SRCS         := tests/unit/cpus-t.c backend/util/cpus.c
 poll-t_SRCS         := tests/unit/poll-t.c backend/data/poll.c backend/data/busy.c
 discard-t_SRCS      := tests/unit/discard-t.c backend/data/discard.c
-storage-open-t_SRCS := tests/unit/storage-open-t.c backend/util/cache.c backend/data/storage.c backend/data/storage_kinds.c backend/data/engine_aio.c backend/data/aio_ring.c \
-	backend/data/engine_null.c backend/data/helper.c backend/data/blocking.c backend/data/discard.c backend/data/filesystem.c backend/util/problem.c
-storage-open-t_LIBS := aio
+storage-open-t_SRCS := tests/unit/storage-open-t.c $(ENGINE_SRCS)
+storage-open-t_LIBS := aio :liburing.a
 log-limit-t_SRCS    := tests/unit/log-limit-t.c backend/util/log.c
 record-t_SRCS       := tests/unit/record-t.c backend/data/record.c
 pidfile-t_SRCS      := tests/unit/pidfile-t.c backend/util/pidfile.c backend/util/problem.c
@@ -72,14 +75,14 @@ LOOP_TESTS := queue-pass-t gather-pass-t queue-thread-t two-queues-t xsa-155-dou
 TESTS += $(LOOP_TESTS) pcache-t
 $(foreach t,$(LOOP_TESTS),$(eval $(t)_SRCS := $(wildcard tests/*/$(t).c) tests/lib/loop.c \
 	tests/lib/pass.c tests/lib/fake_engine.c $(DATA_SRCS) backend/util/problem.c $(RING_SRCS) $(FRONTRING_SRCS))$(eval \
-	$(t)_LIBS := xengnttab xenevtchn xentoollog aio dl))
+	$(t)_LIBS := xengnttab xenevtchn xentoollog aio :liburing.a dl))
 pcache-t_SRCS := tests/system/pcache-t.c backend/data/pcache.c backend/data/guest.c backend/data/budget.c backend/util/problem.c
 pcache-t_LIBS := xengnttab xentoollog
 
 # Every call that making a queue takes fails once.
 TESTS += queue-create-t
 queue-create-t_SRCS := tests/unit/queue-create-t.c tests/fuzz/fake_xen.c $(DATA_SRCS) backend/util/problem.c $(RING_SRCS)
-queue-create-t_LIBS := aio
+queue-create-t_LIBS := aio :liburing.a
 
 # What the frontend wrote for us to connect.
 TESTS += handshake-t
@@ -93,6 +96,11 @@ PROGRAMS += grant-pages
 grant-pages_SRCS := tests/lib/grant-pages.c
 grant-pages_LIBS := xengnttab
 
+PROGRAMS += forbid-uring has-uring
+forbid-uring_SRCS := tests/lib/forbid-uring.c
+has-uring_SRCS := tests/lib/has-uring.c
+has-uring_LIBS := :liburing.a
+
 # Library calls that fail when told.
 SHLIBS += libtrip.so
 libtrip.so_SRCS := tests/lib/trip.c
@@ -104,7 +112,7 @@ libmortal.so_SRCS := tests/lib/mortal.c
 libmortal.so_LIBS := dl
 
 SCRIPT_TESTS += $(patsubst %,tests/system/%-t.sh,connect integrity-qemu-io integrity-nbdcopy integrity-fio \
-	fua transfer polling processors protocol-abi ring-orders ring-memory multi-queue indirect discards reconnect same-keys detach-reattach guest-killed worker-killed sigterm \
+	fua transfer engine-choice polling processors protocol-abi ring-orders ring-memory multi-queue indirect discards reconnect same-keys detach-reattach guest-killed worker-killed sigterm \
 	xenstored-lost backend-vanishes hotplug-verbs hotplug-sharing storage-errors disk-full usage \
 	second-worker blockdev store-busy sync-fails features-off storage-vanishes fault-injection cache-modes cache-change cache-syscalls error-policy storage-fills short-reads \
 	large-sectors resize resize-asked resize-told resize-odd resize-reconnect resize-load resize-blockdev \

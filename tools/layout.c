@@ -181,6 +181,15 @@ static void print_identity(struct json_object *disk)
 		text_of(disk, "frontend_state"));
 }
 
+/* Through the page cache threads do it, whatever the engine. A worker of before has no word of it. */
+static void print_engine(struct json_object *engine)
+{
+	if (engine)
+		printf("  engine     %s, %s%s\n", text_of(engine, "name"),
+			is_true(engine, "asked_for") ? "as asked for" : "chosen by the worker",
+			is_true(engine, "used") ? "" : "; not used as the disk is");
+}
+
 static void print_storage(struct json_object *storage)
 {
 	char size[UNIT_TEXT];
@@ -194,6 +203,7 @@ static void print_storage(struct json_object *storage)
 		strcmp(text_of(storage, "cache"), "unsafe") == 0
 			? ": UNSAFE, flushes do nothing: a crash of this host loses what the guest wrote"
 			: "");
+	print_engine(get(storage, "engine"));
 	printf("  size       %s, %s sectors, physical sectors of %s bytes, %s\n",
 		bytes_text(number_of(storage, "sectors") * SECTOR, size),
 		text_of(storage, "sectors"), text_of(storage, "physical_sector_size"),

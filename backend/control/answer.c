@@ -33,8 +33,24 @@ static struct json_object *whole(struct json_object *object, bool ok)
 	return NULL;
 }
 
-static struct json_object *storage_json(const struct disk *disk)
+/* What moves data by direct I/O, whether that is so in this mode, and who has chosen it. */
+static struct json_object *engine_json(const struct connection *conn)
 {
+	const struct storage *storage = &conn->disk.storage;
+	const char *name = conn->engine == STORAGE_URING ? "io_uring" : "aio";
+	bool is_used = cache_is_direct(storage->cache) && storage->kind != &storage_null;
+	struct json_object *o = json_object_new_object();
+	bool ok = json_set(o, "name", json_object_new_string(name));
+
+	ok = ok && json_set(o, "used", json_object_new_boolean(is_used));
+	ok = ok && json_set(o, "asked_for",
+			   json_object_new_boolean(conn->options.engine != DISK_ENGINE_AUTO));
+	return whole(o, ok);
+}
+
+static struct json_object *storage_json(const struct connection *conn)
+{
+	const struct disk *disk = &conn->disk;
 	const struct storage *storage = &disk->storage;
 	struct json_object *o = json_object_new_object();
 	bool ok = json_set(o, "path", image_path_json(storage->fd));
@@ -44,6 +60,7 @@ static struct json_object *storage_json(const struct disk *disk)
 	ok = ok && json_set(o, "physical_sector_size",
 			   json_object_new_uint64(storage->physical_sector_size));
 	ok = ok && json_set(o, "cache", json_object_new_string(cache_mode_name(storage->cache)));
+	ok = ok && json_set(o, "engine", engine_json(conn));
 	ok = ok && json_set(o, "read_only", json_object_new_boolean(storage->read_only));
 	return whole(o, ok);
 }
@@ -139,7 +156,7 @@ static bool add_connection(struct json_object *o, struct vbd *vbd)
 	struct queue_stats totals = connection_totals(conn);
 	struct queue_times times;
 	int fault = conn->has_disk ? disk_fault(&conn->disk) : conn->fault;
-	bool ok = conn->has_disk ? json_set(o, "storage", storage_json(&conn->disk))
+	bool ok = conn->has_disk ? json_set(o, "storage", storage_json(conn))
 				 : json_set_null(o, "storage");
 
 	if (conn->nr_queues > 0)

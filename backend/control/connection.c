@@ -30,6 +30,15 @@ int connection_init(struct connection *conn)
 
 /* ---- opening, in the order it happens ---- */
 
+/*
+ * What direct I/O is done with. Left to us it is libaio: of a worker that is killed nothing is on its way any more when it is gone, and so
+ * its image is free (section 5 of backend/DESIGN.md).
+ */
+static enum storage_engine choose_engine(const struct disk_options *options)
+{
+	return options->engine == DISK_ENGINE_URING ? STORAGE_URING : STORAGE_AIO;
+}
+
 static int choose_features(struct connection *conn, struct store *store, const char *backend,
 	struct backing_terms *terms, struct problem *problem)
 {
@@ -39,6 +48,7 @@ static int choose_features(struct connection *conn, struct store *store, const c
 	if (r)
 		return r;
 	conn->options = options;
+	conn->engine = choose_engine(&options);
 	/* Without word of how many pages there are in all, there are none of ours. */
 	conn->features.persistent = options.persistent && conn->budget;
 	conn->features.flush = options.flush;
@@ -140,6 +150,7 @@ static int make_queue(struct connection *conn, unsigned index, uint32_t domid,
 		.abi = keys->abi,
 		.persistent = keys->persistent && conn->features.persistent,
 		.map_each = conn->options.transfer == TRANSFER_MAP && conn->budget,
+		.engine = conn->engine,
 		.stop_on_error = conn->options.stop_on_error,
 		.stop_on_enospc = conn->options.stop_on_enospc,
 		.gather = true,

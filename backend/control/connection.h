@@ -30,6 +30,7 @@ struct connection {
 	struct disk_features features;    /* as published; of a new size the disk knows first */
 	struct storage_identity identity; /* of the first connection: no other is taken later */
 	struct disk_options options;      /* as of its opening */
+	enum storage_engine engine;       /* chosen by them */
 	enum cache_mode default_cache;    /* of a disk whose options do not say */
 	unsigned nr_queues;               /* 0 while there are none */
 	int fault; /* 0, or the -errno that latched the disk in this process's life */

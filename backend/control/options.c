@@ -109,6 +109,20 @@ static int read_transfer(
 	return 0;
 }
 
+static int read_engine(struct node_dir *dir, struct disk_options *options, struct problem *problem)
+{
+	static const char *const engines[] = {[DISK_ENGINE_AUTO] = "auto",
+		[DISK_ENGINE_AIO] = "aio",
+		[DISK_ENGINE_URING] = "io_uring"};
+	unsigned engine = DISK_ENGINE_AUTO;
+	enum node_result result = node_enum(dir, "engine", engines, 3, &engine);
+
+	if (result != NODE_VALUE && result != NODE_ABSENT)
+		return wrong(dir, "engine", result, "it is auto, aio or io_uring", problem);
+	options->engine = (enum disk_engine)engine;
+	return 0;
+}
+
 /* libxl's, from no-discard in the disk's configuration (blkif.h). */
 static int read_discard_enable(
 	struct node_dir *dir, struct disk_options *options, struct problem *problem)
@@ -233,6 +247,8 @@ int options_read(struct store *store, const char *backend, enum cache_mode defau
 		r = read_transfer(&dir, &options, ret_problem);
 	if (r == 0)
 		r = read_discard_enable(&dir, &options, ret_problem);
+	if (r == 0)
+		r = read_engine(&dir, &options, ret_problem);
 	if (r == 0)
 		r = read_cpus(&dir, &options, ret_problem);
 	if (r == 0)

@@ -1,5 +1,5 @@
 /*
- * What the administrator chose for a disk: the nodes `cache-mode`, `features-off`, `transfer`, `cpus`, `poll`, `poll-budget`, `on-error`, `on-enospc`, `timeout` and `emulated` of
+ * What the administrator chose for a disk: the nodes `cache-mode`, `features-off`, `transfer`, `engine`, `cpus`, `poll`, `poll-budget`, `on-error`, `on-enospc`, `timeout` and `emulated` of
  * its backend directory, which the hotplug script writes from the options behind the image's name, and libxl's `discard-enable`.
  *
  * Control thread only. The toolstack's side wrote the nodes, so they are trusted but still parsed strictly. Never logs.
@@ -21,6 +21,13 @@ enum disk_transfer {
 	TRANSFER_AUTO, /* through pages that stay mapped, if the frontend can do that; else it is copied */
 	TRANSFER_MAP,  /* ... else through pages mapped for each request */
 	TRANSFER_COPY, /* it is copied, and nothing stays mapped */
+};
+
+/* What direct I/O is done with. */
+enum disk_engine {
+	DISK_ENGINE_AUTO, /* by what was measured: choose_engine() */
+	DISK_ENGINE_AIO,
+	DISK_ENGINE_URING,
 };
 
 /* What becomes of the disk when the guest has not unplugged the emulated one of the same image (E4). */
@@ -46,6 +53,7 @@ struct disk_options {
 	bool indirect;
 	bool discard;
 	enum disk_transfer transfer;
+	enum disk_engine engine;
 	bool pinned; /* its queues run on .cpus only */
 	cpu_set_t cpus;
 	struct poll_terms poll;
@@ -57,7 +65,7 @@ struct disk_options {
 
 /*
  * Read the nodes below @backend; absent ones mean @default_cache, nothing off, as does an empty
- * list, transfer auto, and polling as it pays. To be read when the hotplug script has reported success, not before. -EINVAL with a sentence
+ * list, transfer and engine auto, and polling as it pays. To be read when the hotplug script has reported success, not before. -EINVAL with a sentence
  * when they are malformed, another -errno of the store.
  */
 int options_read(struct store *store, const char *backend, enum cache_mode default_cache,

@@ -67,10 +67,18 @@ struct engine {
 };
 
 /*
- * libaio for what is done by direct I/O, threads for the rest. @capacity I/Os at a time.
+ * libaio for what is done by direct I/O, threads for the rest. @capacity I/Os at a time, one of them a SYNC.
  * -EAGAIN when the host's aio contexts are used up: the remedy is the sysctl fs.aio-max-nr.
  */
 int engine_aio_create(unsigned capacity, struct engine **ret_engine)
+	__attribute__((nonnull, warn_unused_result));
+
+/*
+ * The same with io_uring for direct I/O. Made and destroyed by any thread; of the others the one that commits first is the
+ * engine's. -ENOSYS when this kernel has no io_uring, -EPERM when it is not for this process (kernel.io_uring_disabled, seccomp),
+ * -EINVAL when it is too old a one.
+ */
+int engine_uring_create(unsigned capacity, struct engine **ret_engine)
 	__attribute__((nonnull, warn_unused_result));
 
 /* Without a storage: reads find zeros, writes are gone. */

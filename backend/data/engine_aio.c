@@ -6,18 +6,16 @@
 #include <unistd.h>
 
 #include "backend/data/aio_ring.h"
+#include "backend/data/blockers.h"
 #include "backend/data/engine.h"
-#include "backend/data/helper.h"
 #include "backend/data/storage.h"
-#include "backend/util/limits.h"
 
 /*
  *   free: iocbs nobody uses          a stack of pointers
  *   queued: put, not yet accepted    a FIFO of pointers; io_submit takes from its head
  *   failed: refused by io_submit     reaped before anything else, with their results
  *
- * Only what is done by direct I/O comes here: the rest is done by helpers. Syncs and discards have a thread each, so that no
- * flush waits for a discard of 2 TiB.
+ * Only what is done by direct I/O comes here: the rest is done by threads (blockers.h).
  *
  * An iocb's `.data` points to its slot; what it was asked for lies beside it.
  */
@@ -41,10 +39,7 @@ struct engine_aio {
 	struct iocb **queued;
 	struct engine_done *failed;
 	struct io_event *events;
-	struct helper *syncs;
-	struct helper *discards;
-	struct helper *
-		moves; /* reads and writes that would be waited for in io_submit, or that stopped half-way */
+	struct blockers blockers;
 };
 
 static struct engine_aio *self(struct engine *e)
@@ -73,21 +68,8 @@ static void aio_put(struct engine *e, const struct engine_io *io)
 {
 	struct engine_aio *a = self(e);
 
-	switch (io->verb) {
-	case ENGINE_READ:
-	case ENGINE_WRITE:
-		if (cache_is_direct(io->storage->cache))
-			queue_io(a, io);
-		else
-			helper_put(a->moves, io);
-		break;
-	case ENGINE_SYNC:
-		helper_put(a->syncs, io);
-		break;
-	case ENGINE_DISCARD:
-		helper_put(a->discards, io);
-		break;
-	}
+	if (!blockers_take(&a->blockers, io))
+		queue_io(a, io);
 }
 
 /* The first queued iocb will never be accepted: report it as finished. */
@@ -132,10 +114,7 @@ static void aio_commit(struct engine *e)
 	}
 }
 
-/*
- * One that has ended: true if @ret_done says how. A part of it says nothing about what is wrong with the rest, a full disk
- * perhaps: it is done once more, by someone who can wait for that.
- */
+/* One that has ended: true if @ret_done says how. */
 static bool end_slot(
 	struct engine_aio *a, const struct io_event *event, struct engine_done *ret_done)
 {
@@ -145,7 +124,7 @@ static bool end_slot(
 	bool is_part = res >= 0 && (uint64_t)res != slot->io.size_bytes;
 
 	if (is_part)
-		helper_put(a->moves, &slot->io);
+		blockers_finish(&a->blockers, &slot->io);
 	else
 		*ret_done =
 			(struct engine_done){.tag = slot->io.tag, .error = res < 0 ? (int)res : 0};
@@ -181,9 +160,7 @@ static unsigned aio_reap(struct engine *e, struct engine_done *done, unsigned ma
 	unsigned n = reap_failed(a, done, max);
 	unsigned got;
 
-	n += helper_reap(a->syncs, done + n, max - n);
-	n += helper_reap(a->discards, done + n, max - n);
-	n += helper_reap(a->moves, done + n, max - n);
+	n += blockers_reap(&a->blockers, done + n, max - n);
 	if (a->nr_submitted == 0 || n == max)
 		return n;
 	got = take_events(a, max - n);
@@ -199,8 +176,7 @@ static bool aio_has_done(const struct engine *e)
 {
 	const struct engine_aio *a = (const struct engine_aio *)e;
 
-	return a->nr_failed > 0 || helper_has_done(a->syncs) || helper_has_done(a->discards) ||
-	       helper_has_done(a->moves) ||
+	return a->nr_failed > 0 || blockers_have_done(&a->blockers) ||
 	       (a->has_ring && a->nr_submitted > 0 && aio_ring_has_events(a->ctx));
 }
 
@@ -213,8 +189,7 @@ static unsigned aio_in_flight(const struct engine *e)
 {
 	const struct engine_aio *a = (const struct engine_aio *)e;
 
-	return a->capacity - a->nr_free + a->nr_failed + helper_in_flight(a->syncs) +
-	       helper_in_flight(a->discards) + helper_in_flight(a->moves);
+	return a->capacity - a->nr_free + a->nr_failed + blockers_in_flight(&a->blockers);
 }
 
 static void aio_destroy(struct engine *e)
@@ -225,9 +200,7 @@ static void aio_destroy(struct engine *e)
 		return;
 	if (a->ctx)
 		(void)io_destroy(a->ctx);
-	helper_destroy(a->syncs);
-	helper_destroy(a->discards);
-	helper_destroy(a->moves);
+	blockers_fini(&a->blockers);
 	if (a->event_fd >= 0)
 		(void)close(a->event_fd);
 	free(a->slot);
@@ -277,11 +250,7 @@ int engine_aio_create(unsigned capacity, struct engine **ret_engine)
 	if (r == 0 && !allocate(a, capacity))
 		r = -ENOMEM;
 	if (r == 0)
-		r = helper_create("sync", 1, 1, a->event_fd, &a->syncs);
-	if (r == 0)
-		r = helper_create("discard", capacity, 1, a->event_fd, &a->discards);
-	if (r == 0)
-		r = helper_create("move", capacity, LIMIT_MOVE_THREADS, a->event_fd, &a->moves);
+		r = blockers_init(&a->blockers, capacity, a->event_fd);
 	if (r == 0)
 		r = io_setup((int)capacity, &a->ctx);
 	if (r) {

@@ -56,11 +56,26 @@ static int attach_ring(struct queue *q, struct problem *ret_problem)
 	return 0;
 }
 
+/* Why there is no io_uring, as far as the kernel says. */
+static int no_uring(int r, struct problem *ret_problem)
+{
+	if (r == -EPERM)
+		return problem_set(ret_problem, r,
+			"io_uring is forbidden here, by sysctl kernel.io_uring_disabled or a seccomp filter: allow it, or use engine=aio");
+	if (r == -ENOSYS || r == -EINVAL)
+		return problem_set(ret_problem, r,
+			"this kernel has no io_uring, or too old a one: use engine=aio");
+	return problem_set(ret_problem, r, "io_uring cannot be set up: %s", strerror(-r));
+}
+
 static int create_engine(struct queue *q, struct problem *ret_problem)
 {
+	enum storage_engine which = q->cfg.engine;
 	/* Every slot's I/O and one fdatasync. */
-	int r = q->disk->storage.kind->create_engine(q->nr_slots + 1, &q->engine);
+	int r = q->disk->storage.kind->create_engine(which, q->nr_slots + 1, &q->engine);
 
+	if (r && which == STORAGE_URING)
+		return no_uring(r, ret_problem);
 	if (r == -EAGAIN)
 		return problem_set(ret_problem, r,
 			"no more asynchronous I/O contexts on this host: raise sysctl fs.aio-max-nr");

@@ -16,6 +16,7 @@
 
 #include "backend/data/poll.h"
 #include "backend/data/stats.h"
+#include "backend/data/storage.h"
 #include "backend/data/times.h"
 #include "backend/util/limits.h"
 #include "backend/util/problem.h"
@@ -40,11 +41,12 @@ struct queue_config {
 	bool map_each;         /* pages that do not stay mapped are mapped for each request */
 	unsigned max_grants;   /* pages of data mapped at a time; more is copied */
 	struct budget *budget; /* borrowed: what all disks of the host may have mapped; or NULL */
-	bool flush;            /* FLUSH_DISKCACHE was offered */
-	bool barrier;          /* WRITE_BARRIER was offered */
-	bool discard;          /* DISCARD was offered */
-	bool stop_on_error;    /* D9: what the storage cannot do is kept, and nothing more taken */
-	bool stop_on_enospc;   /* ... what it has no room for */
+	enum storage_engine engine;
+	bool flush;          /* FLUSH_DISKCACHE was offered */
+	bool barrier;        /* WRITE_BARRIER was offered */
+	bool discard;        /* DISCARD was offered */
+	bool stop_on_error;  /* D9: what the storage cannot do is kept, and nothing more taken */
+	bool stop_on_enospc; /* ... what it has no room for */
 	bool gather; /* an fdatasync may be put off for a moment, so that more flushes share it (D3) */
 	bool pinned; /* its threads run on .cpus only */
 	cpu_set_t cpus;

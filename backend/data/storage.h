@@ -25,6 +25,12 @@
 struct engine;
 struct storage;
 
+/* What direct I/O is done with, where there is a choice. */
+enum storage_engine {
+	STORAGE_AIO,
+	STORAGE_URING,
+};
+
 /*
  * A kind of storage, and what it has to keep so that the promises of D2 to D6 hold above it:
  *
@@ -48,8 +54,12 @@ struct storage_kind {
 	/* See discard_range(). */
 	int (*discard)(const struct storage *s, uint64_t offset_bytes, uint64_t length_bytes,
 		bool secure, const atomic_bool *stop);
-	/* What a queue moves data with: for so many I/Os at a time. 0, -EAGAIN as engine_aio_create(), or another -errno. */
-	int (*create_engine)(unsigned capacity, struct engine **ret_engine);
+	/*
+	 * What a queue moves data with: for so many I/Os at a time, one of them a SYNC. Errors as of engine_aio_create() and
+	 * engine_uring_create().
+	 */
+	int (*create_engine)(
+		enum storage_engine which, unsigned capacity, struct engine **ret_engine);
 };
 
 extern const struct storage_kind storage_file;

@@ -30,6 +30,12 @@ static int discard_fd(const struct storage *s, uint64_t offset_bytes, uint64_t l
 	return discard_range(s->fd, &s->discard, offset_bytes, length_bytes, secure, stop);
 }
 
+static int create_engine(enum storage_engine which, unsigned capacity, struct engine **ret_engine)
+{
+	return which == STORAGE_URING ? engine_uring_create(capacity, ret_engine)
+				      : engine_aio_create(capacity, ret_engine);
+}
+
 /* ---- a regular file ---- */
 
 /*
@@ -80,7 +86,7 @@ const struct storage_kind storage_file = {
 	.size = size_of_file,
 	.sync = sync_fd,
 	.discard = discard_fd,
-	.create_engine = engine_aio_create,
+	.create_engine = create_engine,
 };
 
 /* ---- a block device ---- */
@@ -120,7 +126,7 @@ const struct storage_kind storage_block = {
 	.size = size_of_device,
 	.sync = sync_fd,
 	.discard = discard_fd,
-	.create_engine = engine_aio_create,
+	.create_engine = create_engine,
 };
 
 /* ---- nothing ---- */
@@ -143,11 +149,18 @@ static int discard_nothing(const struct storage *s, uint64_t offset_bytes, uint6
 	return 0;
 }
 
+static int create_no_engine(
+	enum storage_engine which, unsigned capacity, struct engine **ret_engine)
+{
+	(void)which;
+	return engine_null_create(capacity, ret_engine);
+}
+
 const struct storage_kind storage_null = {
 	.name = "null",
 	.probe = probe_file,
 	.size = size_of_file,
 	.sync = sync_nothing,
 	.discard = discard_nothing,
-	.create_engine = engine_null_create,
+	.create_engine = create_no_engine,
 };

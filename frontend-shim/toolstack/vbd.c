@@ -205,11 +205,15 @@ int verb_vbd_attach(int argc, char **argv)
 		{"set", required_argument, NULL, 'S'}, {"help", no_argument, NULL, 'h'}, {0}};
 	struct vbd v = {
 		.kind = "vbd", .mode = 'w', .run_script = true, .script = getenv("XENSIM_SCRIPT")};
+	char *setting = getenv("XENSIM_NODES");
 	uint32_t domid, devid;
 	int opt;
 
 	if (!v.script)
 		v.script = "/etc/xen/scripts/block";
+	/* Before those that are given, which so win. */
+	if (setting && *setting && vbd_option(&v, 'S', setting) < 0)
+		return vbd_usage(stderr, EXIT_USAGE);
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (opt == 'h')
 			return vbd_usage(stdout, EXIT_DONE);

@@ -1,6 +1,6 @@
 /*
  * The administrator's nodes in a disk's backend directory, whatever a script or a slip of the hand has put there: the input
- * is a line for each of cache-mode, features-off, discard-enable and transfer; one that is missing is a node that is missing.
+ * is a line for each of cache-mode, features-off, discard-enable, transfer and engine; one that is missing is a node that is missing.
  * Only what the list names is off, and what transfer makes useless.
  */
 #include <errno.h>
@@ -12,9 +12,10 @@
 
 #define BACKEND "backend/vbd/7/51712"
 
-static const char *const names[] = {"cache-mode", "features-off", "discard-enable", "transfer"};
+static const char *const names[] = {
+	"cache-mode", "features-off", "discard-enable", "transfer", "engine"};
 
-#define NR_LINES 4
+#define NR_LINES 5
 
 struct line {
 	const uint8_t *at;
@@ -73,6 +74,9 @@ static bool expect(const struct line lines[NR_LINES], struct disk_options *ret_o
 	options.transfer = is_text(&lines[3], "map")    ? TRANSFER_MAP
 			   : is_text(&lines[3], "copy") ? TRANSFER_COPY
 							: TRANSFER_AUTO;
+	options.engine = is_text(&lines[4], "aio")        ? DISK_ENGINE_AIO
+			 : is_text(&lines[4], "io_uring") ? DISK_ENGINE_URING
+							  : DISK_ENGINE_AUTO;
 	options.persistent =
 		!has_word(list, "persistent", &left) && options.transfer != TRANSFER_COPY;
 	options.flush = !has_word(list, "flush-cache", &left);
@@ -99,6 +103,8 @@ static bool expect(const struct line lines[NR_LINES], struct disk_options *ret_o
 	return (!lines[0].there || mode_of(&lines[0]) != CACHE_MODE_COUNT) &&
 	       (!lines[3].there || options.transfer != TRANSFER_AUTO ||
 		       is_text(&lines[3], "auto")) &&
+	       (!lines[4].there || options.engine != DISK_ENGINE_AUTO ||
+		       is_text(&lines[4], "auto")) &&
 	       (!lines[2].there || is_text(&lines[2], "0") || is_text(&lines[2], "1"));
 }
 
@@ -106,14 +112,15 @@ static bool same(const struct disk_options *a, const struct disk_options *b)
 {
 	return a->persistent == b->persistent && a->flush == b->flush && a->barrier == b->barrier &&
 	       a->multi_queue == b->multi_queue && a->indirect == b->indirect &&
-	       a->discard == b->discard && a->transfer == b->transfer && a->cache == b->cache;
+	       a->discard == b->discard && a->transfer == b->transfer && a->engine == b->engine &&
+	       a->cache == b->cache;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const uint8_t *at = data, *end = data + size;
 	struct problem problem = {.text = ""};
-	struct line lines[NR_LINES] = {{.at = at}, {.at = at}, {.at = at}, {.at = at}};
+	struct line lines[NR_LINES] = {{.at = at}, {.at = at}, {.at = at}, {.at = at}, {.at = at}};
 	struct disk_options options, expected;
 	struct store *store;
 	bool good;

@@ -11,7 +11,7 @@ trace=$work/trace
 start_traced() {
     rm -f "$trace"
     launch exec_logged env ASAN_OPTIONS=detect_leaks=0 strace -f -y -qq -o "$trace" \
-        -e trace=openat,fdatasync,io_submit,preadv,pwritev,preadv2,pwritev2 blkback-vbd -f "$be"
+        -e trace=openat,fdatasync,io_submit,io_uring_enter,preadv,pwritev,preadv2,pwritev2 blkback-vbd -f "$be"
     worker=$launched
     await "$be/state" 2
 }
@@ -43,7 +43,7 @@ while read -r mode direct dsync aio flush barrier barrier_data; do
     tell "write 0 8 pattern=1" "read 0 8 expect=1"
     check "... and works" hear "read 0 8: status 0 data ok"
     is "$(opened)" "$flags" "... the image is opened with these flags"
-    is "$(($(calls io_submit) > 0)) $(($(calls 'pwritev2?\(') > 0))" "$aio $((1 - aio))" "... data is moved by those calls"
+    is "$(($(calls 'io_submit|io_uring_enter') > 0)) $(($(calls 'pwritev2?\(') > 0))" "$aio $((1 - aio))" "... data is moved by those calls"
     is "$(syncs)" 0 "... nothing was flushed"
     tell "flush status=$status"
     check "... a flush" hear "flush: status $status"

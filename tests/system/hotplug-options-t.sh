@@ -3,12 +3,14 @@
 # of the name itself is written twice. A name with a comma that is not never means another file than it says.
 # shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
+# No nodes but those of the options.
+unset XENSIM_NODES
 
 node() {
     xenstore-read "$be/$1" 2>/dev/null
 }
 
-nodes='cache-mode features-off transfer on-error on-enospc timeout emulated poll poll-budget cpus'
+nodes='cache-mode features-off transfer on-error on-enospc timeout emulated poll poll-budget engine cpus'
 
 # The nodes of the options; behind the third, up to the last one there is.
 given() {
@@ -64,9 +66,12 @@ IMAGES/disk,on-enospc=report,on-error=report,timeout=3600 IMAGES/disk - - - repo
 IMAGES/disk,emulated=read-only IMAGES/disk - - - - - - read-only
 IMAGES/disk,emulated=close,timeout=1 IMAGES/disk - - - - - 1 close
 IMAGES/disk,emulated=refuse,on-error=stop IMAGES/disk - - - stop - - refuse
+IMAGES/disk,engine=io_uring IMAGES/disk - - - - - - - - - io_uring
+IMAGES/disk,engine=aio,cache=none IMAGES/disk none - - - - - - - - aio
+IMAGES/disk,engine=auto,poll=off IMAGES/disk - - - - - - - off - auto
 IMAGES/disk,poll=off IMAGES/disk - - - - - - - off
-IMAGES/disk,cpus=0-3+8 IMAGES/disk - - - - - - - - - 0-3+8
-IMAGES/disk,cpus=1 IMAGES/disk - - - - - - - - - 1
+IMAGES/disk,cpus=0-3+8 IMAGES/disk - - - - - - - - - - 0-3+8
+IMAGES/disk,cpus=1 IMAGES/disk - - - - - - - - - - 1
 IMAGES/disk,poll=auto,poll-budget=800 IMAGES/disk - - - - - - - auto 800
 IMAGES/disk,poll-budget=1,poll=10000 IMAGES/disk - - - - - - - 10000 1
 IMAGES/disk,poll-budget=25,timeout=2 IMAGES/disk - - - - - 2 - - 25
@@ -103,7 +108,7 @@ while read -r params pattern; do
     is "$(find "$BLKBACK_RUNDIR" -name '*.pid' 2>/dev/null)" "" "... nor a worker"
     withdraw
 done <<'TABLE'
-IMAGES/disk,cash=none option 'cash=none' is not known: *cache=, features-off=, transfer=, cpus=, poll=, poll-budget=, on-error=, on-enospc=, timeout=, emulated=*comma of the name*twice*
+IMAGES/disk,cash=none option 'cash=none' is not known: *cache=, features-off=, transfer=, engine=, cpus=, poll=, poll-budget=, on-error=, on-enospc=, timeout=, emulated=*comma of the name*twice*
 IMAGES/disk,1.img option '1.img' is not known: *comma of the name*twice*
 IMAGES/disk, option '' is not known: *
 IMAGES/disk,cache=none, option '' is not known: *
@@ -121,6 +126,9 @@ IMAGES/disk,features-off=barrier:persistent *the feature 'barrier:persistent': *
 IMAGES/disk,on-error=ignore option 'on-error=ignore' is not known: *on-error=report or stop*
 IMAGES/disk,on-enospc= option 'on-enospc' has no value: *on-enospc=report or stop*
 IMAGES/disk,emulated=ignore option 'emulated=ignore' is not known: *emulated=refuse, read-only or close*
+IMAGES/disk,engine=uring option 'engine=uring' is not known: *engine=auto, aio or io_uring*
+IMAGES/disk,engine= option 'engine' has no value: *engine=auto, aio or io_uring*
+IMAGES/disk,engine=aio,engine=aio option 'engine' is given twice*
 IMAGES/disk,cpus=all option 'cpus=all' is not known: *as in 0-3+8*
 IMAGES/disk,cpus=1- option 'cpus=1-' is not known: *as in 0-3+8*
 IMAGES/disk,cpus=1++2 option 'cpus=1++2' is not known: *as in 0-3+8*

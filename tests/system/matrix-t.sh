@@ -2,13 +2,14 @@
 # Verified load, by the random guest, through every combination of what a worker and its guest can choose from:
 #
 #   worker   storage    file, device, device-4096 (a loop device of such sectors)
+#            engine     aio, io_uring
 #            transfer   persistent, copy (both of transfer=auto), map, transfer-copy: how guest pages are reached
 #   guest    protocol   x86_64-abi, x86_32-abi, none (the native one of old: R19)
 #            ring-order 0..4
 #            queues     1..4
 #            segments   11 (direct requests only), 12, 32, 64, 128, 256
 #
-# In `make check` a few at random, of one row for each storage: MATRIX_CELLS=N of them (default 12). `make check-matrix` takes all: MATRIX_ROW="STORAGE TRANSFER" is
+# In `make check` a few at random, of one row for each storage: MATRIX_CELLS=N of them (default 12). `make check-matrix` takes all: MATRIX_ROW="STORAGE ENGINE TRANSFER" is
 # one row of it, all guests of one kind of worker.
 # shellcheck source=tests/lib/random-guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/random-guest.sh"
@@ -19,6 +20,8 @@
 storages='file -
 device 512
 device-4096 4096'
+engines='aio
+io_uring'
 # NAME OPTIONS WENT: behind the image's name; and which way the data went, as ways() says it. What lies in parts of a block, or has
 # bad grants, is copied in every row.
 transfers='persistent ,transfer=auto persistent+copied
@@ -61,7 +64,7 @@ detached() {
     [ -z "$(losetup -j "$image")" ]
 }
 
-# serve_row STORAGE TRANSFER: sets storage to the path of it, and of_storage to what a guest has to know
+# serve_row STORAGE ENGINE TRANSFER: sets storage to the path of it, and of_storage to what a guest has to know
 serve_row() {
     local sectors
 
@@ -73,7 +76,7 @@ serve_row() {
         storage=$device
         of_storage=(--discards=any)
     fi
-    serve_wide "$storage$(column 2 "$2" "$transfers")"
+    serve_wide "$storage,engine=$2$(column 2 "$3" "$transfers")"
 }
 
 # ways: how the data of all connections got to the guests' pages
@@ -87,14 +90,14 @@ ways() {
     echo "${all#+}"
 }
 
-# end_row STORAGE TRANSFER
+# end_row STORAGE ENGINE TRANSFER
 end_row() {
-    is "$(ways)" "$(column 3 "$2" "$transfers")" "$1 $2: so the data went"
-    done_with "$1 $2"
+    is "$(ways)" "$(column 3 "$3" "$transfers")" "$*: so the data went"
+    done_with "$*"
     [ -n "$device" ] || return
-    check "$1 $2: the device is let go" losetup -d "$device"
+    check "$*: the device is let go" losetup -d "$device"
     device=
-    check "$1 $2: nobody holds it" eventually detached
+    check "$*: nobody holds it" eventually detached
 }
 
 # cell ROW GUEST: PROTOCOL RING-ORDER QUEUES SEGMENTS. Every other guest that has no persistent grants takes back each after use.
@@ -126,25 +129,27 @@ at_random() {
     awk -v seed="$RANDOM" 'BEGIN { srand(seed) } { print rand(), $0 }' | sort | head -n "$1" | cut -d' ' -f2-
 }
 
-# row CELLS STORAGE TRANSFER
+# row CELLS STORAGE ENGINE TRANSFER
 row() {
     local guest
 
-    check "$2 $3: the disk is served" serve_row "$2" "$3"
+    check "$2 $3 $4: the disk is served" serve_row "${@:2}"
     while read -r guest; do
-        cell "$2 $3" "$guest"
+        cell "$2 $3 $4" "$guest"
     done < <(guests | at_random "$1")
-    end_row "$2" "$3"
+    end_row "${@:2}"
 }
 
 if [ -n "${MATRIX_ROW:-}" ]; then
-    [ "${MATRIX_ROW% *}" = file ] || has_loop_devices || skip_all "$MATRIX_ROW: only root can set up a loop device"
-    # shellcheck disable=SC2086 # two words
+    [ "${MATRIX_ROW%% *}" = file ] || has_loop_devices || skip_all "$MATRIX_ROW: only root can set up a loop device"
+    [ "${MATRIX_ROW/io_uring/}" = "$MATRIX_ROW" ] || has-uring || skip_all "$MATRIX_ROW: there is no io_uring here"
+    # shellcheck disable=SC2086 # three words
     row 1000 $MATRIX_ROW
 else
     has_loop_devices || storages='file -'
+    has-uring || engines=aio
     for storage_name in $(names "$storages"); do
-        row $((${MATRIX_CELLS:-12} / 3)) "$storage_name" "$(names "$transfers" | at_random 1)"
+        row $((${MATRIX_CELLS:-12} / 3)) "$storage_name" "$(at_random 1 <<<"$engines")" "$(names "$transfers" | at_random 1)"
     done
 fi
 assert_clean

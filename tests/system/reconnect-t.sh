@@ -8,8 +8,9 @@ descriptors() {
     find "/proc/$worker/fd" -mindepth 1 | wc -l
 }
 
+# Without the kernel's own that do what io_uring cannot do at once: they come and go.
 threads() {
-    find "/proc/$worker/task" -mindepth 1 -maxdepth 1 | wc -l
+    cat "/proc/$worker/task"/*/comm 2>/dev/null | grep -c -v '^iou-wrk-'
 }
 
 # A thread that was joined may be in the list for a moment.
