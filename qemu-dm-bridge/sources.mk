@@ -64,7 +64,7 @@ PROGRAMS += blkback-qemu-dm
 DEVICE_MODEL_SRCS := $(patsubst %,qemu-dm-bridge/device-model/%.c,command_line emulated monitor) qemu-dm-bridge/qmp/monitor_path.c
 blkback-qemu-dm_SRCS := qemu-dm-bridge/qemu_dm_main.c $(DEVICE_MODEL_SRCS) \
 	$(patsubst %,qemu-dm-bridge/device-model/%.c,served ready wrap) $(DIALECT_SRCS) $(PROBE_SRCS) \
-	$(BRIDGE_PAGECACHE_SRCS) $(BRIDGE_OWNERSHIP_SRCS) backend/control/options.c backend/control/backing_nodes.c \
+	$(BRIDGE_PAGECACHE_SRCS) $(BRIDGE_OWNERSHIP_SRCS) backend/control/options.c backend/util/cpus.c backend/control/backing_nodes.c \
 	$(patsubst %,backend/supervisor/%.c,config scan) backend/util/log.c $(XENSTORE_SRCS)
 blkback-qemu-dm_LIBS := inih json-c xenstore
 

@@ -46,6 +46,11 @@ unsigned backring_available(struct backring *ring)
 	return req_prod - ring->req_cons;
 }
 
+bool backring_has_requests(const struct backring *ring)
+{
+	return !ring->broken && shared_load(&ring->shared->req_prod) != ring->req_cons;
+}
+
 void backring_take(struct backring *ring, struct wire_slot *ret_slot)
 {
 	/* The slot's bytes are read here and nowhere else; everything later looks at *ret_slot. */

@@ -71,6 +71,9 @@ bool backring_push(struct backring *ring) __attribute__((nonnull, warn_unused_re
  */
 bool backring_final_check(struct backring *ring) __attribute__((nonnull, warn_unused_result));
 
+/* There is one to be taken, or the index is impossible: for who looks again and again, without the barrier. */
+bool backring_has_requests(const struct backring *ring) __attribute__((nonnull));
+
 /* Requests taken and not yet answered. */
 static inline unsigned backring_outstanding(const struct backring *ring)
 {

@@ -46,18 +46,20 @@ TESTS += judge-t
 judge-t_SRCS := tests/unit/judge-t.c tests/lib/judge.c
 
 # The data path's parts.
-TESTS += engine-aio-t discard-t histogram-t storage-open-t log-limit-t pidfile-t record-t
+TESTS += engine-aio-t discard-t histogram-t poll-t cpus-t storage-open-t log-limit-t pidfile-t record-t
 TESTS += budget-t ranges-t
 ranges-t_SRCS       := tests/unit/ranges-t.c backend/data/ranges.c
 budget-t_SRCS       := tests/unit/budget-t.c backend/data/budget.c backend/util/problem.c
 TSAN_TESTS += budget-t
-engine-aio-t_SRCS   := tests/unit/engine-aio-t.c backend/data/engine_aio.c backend/data/helper.c backend/data/blocking.c \
+engine-aio-t_SRCS   := tests/unit/engine-aio-t.c backend/data/engine_aio.c backend/data/aio_ring.c backend/data/helper.c backend/data/blocking.c \
 	backend/data/discard.c backend/data/engine_null.c backend/data/storage.c backend/data/storage_kinds.c backend/data/filesystem.c backend/util/cache.c \
 	backend/util/problem.c
 engine-aio-t_LIBS   := aio dl
 histogram-t_SRCS    := tests/unit/histogram-t.c backend/data/histogram.c
+cpus-t_SRCS         := tests/unit/cpus-t.c backend/util/cpus.c
+poll-t_SRCS         := tests/unit/poll-t.c backend/data/poll.c backend/data/busy.c
 discard-t_SRCS      := tests/unit/discard-t.c backend/data/discard.c
-storage-open-t_SRCS := tests/unit/storage-open-t.c backend/util/cache.c backend/data/storage.c backend/data/storage_kinds.c backend/data/engine_aio.c \
+storage-open-t_SRCS := tests/unit/storage-open-t.c backend/util/cache.c backend/data/storage.c backend/data/storage_kinds.c backend/data/engine_aio.c backend/data/aio_ring.c \
 	backend/data/engine_null.c backend/data/helper.c backend/data/blocking.c backend/data/discard.c backend/data/filesystem.c backend/util/problem.c
 storage-open-t_LIBS := aio
 log-limit-t_SRCS    := tests/unit/log-limit-t.c backend/util/log.c
@@ -102,7 +104,7 @@ libmortal.so_SRCS := tests/lib/mortal.c
 libmortal.so_LIBS := dl
 
 SCRIPT_TESTS += $(patsubst %,tests/system/%-t.sh,connect integrity-qemu-io integrity-nbdcopy integrity-fio \
-	fua transfer protocol-abi ring-orders ring-memory multi-queue indirect discards reconnect same-keys detach-reattach guest-killed worker-killed sigterm \
+	fua transfer polling processors protocol-abi ring-orders ring-memory multi-queue indirect discards reconnect same-keys detach-reattach guest-killed worker-killed sigterm \
 	xenstored-lost backend-vanishes hotplug-verbs hotplug-sharing storage-errors disk-full usage \
 	second-worker blockdev store-busy sync-fails features-off storage-vanishes fault-injection cache-modes cache-change cache-syscalls error-policy storage-fills short-reads \
 	large-sectors idle resize resize-asked resize-told resize-odd resize-reconnect resize-load resize-blockdev \

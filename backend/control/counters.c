@@ -76,6 +76,9 @@ static const struct counter counters[] = {
 	COUNTER(events, MERGE_SUM),
 	COUNTER(notifications, MERGE_SUM),
 	COUNTER(passes, MERGE_SUM),
+	COUNTER(looks, MERGE_SUM),
+	COUNTER(looks_found, MERGE_SUM),
+	COUNTER(looks_ns, MERGE_SUM),
 };
 
 #define NR_COUNTERS (sizeof(counters) / sizeof(counters[0]))

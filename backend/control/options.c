@@ -5,12 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/util/cpus.h"
 #include "backend/util/limits.h"
 #include "xenstore/node.h"
 #include "xenstore/store.h"
 
 /* Longer than a list of all features there are. */
 #define FEATURES_OFF_MAX 256
+/* Longer than a sensible list of processors. */
+#define CPUS_MAX 256
 
 static int wrong(const struct node_dir *dir, const char *name, enum node_result result,
 	const char *rule, struct problem *problem)
@@ -119,6 +122,57 @@ static int read_discard_enable(
 	return 0;
 }
 
+/* Which processors the queues run on: all of a NUMA node, perhaps. */
+static int read_cpus(struct node_dir *dir, struct disk_options *options, struct problem *problem)
+{
+	char *list = NULL;
+	enum node_result result = node_string(dir, "cpus", CPUS_MAX, NULL, &list);
+	int r = 0;
+
+	if (result == NODE_ABSENT)
+		return 0;
+	options->pinned = true;
+	if (result != NODE_VALUE || !cpus_parse(list, &options->cpus))
+		r = wrong(dir, "cpus", result,
+			"it is numbers of processors and ranges of them, several with + between them, as in 0-3+8",
+			problem);
+	else if (!cpus_usable(&options->cpus))
+		r = problem_set(problem, -EINVAL,
+			"node '%s/cpus': none of the processors %s is there and online: /proc/self/status has those that may be used (Cpus_allowed_list)",
+			dir->path, list);
+	free(list);
+	return r;
+}
+
+/* Looking for work before sleeping: a word, or how long. */
+static int read_poll(struct node_dir *dir, struct poll_terms *poll, struct problem *problem)
+{
+	static const char *const words[] = {[POLL_AUTO] = "auto", [POLL_OFF] = "off"};
+	unsigned word = POLL_AUTO;
+	enum node_result result = node_enum(dir, "poll", words, 2, &word);
+
+	poll->mode = (enum poll_mode)word;
+	if (result == NODE_MALFORMED) {
+		result = node_u32(dir, "poll", 1, POLL_MAX_US, &poll->fixed_us);
+		poll->mode = POLL_FIXED;
+	}
+	if (result != NODE_VALUE && result != NODE_ABSENT)
+		return wrong(dir, "poll", result,
+			"it is auto, off or a number of microseconds, 1 to 10000", problem);
+	return 0;
+}
+
+static int read_poll_budget(struct node_dir *dir, struct poll_terms *poll, struct problem *problem)
+{
+	enum node_result result =
+		node_u32(dir, "poll-budget", 1, POLL_BUDGET_MAX, &poll->budget_percent);
+
+	if (result != NODE_VALUE && result != NODE_ABSENT)
+		return wrong(dir, "poll-budget", result,
+			"it is a number of percent of a processor, 1 to 800", problem);
+	return 0;
+}
+
 /* D9 */
 static int read_policy(
 	struct node_dir *dir, const char *name, bool *ret_stop, struct problem *problem)
@@ -169,7 +223,8 @@ int options_read(struct store *store, const char *backend, enum cache_mode defau
 		.barrier = true,
 		.multi_queue = true,
 		.indirect = true,
-		.discard = true};
+		.discard = true,
+		.poll = {.budget_percent = POLL_BUDGET}};
 	int r = read_cache_mode(&dir, &options, ret_problem);
 
 	if (r == 0)
@@ -178,6 +233,12 @@ int options_read(struct store *store, const char *backend, enum cache_mode defau
 		r = read_transfer(&dir, &options, ret_problem);
 	if (r == 0)
 		r = read_discard_enable(&dir, &options, ret_problem);
+	if (r == 0)
+		r = read_cpus(&dir, &options, ret_problem);
+	if (r == 0)
+		r = read_poll(&dir, &options.poll, ret_problem);
+	if (r == 0)
+		r = read_poll_budget(&dir, &options.poll, ret_problem);
 	if (r == 0)
 		r = read_policy(&dir, "on-error", &options.stop_on_error, ret_problem);
 	if (r == 0)

@@ -1,5 +1,5 @@
 /*
- * What the administrator chose for a disk: the nodes `cache-mode`, `features-off`, `transfer`, `on-error`, `on-enospc`, `timeout` and `emulated` of
+ * What the administrator chose for a disk: the nodes `cache-mode`, `features-off`, `transfer`, `cpus`, `poll`, `poll-budget`, `on-error`, `on-enospc`, `timeout` and `emulated` of
  * its backend directory, which the hotplug script writes from the options behind the image's name, and libxl's `discard-enable`.
  *
  * Control thread only. The toolstack's side wrote the nodes, so they are trusted but still parsed strictly. Never logs.
@@ -7,8 +7,10 @@
 #ifndef BACKEND_CONTROL_OPTIONS_H
 #define BACKEND_CONTROL_OPTIONS_H
 
+#include <sched.h>
 #include <stdbool.h>
 
+#include "backend/data/poll.h"
 #include "backend/util/cache.h"
 #include "backend/util/problem.h"
 
@@ -44,6 +46,9 @@ struct disk_options {
 	bool indirect;
 	bool discard;
 	enum disk_transfer transfer;
+	bool pinned; /* its queues run on .cpus only */
+	cpu_set_t cpus;
+	struct poll_terms poll;
 	bool stop_on_error; /* D9 */
 	bool stop_on_enospc;
 	unsigned timeout_s; /* 0: none */
@@ -52,7 +57,7 @@ struct disk_options {
 
 /*
  * Read the nodes below @backend; absent ones mean @default_cache, nothing off, as does an empty
- * list, and transfer auto. To be read when the hotplug script has reported success, not before. -EINVAL with a sentence
+ * list, transfer auto, and polling as it pays. To be read when the hotplug script has reported success, not before. -EINVAL with a sentence
  * when they are malformed, another -errno of the store.
  */
 int options_read(struct store *store, const char *backend, enum cache_mode default_cache,

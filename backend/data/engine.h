@@ -52,6 +52,8 @@ struct engine_ops {
 	void (*commit)(struct engine *e);
 	/* Up to @max finished I/Os. */
 	unsigned (*reap)(struct engine *e, struct engine_done *done, unsigned max);
+	/* There is something to reap, as far as one can see without a system call. What cannot be seen is told by .fd. */
+	bool (*has_done)(const struct engine *e);
 	/* Readable (edge) when there is something to reap. */
 	int (*fd)(const struct engine *e);
 	/* Put and not reaped. */

@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "backend/data/aio_ring.h"
 #include "backend/data/engine.h"
 #include "backend/data/helper.h"
 #include "backend/data/storage.h"
@@ -28,6 +29,7 @@ struct aio_slot {
 struct engine_aio {
 	struct engine base;
 	io_context_t ctx;
+	bool has_ring; /* .ctx has one that we can read: aio_ring.h */
 	int event_fd;
 	unsigned capacity;
 	unsigned nr_free;
@@ -152,6 +154,18 @@ static bool end_slot(
 	return !is_part;
 }
 
+/* The kernel is asked only where its ring is none that we know. */
+static unsigned take_events(struct engine_aio *a, unsigned max)
+{
+	struct timespec now = {0};
+	int n;
+
+	if (a->has_ring)
+		return aio_ring_take(a->ctx, a->events, max);
+	n = io_getevents(a->ctx, 0, (long)max, a->events, &now);
+	return n > 0 ? (unsigned)n : 0;
+}
+
 static unsigned reap_failed(struct engine_aio *a, struct engine_done *done, unsigned max)
 {
 	unsigned n = 0;
@@ -164,22 +178,30 @@ static unsigned reap_failed(struct engine_aio *a, struct engine_done *done, unsi
 static unsigned aio_reap(struct engine *e, struct engine_done *done, unsigned max)
 {
 	struct engine_aio *a = self(e);
-	struct timespec now = {0};
 	unsigned n = reap_failed(a, done, max);
-	int got;
+	unsigned got;
 
 	n += helper_reap(a->syncs, done + n, max - n);
 	n += helper_reap(a->discards, done + n, max - n);
 	n += helper_reap(a->moves, done + n, max - n);
 	if (a->nr_submitted == 0 || n == max)
 		return n;
-	got = io_getevents(a->ctx, 0, (long)(max - n), a->events, &now);
-	for (int i = 0; i < got; i++)
+	got = take_events(a, max - n);
+	for (unsigned i = 0; i < got; i++)
 		n += end_slot(a, &a->events[i], &done[n]);
 	/* What did not fit before may fit now. */
 	if (got > 0 && a->nr_queued > 0)
 		aio_commit(e);
 	return n;
+}
+
+static bool aio_has_done(const struct engine *e)
+{
+	const struct engine_aio *a = (const struct engine_aio *)e;
+
+	return a->nr_failed > 0 || helper_has_done(a->syncs) || helper_has_done(a->discards) ||
+	       helper_has_done(a->moves) ||
+	       (a->has_ring && a->nr_submitted > 0 && aio_ring_has_events(a->ctx));
 }
 
 static int aio_fd(const struct engine *e)
@@ -219,6 +241,7 @@ static void aio_destroy(struct engine *e)
 static const struct engine_ops aio_ops = {
 	.put = aio_put,
 	.commit = aio_commit,
+	.has_done = aio_has_done,
 	.reap = aio_reap,
 	.fd = aio_fd,
 	.in_flight = aio_in_flight,
@@ -265,6 +288,7 @@ int engine_aio_create(unsigned capacity, struct engine **ret_engine)
 		aio_destroy(&a->base);
 		return r;
 	}
+	a->has_ring = aio_ring_is_known(a->ctx);
 	*ret_engine = &a->base;
 	return 0;
 }

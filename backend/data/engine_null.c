@@ -52,6 +52,11 @@ static unsigned null_reap(struct engine *e, struct engine_done *done, unsigned m
 	return n;
 }
 
+static bool null_has_done(const struct engine *e)
+{
+	return ((const struct engine_null *)e)->n > 0;
+}
+
 static int null_fd(const struct engine *e)
 {
 	return ((const struct engine_null *)e)->event_fd;
@@ -71,6 +76,7 @@ static void null_destroy(struct engine *e)
 static const struct engine_ops null_ops = {
 	.put = null_put,
 	.commit = null_commit,
+	.has_done = null_has_done,
 	.reap = null_reap,
 	.fd = null_fd,
 	.in_flight = null_in_flight,

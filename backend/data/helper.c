@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -38,6 +39,8 @@ struct helper {
 	struct list done; /* ended, not reaped */
 	unsigned nr_work, nr_idle;
 	bool stop;
+
+	atomic_uint nr_done; /* in .done: changed under the lock, read without */
 };
 
 /* ---- lists ---- */
@@ -99,6 +102,7 @@ static void end_job(struct helper *helper, struct job *job)
 {
 	(void)pthread_mutex_lock(&helper->lock);
 	append(&helper->done, job);
+	atomic_fetch_add_explicit(&helper->nr_done, 1, memory_order_relaxed);
 	(void)pthread_mutex_unlock(&helper->lock);
 	tell(helper);
 }
@@ -216,13 +220,19 @@ void helper_put(struct helper *helper, const struct engine_io *io)
 		start_thread(helper);
 }
 
+bool helper_has_done(const struct helper *helper)
+{
+	return helper->in_flight > 0 &&
+	       atomic_load_explicit(&helper->nr_done, memory_order_relaxed) > 0;
+}
+
 unsigned helper_reap(struct helper *helper, struct engine_done *done, unsigned max)
 {
 	struct job *job;
 	unsigned n = 0;
 
 	/* The price for those who have nothing here. */
-	if (helper->in_flight == 0)
+	if (!helper_has_done(helper))
 		return 0;
 	(void)pthread_mutex_lock(&helper->lock);
 	while (n < max && (job = pop(&helper->done))) {
@@ -231,6 +241,7 @@ unsigned helper_reap(struct helper *helper, struct engine_done *done, unsigned m
 		job->next = helper->free;
 		helper->free = job;
 	}
+	atomic_fetch_sub_explicit(&helper->nr_done, n, memory_order_relaxed);
 	(void)pthread_mutex_unlock(&helper->lock);
 	helper->in_flight -= n;
 	return n;

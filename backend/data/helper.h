@@ -36,6 +36,9 @@ void helper_put(struct helper *helper, const struct engine_io *io) __attribute__
 unsigned helper_reap(struct helper *helper, struct engine_done *done, unsigned max)
 	__attribute__((nonnull));
 
+/* There is one that has ended, without taking a lock. */
+bool helper_has_done(const struct helper *helper) __attribute__((nonnull));
+
 /* Put and not reaped. */
 unsigned helper_in_flight(const struct helper *helper) __attribute__((nonnull));
 

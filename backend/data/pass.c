@@ -138,6 +138,23 @@ static bool take_waiting(struct queue *q)
 }
 
 /*
+ * How many at a time. Storage that works while we do something else is to begin at once, and most of what is there is to come with few
+ * system calls: so few at first, and twice as many each time, as long as there are more. Where an I/O has ended when it is put
+ * (storage in memory) there is nothing to begin: then many at once.
+ */
+static unsigned take_limit(struct queue *q, unsigned nr_available)
+{
+	unsigned limit = q->take_limit;
+
+	if (q->ends_at_once)
+		return LIMIT_TAKE_PER_PASS;
+	q->take_limit = nr_available <= limit             ? LIMIT_TAKE_FIRST
+			: limit * 2 < LIMIT_TAKE_PER_PASS ? limit * 2
+							  : LIMIT_TAKE_PER_PASS;
+	return limit;
+}
+
+/*
  * So many, but those that are going to share an I/O with the one before them count as one with it. What lies in pages of
  * its own is not known yet: indirect requests are large enough by themselves.
  */
@@ -145,11 +162,11 @@ static void take_some(struct queue *q, unsigned n)
 {
 	uint64_t now_ns = queue_clock_ns();
 	const struct slot *last = NULL;
-	unsigned nr_runs = 0, nr_segments = 0;
+	unsigned nr_runs = 0, nr_segments = 0, max_runs = take_limit(q, n);
 
 	q->pcache.now_s = queue_seconds(now_ns);
 	/* A ring's worth of slots: a frontend within its bounds never finds them used up. */
-	while (n-- > 0 && q->free.n > 0 && nr_runs < LIMIT_TAKE_PER_PASS) {
+	while (n-- > 0 && q->free.n > 0 && nr_runs < max_runs) {
 		const struct slot *slot = &q->slot[take_one(q, now_ns)];
 
 		nr_segments += slot->req.nr_segments;
@@ -437,13 +454,26 @@ static void respond(struct queue *q)
 /* ---- the pass ---- */
 
 /* What look_at_gate() would act upon: somebody waits for us to park or be quiet, or ours are to go on. */
-static bool has_gate_work(struct queue *q)
+static bool has_gate_work(const struct queue *q)
 {
 	uint32_t gate = disk_gate(q->disk);
 
 	return order_port_must_park(&q->order) || order_port_may_resume(&q->order, gate) ||
 	       order_port_must_be_quiet(&q->order, gate, is_idle(q)) || kept_may_go(q, gate) ||
 	       order_port_must_stir(&q->order, gate);
+}
+
+static bool may_take(const struct queue *q)
+{
+	return !queue_is_held_up(q) && q->waiting.n == 0 &&
+	       !atomic_load_explicit(&q->stop, memory_order_relaxed);
+}
+
+bool queue_sees_work(const struct queue *q)
+{
+	return (may_take(q) && backring_has_requests(&q->ring)) ||
+	       q->engine->ops->has_done(q->engine) ||
+	       (disk_gate(q->disk) & ORDER_GATE_WAKE(q->cfg.index)) || has_gate_work(q);
 }
 
 bool queue_poll_once(struct queue *q)
@@ -466,6 +496,8 @@ bool queue_poll_once(struct queue *q)
 	rmw_follow(q);
 	io_commit(q);
 	nr_reaped = io_reap(q);
+	if (q->start_ns)
+		q->ends_at_once = is_idle(q);
 	follow_orders(q);
 	move_out(q);
 	respond(q);

@@ -151,6 +151,8 @@ int queue_create(const struct queue_config *cfg, struct disk *disk, struct queue
 		.barrier = cfg->barrier,
 		.discard = cfg->discard,
 		.max_indirect_segments = cfg->indirect ? LIMIT_SEGMENTS : 0};
+	q->take_limit = LIMIT_TAKE_FIRST;
+	poller_init(&q->poller, &cfg->poll, &disk->poll_budget);
 	q->nr_slots = wire_nr_slots(cfg->abi, cfg->nr_ring_refs);
 	assert(q->nr_slots <= LIMIT_SLOTS);
 	q->epoll_fd = -1;
@@ -255,15 +257,14 @@ static int wait_for_event(struct queue *q, struct epoll_event event[NR_EVENTS], 
 	return epoll_wait(q->epoll_fd, event, NR_EVENTS, idle_timeout(q, now_ns));
 }
 
-static void sleep_until_event(struct queue *q)
+/* False: nothing has come. */
+static bool sleep_until_event(struct queue *q)
 {
 	struct epoll_event event[NR_EVENTS];
-	uint64_t count, now_ns = queue_clock_ns();
+	uint64_t count;
 	bool gathers = q->gather_until_ns != 0;
-	int n;
+	int n = wait_for_event(q, event, queue_clock_ns());
 
-	stall_look(q, now_ns);
-	n = wait_for_event(q, event, now_ns);
 	/* Whatever woke us: pages grow old while others are served, too. */
 	q->pcache.now_s = queue_seconds(queue_clock_ns());
 	if (n == 0 && !gathers && may_trim(q))
@@ -280,6 +281,62 @@ static void sleep_until_event(struct queue *q)
 			q->look = true;
 		}
 	}
+	return n > 0;
+}
+
+/* ---- looking for work before sleeping: poll.h ---- */
+
+/* The clock costs more than a look. */
+#define LOOKS_PER_CLOCK 8u
+
+/* Until there is something, or @until_ns. When that was. */
+static uint64_t look_until(const struct queue *q, uint64_t until_ns, bool *ret_found)
+{
+	uint64_t now_ns;
+
+	do {
+		for (unsigned i = 0; i < LOOKS_PER_CLOCK; i++) {
+			*ret_found = queue_sees_work(q);
+			if (*ret_found)
+				break;
+			__builtin_ia32_pause();
+		}
+		now_ns = queue_clock_ns();
+	} while (!*ret_found && now_ns < until_ns);
+	return now_ns;
+}
+
+/* True: there is something to do. */
+static bool look_for_work(struct queue *q, enum poll_wait wait, uint64_t start_ns)
+{
+	struct poller *poller = &q->poller;
+	/* An fdatasync that is put off has its own time. */
+	uint64_t window_ns = q->gather_until_ns ? 0 : poller_window(poller, wait, start_ns);
+	uint64_t now_ns;
+	bool found;
+
+	if (window_ns == 0)
+		return false;
+	now_ns = look_until(q, start_ns + window_ns, &found);
+	stat_add(&q->stats.looks, 1);
+	stat_add(&q->stats.looks_found, found);
+	stat_add(&q->stats.looks_ns, now_ns - start_ns);
+	if (poller_spent(poller, now_ns, now_ns - start_ns))
+		poller_told(poller, now_ns, busy_now(&q->disk->busy));
+	return found;
+}
+
+/* Until there is something to do, perhaps. */
+static void wait_for_work(struct queue *q)
+{
+	enum poll_wait wait = queue_is_idle(q) ? POLL_FOR_GUEST : POLL_FOR_STORAGE;
+	uint64_t start_ns = queue_clock_ns();
+
+	stall_look(q, start_ns);
+	if (look_for_work(q, wait, start_ns))
+		return;
+	if (may_sleep(q) && sleep_until_event(q))
+		poller_waited(&q->poller, wait, queue_clock_ns() - start_ns);
 }
 
 static bool may_end(struct queue *q)
@@ -301,16 +358,25 @@ static void *queue_thread(void *arg)
 			continue;
 		if (may_end(q))
 			return NULL;
-		if (!q->look && may_sleep(q))
-			sleep_until_event(q);
+		if (!q->look)
+			wait_for_work(q);
 	}
 }
 
 int queue_start(struct queue *q)
 {
 	char name[16];
-	int r = pthread_create(&q->thread, NULL, queue_thread, q);
+	pthread_attr_t attributes;
+	int r;
 
+	/* Neither can fail on Linux, but for want of memory. Its helpers inherit what it may run on. */
+	(void)pthread_attr_init(&attributes);
+	r = q->cfg.pinned
+		    ? pthread_attr_setaffinity_np(&attributes, sizeof(q->cfg.cpus), &q->cfg.cpus)
+		    : 0;
+	if (r == 0)
+		r = pthread_create(&q->thread, &attributes, queue_thread, q);
+	(void)pthread_attr_destroy(&attributes);
 	if (r)
 		return -r;
 	q->has_thread = true;

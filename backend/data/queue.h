@@ -10,9 +10,11 @@
 #ifndef BACKEND_DATA_QUEUE_H
 #define BACKEND_DATA_QUEUE_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "backend/data/poll.h"
 #include "backend/data/stats.h"
 #include "backend/data/times.h"
 #include "backend/util/limits.h"
@@ -44,10 +46,13 @@ struct queue_config {
 	bool stop_on_error;    /* D9: what the storage cannot do is kept, and nothing more taken */
 	bool stop_on_enospc;   /* ... what it has no room for */
 	bool gather; /* an fdatasync may be put off for a moment, so that more flushes share it (D3) */
-	unsigned timeout_ms;   /* I/O that takes longer is counted as stalled; 0: none is */
-	bool indirect;         /* indirect requests were offered, of LIMIT_SEGMENTS */
-	int report_fd;         /* eventfd, borrowed: written when something is worth a look */
-	struct record *record; /* borrowed: what xentop reads, shared by all queues; or NULL */
+	bool pinned; /* its threads run on .cpus only */
+	cpu_set_t cpus;
+	struct poll_terms poll; /* looking for work before sleeping */
+	unsigned timeout_ms;    /* I/O that takes longer is counted as stalled; 0: none is */
+	bool indirect;          /* indirect requests were offered, of LIMIT_SEGMENTS */
+	int report_fd;          /* eventfd, borrowed: written when something is worth a look */
+	struct record *record;  /* borrowed: what xentop reads, shared by all queues; or NULL */
 };
 
 enum queue_status {

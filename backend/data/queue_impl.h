@@ -19,6 +19,7 @@
 #include "backend/data/guest.h"
 #include "backend/data/order.h"
 #include "backend/data/pcache.h"
+#include "backend/data/poll.h"
 #include "backend/data/queue.h"
 #include "backend/data/record.h"
 #include "backend/data/slot.h"
@@ -55,8 +56,9 @@ struct queue {
 
 	struct engine *engine;
 	struct order_port order;
-	uint32_t gate; /* as last seen: what is to be taken goes by it */
-	bool look;     /* the ordering object may have something for us */
+	uint32_t gate;     /* as last seen: what is to be taken goes by it */
+	bool look;         /* the ordering object may have something for us */
+	bool ends_at_once; /* what the last pass began had ended in it */
 
 	/* Arrays of nr_slots, the ring's. Slots and iovecs are address space until they are used. */
 	unsigned nr_slots;
@@ -70,6 +72,7 @@ struct queue {
 	struct iovec (*iov)[LIMIT_SEGMENTS];
 	struct io_run run;   /* not yet put into the engine */
 	unsigned nr_blocked; /* writes that wait for their blocks: rmw.c */
+	unsigned take_limit; /* requests of the next pass */
 
 	uint64_t descriptors[LIMIT_TAKE_PER_PASS][BLK_INDIRECT_PAGES * WIRE_PAGE_SIZE / 8];
 	struct guest_copy parts[GUEST_COPY_MAX];
@@ -82,6 +85,8 @@ struct queue {
 	bool joined; /* takes part in the disk's ordering */
 	int epoll_fd;
 	int wake_fd; /* the disk and control write it */
+
+	struct poller poller;
 
 	uint64_t start_ns; /* of what goes to the storage in this pass; 0: nothing yet */
 	uint64_t sync_ns;  /* when the running fdatasync was started */
@@ -213,6 +218,9 @@ void slot_judge(struct queue *q, unsigned slot) __attribute__((nonnull));
 
 /* Tell control that the counters are worth a look. */
 void queue_report(struct queue *q) __attribute__((nonnull));
+
+/* A pass would find something, as far as one can see without a system call. */
+bool queue_sees_work(const struct queue *q) __attribute__((nonnull));
 
 /* Nothing is to be taken from the ring now (D7, D9). */
 bool queue_is_held_up(const struct queue *q) __attribute__((nonnull));

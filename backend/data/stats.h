@@ -56,6 +56,10 @@ struct queue_stats {
 	uint64_t events;              /* wake-ups by the frontend */
 	uint64_t notifications;       /* events sent to the frontend */
 	uint64_t passes;
+	uint64_t
+		looks; /* times it was looked for work before sleeping, and what they were good for */
+	uint64_t looks_found;
+	uint64_t looks_ns;
 };
 
 /* Queue thread only. */

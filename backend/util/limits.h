@@ -109,12 +109,12 @@
 #define LIMIT_DISCARD_STEP_DEVICE (128u << 20)
 
 /*
- * Requests one pass takes, submits together and answers together before it looks for more. Those that will share an I/O count
- * as one, up to LIMIT_SEGMENTS segments. Few, so
- * that guest, worker and storage work at the same time: taking the whole ring at once made the
- * three wait for each other in turn (backend/DESIGN.md, section 9).
+ * Requests one pass takes, submits together and answers together before it looks for more: the first one, and those behind it at
+ * most. Those that will share an I/O count as one, up to LIMIT_SEGMENTS segments. Few at first, so that guest, worker and storage
+ * work at the same time: taking the whole ring at once made the three wait for each other in turn (backend/DESIGN.md, section 9).
  */
-#define LIMIT_TAKE_PER_PASS 4
+#define LIMIT_TAKE_FIRST    2
+#define LIMIT_TAKE_PER_PASS 32
 
 /* I/Os that one pass looks at the ends of, however many have ended. */
 #define LIMIT_REAP_PER_PASS 33

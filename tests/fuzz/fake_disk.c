@@ -118,6 +118,12 @@ static unsigned fake_reap(struct engine *e, struct engine_done *done, unsigned m
 	return n;
 }
 
+static bool fake_has_done(const struct engine *e)
+{
+	(void)e;
+	return engine.nr_ended > 0;
+}
+
 static int fake_fd(const struct engine *e)
 {
 	(void)e;
@@ -138,7 +144,7 @@ static void fake_destroy(struct engine *e)
 }
 
 static const struct engine_ops fake_ops = {
-	fake_put, fake_commit, fake_reap, fake_fd, fake_in_flight, fake_destroy};
+	fake_put, fake_commit, fake_reap, fake_has_done, fake_fd, fake_in_flight, fake_destroy};
 
 /* In the place of backend/data/engine_aio.c. */
 int engine_aio_create(unsigned capacity, struct engine **ret_engine)

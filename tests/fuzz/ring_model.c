@@ -160,17 +160,27 @@ static bool may_share(const struct entry *last, const struct entry *e)
 	       !entry_has_edges(e) && e->sector == last->sector + last->nr_sectors;
 }
 
+/* How many runs are taken is the queue's to choose, but not none, and not without end. */
+static unsigned runs_of_pass(void)
+{
+	const struct queue *q = ring_model.queue;
+	unsigned n = q->ends_at_once ? RUNS_PER_PASS : q->take_limit;
+
+	FUZZ_CHECK(n > 0 && n <= RUNS_PER_PASS, "%u at a time", n);
+	return n;
+}
+
 /* What is going to be taken by the pass that comes now: until the last run has begun. */
 static unsigned take_all(void)
 {
 	const struct entry *last = NULL;
-	unsigned nr_runs = 0, nr_segs = 0;
+	unsigned nr_runs = 0, nr_segs = 0, max_runs = runs_of_pass();
 	uint32_t n, i;
 
 	if (ring_model.stopping || ring_model.queue->waiting.n > 0)
 		return 0;
 	n = look_at_producer();
-	for (i = 0; i < n && nr_runs < RUNS_PER_PASS; i++) {
+	for (i = 0; i < n && nr_runs < max_runs; i++) {
 		const struct entry *e = take(ring_model.cons + i);
 
 		nr_segs += e->nr_segs;

@@ -18,7 +18,7 @@
 #define FLUSH_FAILED   STATUS(-5)
 
 #define SEGMENTS_OFFERED 256u
-#define RUNS_PER_PASS    4u
+#define RUNS_PER_PASS    32u
 #define SECTOR           512u
 
 /* Answered ones stay as long as they may be mistaken for others. */

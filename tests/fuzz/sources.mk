@@ -3,10 +3,10 @@ FUZZ_TARGETS := ring-bytes frontend-nodes backend-nodes store-paths control-line
 
 FUZZ_STORE := $(XENSTORE_SRCS) tests/fuzz/fake_store.c backend/util/problem.c
 ring-bytes_FUZZ     := $(patsubst %,tests/fuzz/%.c,ring_model ring_model_io ring_model_data fake_xen fake_disk fake_clock) backend/util/problem.c \
-	$(filter-out %/engine_aio.c %/helper.c,$(DATA_SRCS)) $(RING_SRCS) $(FRONTRING_SRCS)
+	$(filter-out %/engine_aio.c %/aio_ring.c %/helper.c,$(DATA_SRCS)) $(RING_SRCS) $(FRONTRING_SRCS)
 ring-bytes_LIBS     := xentoollog
 frontend-nodes_FUZZ := backend/control/handshake.c $(FUZZ_STORE)
-backend-nodes_FUZZ  := backend/control/options.c backend/util/cache.c $(FUZZ_STORE)
+backend-nodes_FUZZ  := backend/control/options.c backend/util/cpus.c backend/util/cache.c $(FUZZ_STORE)
 store-paths_FUZZ    := $(FUZZ_STORE)
 control-line_FUZZ   := $(filter-out %/worker.c %/socket.c,$(CONTROL_SRCS)) $(DATA_SRCS) $(UTIL_SRCS) $(RING_SRCS) \
 	$(XENSTORE_SRCS) tests/fuzz/fake_store.c

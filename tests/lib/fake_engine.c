@@ -58,6 +58,11 @@ static unsigned fake_reap(struct engine *e, struct engine_done *done, unsigned m
 	return n;
 }
 
+static bool fake_has_done(const struct engine *engine)
+{
+	return ((const struct fake_engine *)engine)->nr_done > 0;
+}
+
 static int fake_fd(const struct engine *e)
 {
 	const struct fake_engine *fake = (const struct fake_engine *)e;
@@ -84,7 +89,7 @@ static void fake_destroy(struct engine *e)
 }
 
 static const struct engine_ops fake_ops = {
-	fake_put, fake_commit, fake_reap, fake_fd, fake_in_flight, fake_destroy};
+	fake_put, fake_commit, fake_reap, fake_has_done, fake_fd, fake_in_flight, fake_destroy};
 
 void fake_engine_install(struct fake_engine *fake, struct queue *queue)
 {

@@ -12,6 +12,12 @@ void pass_run(struct loop *loop)
 	fail_msg("the queue never comes to rest");
 }
 
+void pass_push_together(struct loop *loop)
+{
+	loop->queue->take_limit = LIMIT_TAKE_PER_PASS;
+	pass_push(loop);
+}
+
 void pass_push(struct loop *loop)
 {
 	loop_push(loop);

@@ -8,16 +8,28 @@ node() {
     xenstore-read "$be/$1" 2>/dev/null
 }
 
-# The nodes of the options.
-given() {
-    local name all=
+nodes='cache-mode features-off transfer on-error on-enospc timeout emulated poll poll-budget cpus'
 
-    for name in cache-mode features-off transfer on-error on-enospc timeout emulated; do
-        all="$all $(node "$name" || echo -)"
+# The nodes of the options; behind the third, up to the last one there is.
+given() {
+    local name all=()
+
+    for name in $nodes; do
+        all+=("$(node "$name" || echo -)")
     done
-    all=${all% -}
-    all=${all% - - -}
-    echo "${all# }"
+    while [ "${#all[@]}" -gt 3 ] && [ "${all[-1]}" = - ]; do
+        unset 'all[-1]'
+    done
+    echo "${all[*]}"
+}
+
+# What there is of them.
+left() {
+    local name
+
+    for name in $nodes hotplug-status; do
+        node "$name"
+    done
 }
 
 offer() {
@@ -38,7 +50,7 @@ while read -r params path cache features transfer; do
     check "add once more" hotplug add
     is "$(given)" "$cache $features $transfer" "... changes nothing"
     check "remove" hotplug remove
-    is "$(node cache-mode)$(node features-off)$(node transfer)$(node on-error)$(node on-enospc)$(node timeout)$(node emulated)$(node hotplug-status)" "" "... takes them back"
+    is "$(left)" "" "... takes them back"
     withdraw
 done <<'TABLE'
 IMAGES/disk,cache=none IMAGES/disk none - -
@@ -52,6 +64,12 @@ IMAGES/disk,on-enospc=report,on-error=report,timeout=3600 IMAGES/disk - - - repo
 IMAGES/disk,emulated=read-only IMAGES/disk - - - - - - read-only
 IMAGES/disk,emulated=close,timeout=1 IMAGES/disk - - - - - 1 close
 IMAGES/disk,emulated=refuse,on-error=stop IMAGES/disk - - - stop - - refuse
+IMAGES/disk,poll=off IMAGES/disk - - - - - - - off
+IMAGES/disk,cpus=0-3+8 IMAGES/disk - - - - - - - - - 0-3+8
+IMAGES/disk,cpus=1 IMAGES/disk - - - - - - - - - 1
+IMAGES/disk,poll=auto,poll-budget=800 IMAGES/disk - - - - - - - auto 800
+IMAGES/disk,poll-budget=1,poll=10000 IMAGES/disk - - - - - - - 10000 1
+IMAGES/disk,poll-budget=25,timeout=2 IMAGES/disk - - - - - 2 - - 25
 IMAGES/disk,cache=directsync IMAGES/disk directsync - -
 IMAGES/disk,cache=writethrough IMAGES/disk writethrough - -
 IMAGES/disk,features-off=barrier,cache=writeback IMAGES/disk writeback barrier -
@@ -85,7 +103,7 @@ while read -r params pattern; do
     is "$(find "$BLKBACK_RUNDIR" -name '*.pid' 2>/dev/null)" "" "... nor a worker"
     withdraw
 done <<'TABLE'
-IMAGES/disk,cash=none option 'cash=none' is not known: *cache=, features-off=, transfer=, on-error=, on-enospc=, timeout=, emulated=*comma of the name*twice*
+IMAGES/disk,cash=none option 'cash=none' is not known: *cache=, features-off=, transfer=, cpus=, poll=, poll-budget=, on-error=, on-enospc=, timeout=, emulated=*comma of the name*twice*
 IMAGES/disk,1.img option '1.img' is not known: *comma of the name*twice*
 IMAGES/disk, option '' is not known: *
 IMAGES/disk,cache=none, option '' is not known: *
@@ -103,6 +121,17 @@ IMAGES/disk,features-off=barrier:persistent *the feature 'barrier:persistent': *
 IMAGES/disk,on-error=ignore option 'on-error=ignore' is not known: *on-error=report or stop*
 IMAGES/disk,on-enospc= option 'on-enospc' has no value: *on-enospc=report or stop*
 IMAGES/disk,emulated=ignore option 'emulated=ignore' is not known: *emulated=refuse, read-only or close*
+IMAGES/disk,cpus=all option 'cpus=all' is not known: *as in 0-3+8*
+IMAGES/disk,cpus=1- option 'cpus=1-' is not known: *as in 0-3+8*
+IMAGES/disk,cpus=1++2 option 'cpus=1++2' is not known: *as in 0-3+8*
+IMAGES/disk,cpus=-1 option 'cpus=-1' is not known: *as in 0-3+8*
+IMAGES/disk,poll=on option 'poll=on' is not known: *poll=auto, off or a number of microseconds, 1 to 10000*
+IMAGES/disk,poll=0 option 'poll=0' is not known: *1 to 10000*
+IMAGES/disk,poll=10001 option 'poll=10001' is not known: *1 to 10000*
+IMAGES/disk,poll=010 option 'poll=010' is not known: *1 to 10000*
+IMAGES/disk,poll-budget=0 option 'poll-budget=0' is not known: *percent of a processor, 1 to 800*
+IMAGES/disk,poll-budget=801 option 'poll-budget=801' is not known: *1 to 800*
+IMAGES/disk,poll-budget=10% option 'poll-budget=10%' is not known: *1 to 800*
 IMAGES/disk,timeout=never option 'timeout=never' is not known: *0 to 86400*
 IMAGES/disk,timeout=86401 option 'timeout=86401' is not known: *0 to 86400*
 IMAGES/disk,timeout=07 option 'timeout=07' is not known: *0 to 86400*

@@ -132,22 +132,24 @@ static void test_no_byte_more(void **state)
 	loop_expect(&loop, 1, BLKIF_OP_READ, BLKIF_RSP_OKAY);
 }
 
-/* All that one pass takes, each with a page of segments of its own. */
+/* Several that one pass takes, each with a page of segments of its own. */
 static void test_several_in_a_pass(void **state)
 {
+	const unsigned n = 8;
+
 	(void)state;
-	for (unsigned i = 0; i < LIMIT_TAKE_PER_PASS; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		memset(loop.pages + (size_t)i * 20 * 4096, (int)i + 1, 20ul * 4096);
 		loop_put_indirect(&loop, i, BLKIF_OP_WRITE, i * 168, i * 20, 20, DESCRIPTOR - i);
 	}
-	pass_push(&loop);
-	assert_int_equal(fake.nr_flying, LIMIT_TAKE_PER_PASS);
-	for (unsigned i = 0; i < LIMIT_TAKE_PER_PASS; i++)
+	pass_push_together(&loop);
+	assert_int_equal(fake.nr_flying, n);
+	for (unsigned i = 0; i < n; i++)
 		for (unsigned page = 0; page < 20; page++)
 			assert_int_equal(
 				*fake_engine_byte(&fake.flying[i], (size_t)page * 4096), i + 1);
 	pass_end_all(&loop, &fake);
-	for (unsigned i = 0; i < LIMIT_TAKE_PER_PASS; i++)
+	for (unsigned i = 0; i < n; i++)
 		loop_expect(&loop, i, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
 }
 
@@ -253,7 +255,7 @@ static void test_bad_among_good(void **state)
 	loop.ref[DESCRIPTOR - 1] = good;
 	loop_put_indirect(&loop, 3, BLKIF_OP_WRITE_BARRIER, 0, 0, 20, DESCRIPTOR - 2);
 	loop_put(&loop, 4, BLKIF_OP_WRITE, 0, 0, 1);
-	pass_push(&loop);
+	pass_push_together(&loop);
 	loop_expect(&loop, 3, BLKIF_OP_WRITE_BARRIER, BLKIF_RSP_EOPNOTSUPP);
 	loop_expect(&loop, 2, BLKIF_OP_READ, BLKIF_RSP_ERROR);
 	loop_expect_none(&loop);
@@ -370,7 +372,7 @@ static void test_order_stays(void **state)
 	loop_put(&loop, 101, BLKIF_OP_WRITE, 16, 0, 1);
 	loop_put(&loop, 102, BLKIF_OP_WRITE_BARRIER, 24, 0, 1);
 	loop_put(&loop, 103, BLKIF_OP_READ, 32, 0, 1);
-	pass_push(&loop);
+	pass_push_together(&loop);
 	assert_int_equal(fake.nr_puts, nr_puts);
 	assert_int_equal(loop.queue->waiting.n, 4);
 	/* The disk may shrink meanwhile: they have been judged (R11). */

@@ -190,7 +190,7 @@ static void test_bad_grants(void **state)
 	loop_put(&loop, 1, BLKIF_OP_WRITE, 0, 3, 4);
 	loop_put(&loop, 2, BLKIF_OP_WRITE, 100, 3, 4);
 	loop_put(&loop, 3, BLKIF_OP_WRITE, 500, 9, 1);
-	pass_push(&loop);
+	pass_push_together(&loop);
 	assert_int_equal(nr_tries, 2);
 	assert_int_equal(fake.nr_flying, 2);
 	assert_int_equal(loop_nr_mapped(&loop), 1);
@@ -340,7 +340,7 @@ static void test_bad_grants_cost_nothing(void **state)
 	loop_put(&loop, 1, BLKIF_OP_WRITE, 100, 50, 2);
 	loop_put(&loop, 2, BLKIF_OP_WRITE, 200, 0, 4);
 	loop_put(&loop, 3, BLKIF_OP_WRITE, 300, 60, 2);
-	pass_push(&loop);
+	pass_push_together(&loop);
 	assert_int_equal(nr_tries, 2);
 	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_ERROR), 2);
 	pass_end_all(&loop, &fake);

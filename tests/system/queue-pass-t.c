@@ -49,21 +49,74 @@ static int tear_down(void **state)
 static void test_batches(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < LIMIT_TAKE_PER_PASS; i++)
+	for (unsigned i = 0; i < LIMIT_TAKE_FIRST; i++)
 		loop_put(&loop, i, BLKIF_OP_WRITE, i * 16, i, 1);
 	loop_push(&loop);
 	assert_true(queue_poll_once(loop.queue));
-	assert_int_equal(fake.nr_puts, LIMIT_TAKE_PER_PASS);
+	assert_int_equal(fake.nr_puts, LIMIT_TAKE_FIRST);
 	assert_int_equal(fake.nr_commits, 1);
 	assert_int_equal(loop.ring.shared->rsp_prod, 0);
 
 	fake_engine_end_all(&fake);
 	assert_true(queue_poll_once(loop.queue));
-	assert_int_equal(loop.ring.shared->rsp_prod, LIMIT_TAKE_PER_PASS);
+	assert_int_equal(loop.ring.shared->rsp_prod, LIMIT_TAKE_FIRST);
 	assert_int_equal(loop_take_events(&loop), 1);
 	assert_int_equal(queue_stats(loop.queue).notifications, 1);
-	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), LIMIT_TAKE_PER_PASS);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), LIMIT_TAKE_FIRST);
 	pass_run(&loop);
+}
+
+/*
+ * A full ring: twice as many from pass to pass, so that the storage begins at once and few passes take the rest. When the ring was
+ * empty it begins anew.
+ */
+static void test_takes_more_and_more(void **state)
+{
+	const unsigned taken[] = {2, 6, 14, 30, 32};
+
+	(void)state;
+	assert_int_equal(loop.ring.nr_slots, 32);
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < 32; i++)
+			loop_put(&loop, i, BLKIF_OP_WRITE, i * 16, i, 1);
+		loop_push(&loop);
+		for (unsigned i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
+			assert_true(queue_poll_once(loop.queue));
+			assert_int_equal(fake.nr_puts, round * 32 + taken[i]);
+		}
+		fake_engine_end_all(&fake);
+		pass_run(&loop);
+		assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 32);
+	}
+}
+
+/* Storage whose I/O has ended when it is put has nothing to begin: all there is at a time. */
+static void test_ends_at_once(void **state)
+{
+	(void)state;
+	fake.at_once = true;
+	loop_put(&loop, 0, BLKIF_OP_WRITE, 0, 0, 1);
+	pass_push(&loop);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 1);
+	for (unsigned i = 0; i < 32; i++)
+		loop_put(&loop, i, BLKIF_OP_WRITE, i * 16, i, 1);
+	loop_push(&loop);
+	assert_true(queue_poll_once(loop.queue));
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 32);
+	/* Until it does not. */
+	fake.at_once = false;
+	loop_put(&loop, 0, BLKIF_OP_WRITE, 0, 0, 1);
+	pass_push(&loop);
+	for (unsigned i = 1; i < 32; i++)
+		loop_put(&loop, i, BLKIF_OP_WRITE, i * 16, i, 1);
+	loop_push(&loop);
+	assert_true(queue_poll_once(loop.queue));
+	assert_int_equal(fake.nr_flying, 1 + LIMIT_TAKE_FIRST);
+	fake_engine_end_all(&fake);
+	pass_run(&loop);
+	fake_engine_end_all(&fake);
+	pass_run(&loop);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 32);
 }
 
 /* Answers that end in different passes are published at once; events only when asked for. */
@@ -434,6 +487,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		PASS_TEST(test_batches),
+		PASS_TEST(test_takes_more_and_more),
+		PASS_TEST(test_ends_at_once),
 		PASS_TEST(test_notifies_who_asked),
 		PASS_TEST(test_idle),
 		PASS_TEST(test_sync_is_put_without_the_lock),

@@ -186,7 +186,7 @@ static void test_flushes_share(void **state)
 {
 	(void)state;
 	settle();
-	for (unsigned n = 0; n < LIMIT_TAKE_PER_PASS; n++)
+	for (unsigned n = 0; n < LIMIT_TAKE_FIRST; n++)
 		ask(0, BLKIF_OP_FLUSH_DISKCACHE, false);
 	settle();
 	assert_int_equal(nr_syncs(), 1);

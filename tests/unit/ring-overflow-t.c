@@ -34,6 +34,7 @@ static void assert_stays_broken(void)
 	pair.front.shared->rsp_event = pair.back.rsp_prod_pvt + 1;
 	memcpy(before, pair.pages, sizeof(before));
 	assert_int_equal(backring_available(&pair.back), 0);
+	assert_false(backring_has_requests(&pair.back));
 	assert_false(backring_final_check(&pair.back));
 	backring_respond(&pair.back, 1, BLKIF_OP_READ, BLKIF_RSP_OKAY);
 	assert_false(backring_push(&pair.back));

@@ -1,0 +1,82 @@
+/*
+ * Whether it pays to look for work before sleeping, and for how long.
+ *
+ * A queue that sleeps is woken by its guest or its storage, which takes tens of microseconds. One that looks at the ring and at
+ * its engine for so long finds it at once, and uses the processor meanwhile. Here is decided how long it looks:
+ *
+ *   as long as the last waits took, when most of them were short, and not at all when they were not (POLL_AUTO);
+ *   never longer together than the disk's budget allows, which its queues share;
+ *   and not where others want the processors: then it is let be for a while, longer each time (POLL_AUTO).
+ *
+ * Queue thread only, but for the budget, which all queues of a disk use at the same time. Pure: the caller tells the time, looks,
+ * and sleeps. An idle queue does not look: its last wait was a long one.
+ */
+#ifndef BACKEND_DATA_POLL_H
+#define BACKEND_DATA_POLL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The longest look that adapts, and the longest that can be asked for. */
+#define POLL_AUTO_NS 100000u
+#define POLL_MAX_US  10000u
+
+/* In percent of one processor: what a disk may use for it if nobody says otherwise, and what can be said. */
+#define POLL_BUDGET     100u
+#define POLL_BUDGET_MAX 800u
+
+enum poll_mode {
+	POLL_AUTO,
+	POLL_OFF,
+	POLL_FIXED, /* always so long, as far as the budget goes */
+};
+
+/* What the administrator chose. */
+struct poll_terms {
+	enum poll_mode mode;
+	uint32_t fixed_us;       /* FIXED */
+	uint32_t budget_percent; /* of one processor, for all queues of the disk together */
+};
+
+/* The time that was looked, put end to end as if at so many percent: a time in the future is used up. */
+struct poll_budget {
+	_Atomic uint64_t used_until_ns;
+};
+
+/* What is waited for. Their waits differ: a disk may be slow and its guest quick. */
+enum poll_wait {
+	POLL_FOR_GUEST,   /* nothing is in flight */
+	POLL_FOR_STORAGE, /* something is; the guest may send more, too */
+	POLL_WAITS,
+};
+
+struct poller {
+	struct poll_terms terms;
+	struct poll_budget *budget; /* borrowed */
+	uint64_t window_ns[POLL_WAITS];
+	uint64_t rest_ns;       /* so long it is let be, the next time others want the processor */
+	uint64_t rest_until_ns; /* ... this time */
+	uint64_t unasked_ns;    /* looked since it was asked whether they do */
+};
+
+void poller_init(struct poller *poller, const struct poll_terms *terms, struct poll_budget *budget)
+	__attribute__((nonnull));
+
+/* How long to look, from @now_ns on, in nanoseconds; 0: not at all. */
+uint64_t poller_window(const struct poller *poller, enum poll_wait wait, uint64_t now_ns)
+	__attribute__((nonnull, warn_unused_result));
+
+/*
+ * It was looked for so long, whatever was found: the budget is that much poorer. True when it is time to ask whether others want
+ * the processors: the caller says then what it was told by poller_told().
+ */
+bool poller_spent(struct poller *poller, uint64_t now_ns, uint64_t spent_ns)
+	__attribute__((nonnull, warn_unused_result));
+void poller_told(struct poller *poller, uint64_t now_ns, bool is_busy) __attribute__((nonnull));
+
+/* There was something after so long, looked for or slept. */
+void poller_waited(struct poller *poller, enum poll_wait wait, uint64_t waited_ns)
+	__attribute__((nonnull));
+
+#endif
