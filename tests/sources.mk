@@ -115,8 +115,9 @@ SCRIPT_TESTS += $(patsubst %,tests/system/%-t.sh,connect integrity-qemu-io integ
 	fua transfer engine-choice polling processors protocol-abi ring-orders ring-memory multi-queue indirect discards reconnect same-keys detach-reattach guest-killed worker-killed sigterm \
 	xenstored-lost backend-vanishes hotplug-verbs hotplug-sharing storage-errors disk-full usage \
 	second-worker blockdev store-busy sync-fails features-off storage-vanishes fault-injection cache-modes cache-change cache-syscalls error-policy storage-fills short-reads \
-	large-sectors resize resize-asked resize-told resize-odd resize-reconnect resize-load resize-blockdev \
-	hotplug-claims hotplug-options hotplug-troubles demo-fails)
+	large-sectors idle resize resize-asked resize-told resize-odd resize-reconnect resize-load resize-blockdev \
+	hotplug-claims hotplug-commands hotplug-options hotplug-troubles \
+	demo-fails)
 # The drivers a disk meets in its life, each as it is.
 SCRIPT_TESTS += $(patsubst %,tests/system/persona-%-t.sh,linux windows ovmf grub minios sequences)
 # The first command of the README.

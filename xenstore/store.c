@@ -5,12 +5,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 #include <xenstore.h>
+#include <xenstore_lib.h>
 
 struct store {
 	struct xs_handle *xs;
-	int fd;    /* libxenstore's, valid as long as xs */
-	bool gone; /* xenstored has gone: nothing is sent any more */
+	int fd;      /* epoll of libxenstore's descriptor, and of line_fd */
+	int line_fd; /* another connection, over which nothing goes, or -1 */
+	bool gone;   /* xenstored has gone: nothing is sent any more */
 };
 
 /* ---- errors: the one place where libxenstore's become ours ---- */
@@ -51,6 +57,64 @@ static int result(struct store *s, bool ok)
 
 /* ---- connection ---- */
 
+/*
+ * libxenstore's own descriptor is a pipe of its thread's, which stays silent when xenstored dies. So there is another connection
+ * to the same socket, that says nothing and hangs up. -1 where there is no socket: the kernel's device of a guest or a
+ * driver domain, whose other end does not go away.
+ */
+static int open_line(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	const char *path = xs_daemon_socket();
+	int fd;
+
+	if (!path || strlen(path) >= sizeof(address.sun_path))
+		return -1;
+	memcpy(address.sun_path, path, strlen(path));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		(void)close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+/* xenstored never speaks first: whatever is to be read is the end. */
+static bool line_is_cut(const struct store *s)
+{
+	char byte;
+
+	if (s->line_fd < 0)
+		return false;
+	return recv(s->line_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
+	       (errno != EAGAIN && errno != EINTR);
+}
+
+static int watch_fd(struct store *s, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+
+	return epoll_ctl(s->fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+/* errno is not kept by xs_fileno(): its pipe could not be made. */
+static int open_descriptors(struct store *s)
+{
+	int events = xs_fileno(s->xs);
+	int r;
+
+	if (events < 0)
+		return -EMFILE;
+	s->fd = epoll_create1(EPOLL_CLOEXEC);
+	if (s->fd < 0)
+		return -errno;
+	r = watch_fd(s, events);
+	s->line_fd = open_line();
+	if (r == 0 && s->line_fd >= 0)
+		r = watch_fd(s, s->line_fd);
+	return r;
+}
+
 int store_open(struct store **ret_store)
 {
 	struct store *s = calloc(1, sizeof(*s));
@@ -58,16 +122,17 @@ int store_open(struct store **ret_store)
 
 	if (!s)
 		return -ENOMEM;
+	s->fd = s->line_fd = -1;
 	s->xs = xs_open(XS_UNWATCH_FILTER);
 	if (!s->xs) {
 		r = errno > 0 ? -errno : -EIO;
 		store_close(s);
 		return r;
 	}
-	s->fd = xs_fileno(s->xs);
-	if (s->fd < 0) {
+	r = open_descriptors(s);
+	if (r) {
 		store_close(s);
-		return -EMFILE; /* the pipe behind it could not be made; errno is not kept */
+		return r;
 	}
 	*ret_store = s;
 	return 0;
@@ -78,6 +143,10 @@ void store_close(struct store *s)
 	if (!s)
 		return;
 	xs_close(s->xs);
+	if (s->line_fd >= 0)
+		(void)close(s->line_fd);
+	if (s->fd >= 0)
+		(void)close(s->fd);
 	free(s);
 }
 
@@ -220,6 +289,8 @@ int store_next_event(struct store *s, struct store_event *ret_event)
 	if (s->gone)
 		return -EPIPE;
 	strings = xs_check_watch(s->xs);
+	if (!strings && errno == EAGAIN && line_is_cut(s))
+		s->gone = true;
 	if (!strings)
 		return failure(s);
 	ret_event->block = strings;

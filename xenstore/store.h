@@ -47,13 +47,14 @@ int store_open(struct store **ret_store) __attribute__((nonnull, warn_unused_res
 /* Drops the connection, its watches and its open transactions. NULL is fine. Waits for nobody. */
 void store_close(struct store *s);
 
-/* The descriptor to poll for watch events. The same one until store_close(), which closes it. */
+/*
+ * The descriptor to poll for watch events, and for the loss of xenstored: store_next_event() says which. The same one until
+ * store_close(), which closes it.
+ */
 int store_fd(struct store *s) __attribute__((nonnull));
 
 /*
- * One cheap request, to find out whether xenstored is still there: 0 or -EPIPE. Needed because
- * store_fd() is a pipe inside libxenstore, which stays silent when xenstored dies: an idle process
- * would not notice. Call it from a timer, every minute or so.
+ * One cheap request, to find out whether xenstored is there just now, before the event is taken that says it is not: 0 or -EPIPE.
  */
 int store_check(struct store *s) __attribute__((nonnull, warn_unused_result));
 

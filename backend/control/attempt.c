@@ -190,13 +190,12 @@ int vbd_connect(struct vbd *vbd, enum xenbus_state seen, bool *ret_waiting)
 unsigned vbd_queues_to_offer(const struct vbd *vbd)
 {
 	enum hotplug_state hotplug = HOTPLUG_WAITING;
-	struct disk_options options;
-	struct problem ignored;
+	bool multi_queue;
 
 	if (backing_hotplug(vbd->store, vbd->backend, &hotplug) || hotplug != HOTPLUG_CONNECTED ||
-		options_read(vbd->store, vbd->backend, vbd->conn.default_cache, &options, &ignored))
+		options_read_multi_queue(vbd->store, vbd->backend, &multi_queue))
 		return vbd->pub.max_queues;
-	return options.multi_queue ? vbd->max_queues : 1;
+	return multi_queue ? vbd->max_queues : 1;
 }
 
 /*

@@ -1,6 +1,8 @@
 #include "backend/control/check.h"
 
+#include <inttypes.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "backend/control/image.h"
 #include "backend/data/storage.h"
@@ -15,6 +17,19 @@ static enum worker_exit prepare(const struct storage *storage)
 	return is_lost ? WORKER_STORAGE : WORKER_OK;
 }
 
+/* One line. The hotplug script claims a file by what it was when it was looked at. */
+static void tell(const struct storage *storage)
+{
+	struct stat st;
+
+	(void)printf("sectors=%" PRIu64 " physical-sector-size=%u memory-align=%u type=%s",
+		storage->nr_sectors, storage->physical_sector_size, storage->memory_align,
+		storage->kind->name);
+	if (fstat(storage->fd, &st) == 0 && S_ISREG(st.st_mode))
+		(void)printf(" inode=%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	(void)putchar('\n');
+}
+
 static enum worker_exit examine(const struct storage *storage, const struct check_terms *terms)
 {
 	struct problem problem;
@@ -23,9 +38,7 @@ static enum worker_exit examine(const struct storage *storage, const struct chec
 		(void)fprintf(stderr, "%s\n", problem.text);
 		return WORKER_STORAGE;
 	}
-	(void)printf("sectors=%llu physical-sector-size=%u memory-align=%u type=%s\n",
-		(unsigned long long)storage->nr_sectors, storage->physical_sector_size,
-		storage->memory_align, storage->kind->name);
+	tell(storage);
 	return terms->hand_over ? prepare(storage) : WORKER_OK;
 }
 

@@ -380,6 +380,26 @@ bool connection_go_on(struct connection *conn)
 	return true;
 }
 
+static bool is_more_than_seen(struct connection *conn)
+{
+	struct queue_stats stats = count(conn);
+	uint64_t n = stats.reads_taken + stats.writes_taken + stats.flushes + stats.discards;
+	bool is_more = n != conn->nr_seen;
+
+	conn->nr_seen = n;
+	return is_more;
+}
+
+bool connection_has_stirred(struct connection *conn)
+{
+	if (is_more_than_seen(conn))
+		return true;
+	for (unsigned i = 0; i < conn->nr_queues; i++)
+		queue_report_event(conn->queue[i]);
+	/* What came before the queues knew. */
+	return is_more_than_seen(conn);
+}
+
 struct queue_stats connection_totals(const struct connection *conn)
 {
 	struct queue_stats sum = conn->past, now = count(conn);

@@ -57,7 +57,8 @@ struct connection {
 	struct log_limit limit_totals;
 	struct log_limit limit_flush;
 	struct log_limit limit_size;
-	int report_fd; /* eventfd the queues write */
+	uint64_t nr_seen; /* requests, at the last look whether the guest stirs */
+	int report_fd;    /* eventfd the queues write */
 };
 
 /* No connection yet. -errno when there are no descriptors. */
@@ -100,6 +101,12 @@ unsigned connection_heed(struct connection *conn, uint64_t now_ms) __attribute__
  */
 int connection_look_at_size(struct connection *conn, uint64_t now_ms, struct problem *ret_problem)
 	__attribute__((nonnull));
+
+/*
+ * Whether the guest has used the disk since the last call. If not, the queues report when it begins to: then a call of
+ * connection_heed() is due.
+ */
+bool connection_has_stirred(struct connection *conn) __attribute__((nonnull));
 
 /* The disk is latched (D5). And: who looks after it accepts what was lost; of a disk that is open the latch has been cleared. */
 bool connection_is_faulty(struct connection *conn) __attribute__((nonnull));

@@ -227,6 +227,18 @@ static int read_timeout(struct node_dir *dir, struct disk_options *options, stru
 	return 0;
 }
 
+int options_read_multi_queue(struct store *store, const char *backend, bool *ret_multi_queue)
+{
+	struct node_dir dir = {.store = store, .txn = STORE_NO_TXN, .path = backend};
+	struct disk_options options = {.multi_queue = true};
+	struct problem ignored;
+	int r = read_features_off(&dir, &options, &ignored);
+
+	if (r == 0)
+		*ret_multi_queue = options.multi_queue;
+	return r;
+}
+
 int options_read(struct store *store, const char *backend, enum cache_mode default_cache,
 	struct disk_options *ret_options, struct problem *ret_problem)
 {

@@ -72,4 +72,8 @@ int options_read(struct store *store, const char *backend, enum cache_mode defau
 	struct disk_options *ret_options, struct problem *ret_problem)
 	__attribute__((nonnull, warn_unused_result));
 
+/* Of all that, whether features-off leaves multi-queue: one look, which a frontend waits for. -errno if it is wrong. */
+int options_read_multi_queue(struct store *store, const char *backend, bool *ret_multi_queue)
+	__attribute__((nonnull, warn_unused_result));
+
 #endif

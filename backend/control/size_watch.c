@@ -150,7 +150,7 @@ static int refuse(struct size_watch *watch, int error, struct problem *ret_probl
 {
 	size_watch_clear(watch);
 	return problem_set(ret_problem, error,
-		"a new size of the %s is not heard of, but found every 30 seconds or by blkbackctl resize: %s%s",
+		"a new size of the %s is not heard of, but found every 30 seconds while the guest uses it, or by blkbackctl resize: %s%s",
 		watch->is_block_device ? "block device" : "image", strerror(-error),
 		error == -EMFILE ? ": raise sysctl fs.inotify.max_user_instances" : "");
 }

@@ -379,6 +379,7 @@ static enum vbd_end look(struct vbd *vbd, uint64_t now_ms, bool may_connect)
 	int r;
 
 	vbd->now_ms = now_ms;
+	vbd->held_up = false;
 	for (unsigned i = 0; i < ACTIONS_MAX && vbd->end == VBD_LIVES; i++) {
 		struct problem problem;
 		enum rival_news news = rival_evict(vbd, &problem);
@@ -393,7 +394,8 @@ static enum vbd_end look(struct vbd *vbd, uint64_t now_ms, bool may_connect)
 			(r == 0 && !step(vbd, &in, may_connect, &r)))
 			break;
 		/* Others write so busily that it did not get through: not now, but a guest is there. */
-		if (r == -EAGAIN)
+		vbd->held_up = r == -EAGAIN;
+		if (vbd->held_up)
 			break;
 		/* ESTALE, ENOENT: somebody else wrote or removed our state: look again. */
 		if (r && r != -ESTALE && r != -ENOENT)
@@ -411,6 +413,16 @@ enum vbd_end vbd_open(struct vbd *vbd, uint64_t now_ms)
 enum vbd_end vbd_look(struct vbd *vbd, uint64_t now_ms)
 {
 	return look(vbd, now_ms, true);
+}
+
+bool vbd_is_settled(const struct vbd *vbd)
+{
+	const struct connection *conn = &vbd->conn;
+
+	if (vbd->held_up || vbd->mode.news.is_due)
+		return false;
+	return conn->nr_queues == 0 || vbd->self != XENBUS_CONNECTED ||
+	       conn->features.nr_sectors == disk_nr_sectors(&conn->disk);
 }
 
 /* ---- the end ---- */

@@ -58,6 +58,7 @@ struct vbd {
 	uint64_t
 		image_until_ms; /* so long somebody else may go on having the image; 0: it is not waited for */
 	struct problem image_cause; /* why it is waited for */
+	bool held_up;               /* by others' writing, at the last look */
 	bool is_orphan; /* Connected without a ring: its worker died, and we came after it */
 
 	struct mode mode;
@@ -88,6 +89,9 @@ void vbd_fini(struct vbd *vbd) __attribute__((nonnull));
  * txn.h) is left for the next look.
  */
 enum vbd_end vbd_look(struct vbd *vbd, uint64_t now_ms) __attribute__((nonnull));
+
+/* Nothing is left for the next look, nor has the guest to be told a new size. */
+bool vbd_is_settled(const struct vbd *vbd) __attribute__((nonnull));
 
 /*
  * As vbd_look(), but stops short of connecting: the disk is InitWait then, or waits for its frontend

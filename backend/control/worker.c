@@ -22,8 +22,8 @@
 #include "xenstore/path.h"
 #include "xenstore/store.h"
 
-/* libxenstore's descriptor stays silent when xenstored dies: ask, and look, now and then. */
-#define STORE_CHECK_SECONDS 30
+/* What no event tells is looked for this long after something has happened, and again as long as something does. */
+#define LOOK_SECONDS 30
 
 struct worker {
 	const struct worker_config *cfg;
@@ -37,6 +37,7 @@ struct worker {
 	int timer_fd;
 	bool has_vbd;
 	bool is_ready;
+	bool timer_runs;
 	bool has_report;       /* the queue has told us, and we have not heeded it */
 	uint64_t next_heed_ms; /* not before */
 };
@@ -80,8 +81,6 @@ static int wait_for(struct worker *w, int fd)
 
 static int open_descriptors(struct worker *w)
 {
-	struct itimerspec every = {
-		.it_interval.tv_sec = STORE_CHECK_SECONDS, .it_value.tv_sec = STORE_CHECK_SECONDS};
 	sigset_t signals;
 	int r;
 
@@ -95,8 +94,6 @@ static int open_descriptors(struct worker *w)
 		return r;
 	w->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	r = wait_for(w, w->timer_fd);
-	if (r == 0 && timerfd_settime(w->timer_fd, 0, &every, NULL) < 0)
-		r = -errno;
 	if (r == 0)
 		r = wait_for(w, store_fd(w->store));
 	return r;
@@ -246,19 +243,30 @@ static void heed_signal(struct worker *w)
 	}
 }
 
+static void look_again_later(struct worker *w)
+{
+	struct itimerspec once = {.it_value.tv_sec = LOOK_SECONDS};
+
+	/* Of a descriptor and a time that are right nothing can fail. */
+	if (!w->timer_runs)
+		(void)timerfd_settime(w->timer_fd, 0, &once, NULL);
+	w->timer_runs = true;
+}
+
+/*
+ * What did not get through for others' writing has another try, and the size is looked at. A disk at which nothing happens does
+ * not wake us any more: its queues say when its guest stirs.
+ */
 static void heed_timer(struct worker *w)
 {
 	uint64_t count;
 
 	(void)!read(w->timer_fd, &count, sizeof(count));
-	if (store_check(w->store) == -EPIPE) {
-		log_err("the connection to xenstored is lost");
-		w->vbd.end = VBD_STORE_LOST;
-		return;
-	}
-	/* What did not get through for others' writing has another try. */
+	w->timer_runs = false;
 	look(w);
 	look_at_size(w);
+	if (!vbd_is_settled(&w->vbd) || connection_has_stirred(&w->vbd.conn))
+		look_again_later(w);
 }
 
 static void heed_size_watch(struct worker *w)
@@ -324,10 +332,13 @@ static int patience_ms(const struct worker *w)
 
 static void heed(struct worker *w, int fd)
 {
+	if (fd == w->timer_fd) {
+		heed_timer(w);
+		return;
+	}
+	look_again_later(w);
 	if (fd == w->signal_fd)
 		heed_signal(w);
-	else if (fd == w->timer_fd)
-		heed_timer(w);
 	else if (fd == w->vbd.conn.report_fd)
 		note_report(w);
 	else if (fd == w->vbd.conn.size_watch.fd)
@@ -341,6 +352,7 @@ static void heed(struct worker *w, int fd)
 static void serve(struct worker *w)
 {
 	look(w);
+	look_again_later(w);
 	while (w->vbd.end == VBD_LIVES) {
 		struct epoll_event event;
 

@@ -288,6 +288,9 @@ static bool sleep_until_event(struct queue *q)
 		if (event[i].data.fd == channel_fd(&q->channel)) {
 			if (channel_take(&q->channel))
 				stat_add(&q->stats.events, 1);
+			if (atomic_load_explicit(&q->reports_event, memory_order_relaxed) &&
+				atomic_exchange(&q->reports_event, false))
+				queue_report(q);
 		} else if (event[i].data.fd == q->wake_fd) {
 			(void)!read(q->wake_fd, &count, sizeof(count));
 			q->look = true;
@@ -478,6 +481,11 @@ struct queue_stats queue_stats(const struct queue *q)
 void queue_add_times(const struct queue *q, struct queue_times *sum)
 {
 	times_add(sum, &q->times);
+}
+
+void queue_report_event(struct queue *q)
+{
+	atomic_store(&q->reports_event, true);
 }
 
 bool queue_take_report(struct queue *q)

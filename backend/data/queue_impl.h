@@ -98,6 +98,7 @@ struct queue {
 	struct record told;        /* what cfg.record has of them */
 	atomic_bool stop;          /* control -> queue */
 	atomic_bool keeps_no_more; /* control -> queue */
+	atomic_bool reports_event; /* control -> queue, which takes it away */
 	atomic_bool report;        /* queue -> control */
 	atomic_uint status;        /* queue -> control */
 };

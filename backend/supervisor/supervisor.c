@@ -17,11 +17,8 @@
 #include "backend/util/log.h"
 #include "xenstore/store.h"
 
-/*
- * libxenstore's descriptor stays silent when xenstored dies: ask now and then. Well below the 10 s
- * that libxl gives a new disk, so that a restart of xenstored costs none.
- */
-#define STORE_CHECK_MS 5000
+/* So long after the store has told something domains are looked at once more. */
+#define DOMAINS_CHECK_MS 5000
 
 /* Attempts to reach a xenstored that was lost. */
 #define RECONNECT_MIN_MS 100
@@ -33,7 +30,7 @@ struct supervisor {
 	struct keeper keeper;
 	int epoll_fd;
 	int signal_fd;
-	uint64_t check_at_ms; /* xenstored and, in case a death went unseen, domains */
+	uint64_t check_at_ms; /* domains, in case a death went unseen; 0: nothing has happened */
 	uint64_t reconnect_at_ms;
 	uint32_t reconnect_delay_ms;
 	bool has_to_end;
@@ -135,6 +132,7 @@ static void lose_store(struct supervisor *s)
 	log_err("the connection to xenstored is lost: disks go on as long as their workers do; trying to reach it again");
 	store_close(s->keeper.store);
 	s->keeper.store = NULL;
+	s->check_at_ms = 0;
 	s->keeper.store_lost = false;
 	s->reconnect_delay_ms = RECONNECT_MIN_MS;
 	s->reconnect_at_ms = s->keeper.now_ms + s->reconnect_delay_ms;
@@ -153,7 +151,6 @@ static void reconnect(struct supervisor *s)
 		return;
 	}
 	log_info("xenstored is reached again");
-	s->check_at_ms = s->keeper.now_ms + STORE_CHECK_MS;
 	keeper_scan(&s->keeper, false);
 }
 
@@ -170,6 +167,8 @@ static void heed_store(struct supervisor *s)
 	}
 	if (r == -EPIPE)
 		s->keeper.store_lost = true;
+	if (!s->check_at_ms)
+		s->check_at_ms = s->keeper.now_ms + DOMAINS_CHECK_MS;
 	keeper_look(&s->keeper);
 }
 
@@ -229,10 +228,8 @@ static void heed_time(struct supervisor *s)
 	if (!k->store) {
 		if (k->now_ms >= s->reconnect_at_ms)
 			reconnect(s);
-	} else if (k->now_ms >= s->check_at_ms) {
-		s->check_at_ms = k->now_ms + STORE_CHECK_MS;
-		if (store_check(k->store) == -EPIPE)
-			k->store_lost = true;
+	} else if (s->check_at_ms && k->now_ms >= s->check_at_ms) {
+		s->check_at_ms = 0;
 		keeper_check_domains(k);
 	}
 }
@@ -247,14 +244,16 @@ static void heed(struct supervisor *s, int fd)
 		keeper_heed_pidfd(&s->keeper, fd);
 }
 
-/* For epoll: until the next thing that time brings. */
+/* For epoll: until the next thing that time brings, or for ever. */
 static int patience_ms(const struct supervisor *s)
 {
 	uint64_t next = s->keeper.store ? s->check_at_ms : s->reconnect_at_ms;
 	uint64_t deadline = keeper_deadline(&s->keeper), now = clock_ms();
 
-	if (deadline && deadline < next)
+	if (deadline && (!next || deadline < next))
 		next = deadline;
+	if (!next)
+		return -1;
 	return next > now ? (int)(next - now) : 0;
 }
 
@@ -322,7 +321,6 @@ enum supervisor_exit supervisor_run(
 	apply_level(&s);
 	result = start(&s);
 	if (result == SUPERVISOR_OK) {
-		s.check_at_ms = s.keeper.now_ms + STORE_CHECK_MS;
 		/* Workers get our standard error: it has to be the final one. */
 		s.keeper.syslog = options->detach(options->ctx);
 		keeper_scan(&s.keeper, false);

@@ -1,8 +1,9 @@
 #include "tests/fuzz/fake_store.h"
 
 #include <errno.h>
-
+#include <sys/eventfd.h>
 #include <xenstore.h>
+#include <xenstore_lib.h>
 
 #include "tests/fuzz/fuzz.h"
 
@@ -57,10 +58,21 @@ void xs_close(struct xs_handle *h)
 	(void)h;
 }
 
+/* There is one at a time, which can be waited for. */
 int xs_fileno(struct xs_handle *h)
 {
+	static int fd = -1;
+
 	(void)h;
-	return 0;
+	if (fd < 0)
+		fd = eventfd(0, EFD_CLOEXEC);
+	return fd;
+}
+
+/* Nothing listens. */
+const char *xs_daemon_socket(void)
+{
+	return NULL;
 }
 
 /* As the real one: in memory of its own, with a terminator behind it. */

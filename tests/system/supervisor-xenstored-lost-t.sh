@@ -4,8 +4,6 @@
 # shellcheck source=tests/lib/supervisor.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/supervisor.sh"
 
-# The worker asks every 30 seconds.
-deadline=60
 daemon=$(cat "$XENSIM_DIR/xenstored/pid")
 mapfile -d '' -t command <"/proc/$daemon/cmdline"
 mapfile -d '' -t settings <"/proc/$daemon/environ"

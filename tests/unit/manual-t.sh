@@ -111,7 +111,7 @@ same "options behind the image's name: the script's page" "$(sed -n "s/^option_n
 environment=$(grep -o '\(BLKBACK\|XENBUS\)_[A-Z]*' $script | words)
 covers "environment: the script's page" "$environment" "$(cat $script_page)"
 # shellcheck disable=SC2016 # a pattern
-nodes=$(grep -o 'XENBUS_PATH/[a-z][a-z-]*' $script | sed 's/.*\///' | grep -v -x state | words)
+nodes=$(grep -o -E '(XENBUS_PATH/|(drop_known|write_nodes|set_nodes|set --) )[a-z][a-z-]*' $script | sed 's/.*[ /]//' | words)
 covers "nodes: the script's page" "params mode $nodes" "$(cat $script_page)"
 
 # ---- blkbackctl -------------------------------------------------------------------------------
