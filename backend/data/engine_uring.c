@@ -26,7 +26,8 @@ struct engine_uring {
 	struct engine base;
 	struct io_uring ring;
 	bool has_ring;
-	bool is_disabled; /* until the thread that is to use it is known */
+	bool has_stale_flag; /* IORING_SQ_TASKRUN was set when there was no work */
+	bool is_disabled;    /* until the thread that is to use it is known */
 	int event_fd;
 	unsigned capacity;
 	unsigned nr_free;
@@ -185,18 +186,24 @@ static unsigned take_results(struct engine_uring *u, struct engine_done *done, u
 }
 
 /*
- * Less than @max only when there is neither result nor work left: the eventfd has been written for those, and is not once more. Work need
- * not become a result: what the kernel could not do without waiting, for one, only goes another way.
+ * Have the kernel write the results that it has work for: false if there are none. Another processor's kernel thread may set the flag just after
+ * its work was done by us (seen on Linux 6.18): then it stands for nothing until there is more work, which the eventfd tells of.
  */
+static bool fetch_results(struct engine_uring *u)
+{
+	if (!has_work(u) || io_uring_get_events(&u->ring) < 0)
+		return false;
+	u->has_stale_flag = io_uring_cq_ready(&u->ring) == 0;
+	return !u->has_stale_flag;
+}
+
+/* Less than @max only when there is neither result nor work left: the eventfd has been written for those, and is not once more. */
 static unsigned reap_results(struct engine_uring *u, struct engine_done *done, unsigned max)
 {
 	unsigned n = 0;
 
-	while (n < max && (io_uring_cq_ready(&u->ring) > 0 || has_work(u))) {
-		if (io_uring_cq_ready(&u->ring) == 0 && io_uring_get_events(&u->ring) < 0)
-			break;
+	while (n < max && (io_uring_cq_ready(&u->ring) > 0 || fetch_results(u)))
 		n += take_results(u, done + n, max - n);
-	}
 	/* What did not fit before may fit now. */
 	uring_commit(&u->base);
 	return n;
@@ -218,7 +225,8 @@ static bool uring_has_done(const struct engine *e)
 	const struct engine_uring *u = (const struct engine_uring *)e;
 
 	return u->nr_failed > 0 || blockers_have_done(&u->blockers) ||
-	       (u->nr_submitted > 0 && (io_uring_cq_ready(&u->ring) > 0 || has_work(u)));
+	       (u->nr_submitted > 0 &&
+		       (io_uring_cq_ready(&u->ring) > 0 || (has_work(u) && !u->has_stale_flag)));
 }
 
 static int uring_fd(const struct engine *e)

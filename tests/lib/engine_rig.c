@@ -84,6 +84,8 @@ int io_uring_get_events(struct io_uring *ring)
 	if (!real)
 		*(void **)&real = dlsym(RTLD_NEXT, "io_uring_get_events");
 	r = real(ring);
+	if (kernel.late)
+		__atomic_fetch_or(ring->sq.kflags, IORING_SQ_TASKRUN, __ATOMIC_RELAXED);
 	change_results(ring);
 	return r;
 }

@@ -67,6 +67,40 @@ static void test_older_kernels(void **state)
 	}
 }
 
+/*
+ * The flag that there is work, where there is none any more: nobody looks for it for ever, with nothing in flight or with a read that
+ * takes its time; nor is it taken for something to reap. What comes later is reaped all the same.
+ */
+static void test_late_flag(void **state)
+{
+	struct fixture *f = *state;
+	struct storage slow = f->storage;
+	struct engine_done done;
+	int error[CAPACITY], ends[2];
+
+	kernel.late = true;
+	rounds(f);
+	f->engine->ops->destroy(f->engine);
+	assert_int_equal(uring(CAPACITY + 1, &f->engine), 0);
+	assert_int_equal(pipe(ends), 0);
+	slow.fd = ends[0];
+	for (unsigned round = 0; round < 20; round++) {
+		put(f, ENGINE_READ, &slow, 0, 0);
+		put(f, ENGINE_READ, &f->closed, 0, 1);
+		f->engine->ops->commit(f->engine);
+		while (f->engine->ops->reap(f->engine, &done, 1) == 0)
+			;
+		assert_int_equal(done.tag, 101);
+		assert_int_equal(f->engine->ops->reap(f->engine, &done, 1), 0);
+		assert_false(f->engine->ops->has_done(f->engine));
+		assert_int_equal(write(ends[1], f->memory, 4096), 4096);
+		reap_all(f, 1, 1, error);
+		assert_int_equal(error[0], 0);
+	}
+	(void)close(ends[0]);
+	(void)close(ends[1]);
+}
+
 /* What the kernel's thread met with says nothing about the data: it is done again, and the answer is that one's. */
 static void test_interrupted(void **state)
 {
@@ -149,6 +183,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST_OF(uring, test_older_kernels),
+		TEST_OF(uring, test_late_flag),
 		TEST_OF(uring, test_interrupted),
 		TEST_OF(uring, test_other_refusals),
 		TEST_OF(uring, test_forbidden),
