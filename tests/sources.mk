@@ -183,3 +183,6 @@ unbridged-vbd_SRCS = $(filter-out qemu-dm-bridge/pagecache/hand_over.c,$(blkback
 unbridged-vbd_LIBS := $(blkback-vbd_LIBS)
 SCRIPT_TESTS += tests/system/hazards-t.sh tests/system/hand-over-progress-t.sh
 # ---- end of: a power cut --------------------------------------------------------------------------------
+
+# ---- Figures: what measures is tested, too, but for the figures ----------------------------------------
+SCRIPT_TESTS += tests/system/blkfront-bench-t.sh
