@@ -14,6 +14,8 @@
  * do. Figures are for comparison within one run, see the bench tests.
  */
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -298,29 +300,80 @@ static int connect_disk(struct bench *b, unsigned i)
 	return 0;
 }
 
-static int connect_all(struct bench *b)
+static int close_disk(struct bench *b, unsigned i)
 {
+	struct disk *disk = &b->disk[i];
 	int r = 0;
 
-	for (unsigned i = 0; r == 0 && i < b->nr_disks; i++)
-		r = connect_disk(b, i);
+	if (disk->front && blkfront_is_connected(disk->front) && blkfront_close(disk->front))
+		r = complain(disk, -EIO, blkfront_error(disk->front));
+	blkfront_destroy(disk->front);
+	load_fini(&b->load[i]);
+	return r;
+}
+
+/*
+ * Something to be done with every AT_A_TIME-th disk, in a thread of its own: both ends mostly wait for each other, and backends for
+ * the kernel. Xenstored lets a guest have ten transactions at a time.
+ */
+#define AT_A_TIME 8u
+
+struct errand {
+	struct bench *bench;
+	int (*what)(struct bench *b, unsigned i);
+	unsigned first;
+	int result;
+	pthread_t thread;
+	bool is_apart;
+};
+
+static void *run_errand(void *arg)
+{
+	struct errand *errand = arg;
+
+	for (unsigned i = errand->first; i < errand->bench->nr_disks; i += AT_A_TIME) {
+		int r = errand->what(errand->bench, i);
+
+		errand->result = errand->result ? errand->result : r;
+	}
+	return NULL;
+}
+
+/* The first error, after all. */
+static int for_each_disk(struct bench *b, int (*what)(struct bench *b, unsigned i))
+{
+	struct errand errands[AT_A_TIME];
+	int r = 0;
+
+	for (unsigned i = 0; i < AT_A_TIME; i++) {
+		struct errand *errand = &errands[i];
+
+		*errand = (struct errand){.bench = b, .what = what, .first = i};
+		errand->is_apart = i > 0 && i < b->nr_disks &&
+				   pthread_create(&errand->thread, NULL, run_errand, errand) == 0;
+	}
+	for (unsigned i = 0; i < AT_A_TIME; i++) {
+		if (errands[i].is_apart)
+			(void)pthread_join(errands[i].thread, NULL);
+		else
+			(void)run_errand(&errands[i]);
+		r = r ? r : errands[i].result;
+	}
+	return r;
+}
+
+static int connect_all(struct bench *b)
+{
+	int r = for_each_disk(b, connect_disk);
+
 	b->connected_ns = clock_ns(CLOCK_MONOTONIC);
 	return r ? r : listen_to_all(b);
 }
 
 static int close_all(struct bench *b)
 {
-	int r = 0;
+	int r = for_each_disk(b, close_disk);
 
-	for (unsigned i = 0; i < b->nr_disks; i++) {
-		struct disk *disk = &b->disk[i];
-
-		if (disk->front && blkfront_is_connected(disk->front) &&
-			blkfront_close(disk->front))
-			r = complain(disk, -EIO, blkfront_error(disk->front));
-		blkfront_destroy(disk->front);
-		load_fini(&b->load[i]);
-	}
 	if (b->epoll >= 0)
 		(void)close(b->epoll);
 	return r;
@@ -533,6 +586,8 @@ int main(int argc, char **argv)
 {
 	int r;
 
+	/* libxenstore's own way to ignore it is not for several threads. */
+	(void)signal(SIGPIPE, SIG_IGN);
 	set_defaults(&bench);
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--help") == 0) {
