@@ -9,6 +9,8 @@
  * Each I/O in flight is a stream: one I/O after the other, all on one queue. With --fsync=N each stream flushes after
  * every N of them.
  *
+ * With --ramp=SECONDS figures begin so much later, when grants are mapped and pages have been touched.
+ *
  * Made to cost as little as possible beside the ring: data pages are granted once and never copied,
  * responses are reaped and requests pushed in batches, and it sleeps only when there is nothing to
  * do. Figures are for comparison within one run, see the bench tests.
@@ -42,6 +44,7 @@ struct bench {
 	struct blkfront_options options;
 	struct load_plan plan;
 	bool json, stay;
+	double ramp_seconds;
 	unsigned spin_us; /* look for responses so long before sleeping */
 
 	struct disk disk[MAX_DISKS];
@@ -52,6 +55,7 @@ struct bench {
 
 	int epoll;
 	uint64_t now_ns, start_ns, connected_ns;
+	uint64_t ramp_end_ns; /* figures begin then; 0: they have */
 	double start_cpu_us, start_backend_us;
 };
 
@@ -202,16 +206,28 @@ static int look_around(struct bench *b, bool *ret_some_awake, bool *ret_some_asl
 	return 0;
 }
 
-static int start(struct bench *b)
+static void begin_figures(struct bench *b)
 {
-	int r = 0;
-
+	for (unsigned i = 0; i < b->nr_disks; i++)
+		load_begin_figures(&b->load[i]);
 	b->start_backend_us = backend_us(b);
 	b->start_cpu_us = cpu_us();
 	b->start_ns = b->now_ns = clock_ns(CLOCK_MONOTONIC);
+	b->ramp_end_ns = 0;
+}
+
+static int start(struct bench *b)
+{
+	uint64_t deadline_ns;
+	int r = 0;
+
+	begin_figures(b);
+	if (b->ramp_seconds > 0)
+		b->ramp_end_ns = b->start_ns + (uint64_t)(b->ramp_seconds * 1e9);
+	deadline_ns = b->start_ns + (uint64_t)((b->ramp_seconds + b->plan.seconds) * 1e9);
 	for (unsigned i = 0; r == 0 && i < b->nr_disks; i++) {
 		b->load[i].now_ns = clock_ns(CLOCK_MONOTONIC);
-		b->load[i].deadline_ns = b->start_ns + (uint64_t)(b->plan.seconds * 1e9);
+		b->load[i].deadline_ns = deadline_ns;
 		r = load_start(&b->load[i]);
 	}
 	return r;
@@ -223,6 +239,8 @@ static int run(struct bench *b)
 	int r = start(b);
 
 	while (r == 0 && nr_active(b) > 0) {
+		if (b->ramp_end_ns && b->now_ns >= b->ramp_end_ns)
+			begin_figures(b);
 		if (b->spin_us)
 			r = spin(b);
 		if (r == 0)
@@ -408,6 +426,7 @@ static void usage(FILE *out)
 	      "  streams=N              the same: each is a stream, the j-th on queue j modulo queues\n"
 	      "  fsync=N                each stream flushes after every N I/Os, if the disk offers that\n"
 	      "  seconds=N              how long, 0.001..86400 (default 2)\n"
+	      "  ramp=SECONDS           before that, and not counted (default 0)\n"
 	      "  count=N                how many I/Os of each disk, flushes too, instead of how long\n"
 	      "  spin=US                look for responses so long before sleeping (default 0)\n"
 	      "  backend-pid=PID,...    say how much CPU these processes took, too\n"
@@ -543,6 +562,8 @@ static int set_option(struct bench *b, const char *key, const char *value)
 		return set_unsigned(value, 1, UINT32_MAX, &plan->flush_every);
 	if (strcmp(key, "seconds") == 0)
 		return set_seconds(value, &plan->seconds);
+	if (strcmp(key, "ramp") == 0)
+		return set_seconds(value, &b->ramp_seconds);
 	if (strcmp(key, "spin") == 0)
 		return set_unsigned(value, 0, 1000000, &b->spin_us);
 	if (strcmp(key, "count") == 0)

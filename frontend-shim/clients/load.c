@@ -210,3 +210,14 @@ int load_turn(struct load *load)
 
 	return r ? r : push(load);
 }
+
+void load_begin_figures(struct load *load)
+{
+	struct blkfront_stats stats = blkfront_stats(load->front);
+
+	load->latencies = (struct latencies){.count = 0};
+	load->flush_latencies = (struct latencies){.count = 0};
+	load->requests_sent = 0;
+	load->notified = stats.notified;
+	load->events = stats.events;
+}

@@ -52,6 +52,7 @@ struct load {
 	uint64_t nr_places, next_place, random_state;
 	uint64_t now_ns, deadline_ns; /* the clock is read once per batch, by the caller */
 	uint64_t begun, failed, requests_sent;
+	uint64_t notified, events;                   /* of the blkfront, before the figures began */
 	int error;                                   /* what ended the load, beside failed I/Os */
 	struct latencies latencies, flush_latencies; /* flushes count in the latter only */
 };
@@ -71,6 +72,9 @@ int load_start(struct load *load) __attribute__((nonnull, warn_unused_result));
 
 /* Complete what has arrived and push what took its place. Set now_ns before. */
 int load_turn(struct load *load) __attribute__((nonnull, warn_unused_result));
+
+/* Figures begin now: what was measured is forgotten, but for failures. I/Os under way count. */
+void load_begin_figures(struct load *load) __attribute__((nonnull));
 
 /* Pages that a blkfront needs for @plan; no more than can be granted in one go. */
 unsigned load_pages(const struct load_plan *plan) __attribute__((nonnull));

@@ -28,8 +28,8 @@ static void add(struct figures *f, const struct load *load)
 	latencies_merge(&all_flushes, &load->flush_latencies);
 	f->failed += load->failed + (load->error != 0);
 	f->requests += load->requests_sent;
-	f->notified += (double)stats.notified;
-	f->events += (double)stats.events;
+	f->notified += (double)(stats.notified - load->notified);
+	f->events += (double)(stats.events - load->events);
 	f->flush_every = load->flush_every;
 	f->max_segments = blkfront_disk(load->front)->max_segments;
 	f->persistent = blkfront_disk(load->front)->persistent ? "true" : "false";
