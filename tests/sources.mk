@@ -185,7 +185,7 @@ SCRIPT_TESTS += tests/system/hazards-t.sh tests/system/hand-over-progress-t.sh
 # ---- end of: a power cut --------------------------------------------------------------------------------
 
 # ---- Figures: what measures is tested, too, but for the figures ----------------------------------------
-SCRIPT_TESTS += tests/system/blkfront-bench-t.sh
+SCRIPT_TESTS += tests/system/blkfront-bench-t.sh tests/system/bench-t.sh tests/unit/bench-t.py
 # The limit that the suite compares null storage with.
 PROGRAMS += echo-backend
 echo-backend_SRCS = tests/bench/echo-backend.c $(RING_SRCS) $(XENSTORE_SRCS)
