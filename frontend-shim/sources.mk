@@ -23,7 +23,8 @@ BLKFRONT_SRCS = $(patsubst %,frontend-shim/blkfront/%.c,blkfront options layout 
 BLKFRONT_LIBS := xengnttab xenevtchn xenstore
 
 PROGRAMS += blkfront-bench blkfront-io
-blkfront-bench_SRCS = frontend-shim/clients/blkfront-bench.c $(BLKFRONT_SRCS)
+blkfront-bench_SRCS = $(patsubst %,frontend-shim/clients/%.c,blkfront-bench load load_report latencies) \
+	$(BLKFRONT_SRCS)
 blkfront-bench_LIBS := $(BLKFRONT_LIBS)
 blkfront-io_SRCS = $(patsubst %,frontend-shim/clients/%.c,blkfront-io words pattern) \
 	$(BLKFRONT_SRCS)

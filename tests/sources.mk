@@ -194,3 +194,14 @@ unbridged-vbd_SRCS = $(filter-out qemu-dm-bridge/pagecache/hand_over.c,$(blkback
 unbridged-vbd_LIBS := $(blkback-vbd_LIBS)
 SCRIPT_TESTS += tests/system/hazards-t.sh tests/system/hand-over-progress-t.sh
 # ---- end of: a power cut --------------------------------------------------------------------------------
+
+# ---- Figures: what measures is tested, too, but for the figures ----------------------------------------
+SCRIPT_TESTS += tests/system/blkfront-bench-t.sh tests/system/bench-t.sh tests/unit/bench-t.py
+# The limit that the suite compares null storage with.
+PROGRAMS += echo-backend
+echo-backend_SRCS = tests/bench/echo-backend.c $(RING_SRCS) $(XENSTORE_SRCS)
+echo-backend_LIBS := xengnttab xenevtchn xenstore
+# A worker that is slower by so much, to see that the suite would tell.
+SHLIBS += libdrag.so
+libdrag.so_SRCS := tests/lib/drag.c
+libdrag.so_LIBS := dl
