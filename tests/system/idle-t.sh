@@ -12,9 +12,13 @@ has_calmed_down() {
     grep -q -s -x 'it_value: (0, 0)' /proc/"$worker"/fdinfo/* && [ "$(counter grants_mapped)" = "$ring" ]
 }
 
-# The threads that have run, with how often
+# The threads that have run, with how often; without the kernel's own of io_uring, which look for work every five seconds.
 switches() {
-    grep -h -e '^Name' -e '^Pid' -e '_ctxt_' /proc/{"$worker","$supervisor"}/task/*/status
+    local status
+
+    for status in /proc/{"$worker","$supervisor"}/task/*/status; do
+        grep -q -x 'Name:.iou-wrk-.*' "$status" || grep -h -e '^Name' -e '^Pid' -e '_ctxt_' "$status"
+    done
 }
 
 image=$(new_image disk 1M)
