@@ -110,7 +110,8 @@ static int allocate_slots(struct queue *q, struct problem *ret_problem)
 	q->free.slot = lists;
 	q->slot = address_space(n * sizeof(*q->slot));
 	q->iov = address_space(n * sizeof(*q->iov));
-	if (lists == NULL || q->slot == NULL || q->iov == NULL)
+	q->descriptors = address_space(LIMIT_TAKE_PER_PASS * sizeof(*q->descriptors));
+	if (lists == NULL || q->slot == NULL || q->iov == NULL || q->descriptors == NULL)
 		return problem_set(ret_problem, -ENOMEM, "no memory for %u requests", n);
 	q->taken.slot = lists + n;
 	q->done.slot = lists + (size_t)n * 2;
@@ -234,6 +235,7 @@ static void trim(struct queue *q)
 {
 	give_back(q->slot, sizeof(*q->slot), q->nr_slots);
 	give_back(q->iov, sizeof(*q->iov), q->nr_slots);
+	(void)madvise(q->descriptors, LIMIT_TAKE_PER_PASS * sizeof(*q->descriptors), MADV_DONTNEED);
 	q->nr_touched = 0;
 	/* So that those that stay are used again. */
 	free_all_slots(q);
@@ -439,6 +441,8 @@ static void release(struct queue *q)
 		(void)munmap(q->slot, q->nr_slots * sizeof(*q->slot));
 	if (q->iov)
 		(void)munmap(q->iov, q->nr_slots * sizeof(*q->iov));
+	if (q->descriptors)
+		(void)munmap(q->descriptors, LIMIT_TAKE_PER_PASS * sizeof(*q->descriptors));
 	if (q->epoll_fd >= 0)
 		(void)close(q->epoll_fd);
 	if (q->wake_fd >= 0)

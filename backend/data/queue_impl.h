@@ -74,7 +74,7 @@ struct queue {
 	unsigned nr_blocked; /* writes that wait for their blocks: rmw.c */
 	unsigned take_limit; /* requests of the next pass */
 
-	uint64_t descriptors[LIMIT_TAKE_PER_PASS][BLK_INDIRECT_PAGES * WIRE_PAGE_SIZE / 8];
+	uint64_t (*descriptors)[BLK_INDIRECT_PAGES * WIRE_PAGE_SIZE / 8]; /* of a pass */
 	struct guest_copy parts[GUEST_COPY_MAX];
 	unsigned nr_parts;
 	struct buffers buffers;
