@@ -3,7 +3,7 @@ from dataclasses import asdict, dataclass
 
 TARGET_ROUNDS, TARGET_SECONDS = 5, 1.0
 AXIS_ROUNDS, AXIS_SECONDS = 3, 0.4
-SLOW_ROUNDS, SLOW_SECONDS, SLOW_PERCENT = 31, 0.3, 10
+SLOW_ROUNDS, SLOW_SECONDS, SLOW_PERCENT = 51, 0.2, 10
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Case:
     indirect: int = 32   # segments of the frontend's largest request
     ring_order: int = 0
     options: tuple = ()  # more of what stands behind an image's name
+    has_drag: bool = False  # a worker that can be made slower from run to run
     contenders: tuple = ('ring', 'fio')
     rounds: int = 0      # 0: as many as its sort has
     seconds: float = 0
@@ -52,7 +53,7 @@ class Case:
 VARIANTS = {
     'ring-11': {'indirect': 0},        # a frontend without indirect requests
     'one-disk': {'disks': 1},          # all that is in flight, on one disk
-    'slow': {'slow': SLOW_PERCENT},    # a worker that wastes so much
+    'slow': {'drag': SLOW_PERCENT},    # the same worker, while it wastes so much
 }
 
 
@@ -109,8 +110,9 @@ def for_axes():
         cases.append(Case(f'engine-{engine}-disk', options=(f'engine={engine}',)))
         cases.append(Case(f'engine-{engine}-disk-qd1', qd=1, options=(f'engine={engine}',)))
         cases.append(Case(f'engine-{engine}-tmpfs', storage='tmpfs', options=(f'engine={engine}',)))
-    cases.append(Case('slow', storage='tmpfs', contenders=('ring', 'slow'), rounds=SLOW_ROUNDS,
-                      seconds=SLOW_SECONDS))
+    for bs in ('4k', '64k'):
+        cases.append(Case(f'slow-{bs}', storage='tmpfs', bs=bs, has_drag=True, contenders=('ring', 'slow'), rounds=SLOW_ROUNDS,
+                          seconds=SLOW_SECONDS))
     return cases
 
 

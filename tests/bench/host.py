@@ -84,6 +84,7 @@ class Host:
         self.next_domid, self.lock = FIRST_OF_MANY, threading.Lock()
         self.env = dict(os.environ, BLKBACK_RUNDIR=f'{self.work}/run', BLKBACK_LOG=f'{self.work}/worker.log',
                         BLKBACK_VBD=self._worker(), XENSIM_SCRIPT=f'{self.root}/{SCRIPT}')
+        self.drag(0)
 
     def _worker(self):
         """As many rings as a worker has, however few processors there are."""
@@ -157,13 +158,17 @@ class Host:
     def forget(self, disk):
         self.disks.remove(disk)
 
-    def attach(self, storage, options=(), size_mib=None, slow=0, domid=DOMAIN['ring']):
+    def drag(self, percent):
+        """What workers with a drag waste from now on; without a number, what all of this run do."""
+        with open(f'{self.work}/drag', 'w') as text:
+            text.write(f'{percent or self.slow_percent}\n')
+
+    def attach(self, storage, options=(), size_mib=None, has_drag=False, domid=DOMAIN['ring']):
         """A disk of our worker's. LeftOut when the hotplug script does not know an option."""
         disk = self.new_disk(domid, 'vbd')
-        slow = slow or self.slow_percent
         env = dict(self.env)
-        if slow:
-            env.update(LD_PRELOAD=f'{self.build}/lib/libdrag.so:{self.preload}', DRAG_PERCENT=str(slow))
+        if has_drag or self.slow_percent:
+            env.update(LD_PRELOAD=f'{self.build}/lib/libdrag.so:{self.preload}', DRAG_FILE=f'{self.work}/drag')
         try:
             self._attach(disk, storage, options, size_mib or self.size_mib, env)
         except (Broken, LeftOut) as error:

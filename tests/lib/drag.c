@@ -1,23 +1,26 @@
 /*
  * libdrag.so: preloaded into a worker, makes it slower without changing what it does: a thread that has used some of a processor uses
- * DRAG_PERCENT percent more, in vain. So a bench can show that it would notice.
+ * percent more, in vain, which the file that DRAG_FILE names has as a number, at any moment. So a bench can show that it would notice, with one
+ * worker that is now slower and now not: two of them never cost quite the same.
  *
  * The calls that a queue's thread makes in each pass, whatever its engine is, look at the clock: io_submit, epoll_wait, xenevtchn_notify. To be
  * named in LD_PRELOAD before the simulator, whose xenevtchn_notify it calls.
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <libaio.h>
 #include <xenevtchn.h>
 
 /* Reading a thread's own time is a system call, so it is not looked at more often than that. */
-#define INTERVAL_NS 200000u
+#define INTERVAL_NS 500000u
 
 static uint64_t clock_ns(clockid_t clock)
 {
@@ -29,9 +32,15 @@ static uint64_t clock_ns(clockid_t clock)
 
 static uint64_t percent(void)
 {
-	const char *text = getenv("DRAG_PERCENT");
+	const char *path = getenv("DRAG_FILE");
+	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	char text[8] = "";
 
-	return text ? strtoull(text, NULL, 10) : 0;
+	if (fd < 0)
+		return 0;
+	(void)!read(fd, text, sizeof(text) - 1);
+	(void)close(fd);
+	return strtoull(text, NULL, 10);
 }
 
 static void drag(void)
