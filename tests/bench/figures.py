@@ -23,7 +23,7 @@ def summary(values):
 def median_interval(values):
     """
     Where the median of endless rounds lies in 95 of 100 cases, whatever their distribution is: so many values from either end of the
-    sorted list. With fewer than 6, all of them.
+    sorted list. None with fewer than 6, which cannot tell.
     """
     values, n, skip, chance = sorted(values), len(values), 0, 0.0
     while True:
@@ -31,8 +31,7 @@ def median_interval(values):
         if 2 * chance > 0.05:
             break
         skip += 1
-    skip = max(0, skip - 1)
-    return values[skip], values[n - 1 - skip]
+    return (values[skip - 1], values[n - skip]) if skip else None
 
 
 def by_round(runs, who, key):

@@ -117,10 +117,11 @@ class Host:
     def directory(self, storage):
         if storage != 'tmpfs':
             return self.work
-        if not self.shm:
-            if filesystem_of('/dev/shm') != 'tmpfs':
-                raise LeftOut('/dev/shm is not a tmpfs')
-            self.shm = tempfile.mkdtemp(prefix='bench.', dir='/dev/shm')
+        with self.lock:
+            if not self.shm:
+                if filesystem_of('/dev/shm') != 'tmpfs':
+                    raise LeftOut('/dev/shm is not a tmpfs')
+                self.shm = tempfile.mkdtemp(prefix='bench.', dir='/dev/shm')
         return self.shm
 
     def new_file(self, storage, name, size_mib):

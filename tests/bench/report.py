@@ -88,13 +88,14 @@ def sensitivity(cases):
         found = {key: figures.ratios(case['runs'], 'slow', 'ring', key) for key in ('cpu_us', 'iops')}
         if not case['name'].startswith('slow-') or not all(found.values()):
             continue
-        seen = 'seen' if figures.median_interval(found['cpu_us'])[0] > 1 else 'NOT seen'
+        interval = figures.median_interval(found['cpu_us'])
+        seen = 'too few to tell' if not interval else 'seen' if interval[0] > 1 else 'NOT seen'
         yield (f"\nA worker that wastes 10 % of its CPU, against itself when it does not, {case['axes']['bs']} reads, "
                f"{len(found['cpu_us'])} rounds: **{seen}**.")
         for key, values in found.items():
-            low, high = figures.median_interval(values)
-            yield (f"- {'CPU per I/O' if key == 'cpu_us' else 'IOPS'}: {spread(figures.summary(values), 3)} times; "
-                   f'the median is within {low:.3f}..{high:.3f}, with 95 % certainty')
+            interval = figures.median_interval(values)
+            sure = '; with 95 %% certainty the median is within %.3f..%.3f' % interval if interval else ''
+            yield f"- {'CPU per I/O' if key == 'cpu_us' else 'IOPS'}: {spread(figures.summary(values), 3)} times{sure}"
 
 
 def markdown(result):

@@ -80,7 +80,8 @@ def test_summaries(tap):
 
 def test_intervals(tap):
     # Tables of the sign test: 15 values leave out 3 at either end, 31 leave out 9.
-    tap.same(figures.median_interval(range(1, 6)), (1, 5), 'five rounds: the median is anywhere')
+    tap.same(figures.median_interval(range(1, 6)), None, 'five rounds cannot tell')
+    tap.same(figures.median_interval(range(1, 7)), (1, 6), 'six: all of them')
     tap.same(figures.median_interval(range(1, 16)), (4, 12), 'fifteen: from the 4th to the 12th')
     tap.same(figures.median_interval(range(1, 32)), (10, 22), 'thirty-one: from the 10th to the 22nd')
 
