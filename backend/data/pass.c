@@ -140,14 +140,14 @@ static bool take_waiting(struct queue *q)
 /*
  * How many at a time. Storage that works while we do something else is to begin at once, and most of what is there is to come with few
  * system calls: so few at first, and twice as many each time, as long as there are more. Where an I/O has ended when it is put
- * (storage in memory) there is nothing to begin: then many at once.
+ * (storage in memory) there is nothing to begin: then most of them at once.
  */
 static unsigned take_limit(struct queue *q, unsigned nr_available)
 {
 	unsigned limit = q->take_limit;
 
 	if (q->ends_at_once)
-		return LIMIT_TAKE_PER_PASS;
+		return LIMIT_TAKE_ENDED;
 	q->take_limit = nr_available <= limit             ? LIMIT_TAKE_FIRST
 			: limit * 2 < LIMIT_TAKE_PER_PASS ? limit * 2
 							  : LIMIT_TAKE_PER_PASS;

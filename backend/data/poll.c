@@ -23,7 +23,15 @@ static bool has_budget(const struct poller *poller, uint64_t now_ns)
 	       atomic_load_explicit(&poller->budget->used_until_ns, memory_order_relaxed) <= now_ns;
 }
 
-uint64_t poller_window(const struct poller *poller, enum poll_wait wait, uint64_t now_ns)
+/* What adapts. */
+static uint64_t auto_window(const struct poller *poller, unsigned nr_in_flight, uint64_t now_ns)
+{
+	if (now_ns < poller->rest_until_ns || nr_in_flight > POLL_FEW)
+		return 0;
+	return poller->window_ns[poll_wait_of(nr_in_flight)];
+}
+
+uint64_t poller_window(const struct poller *poller, unsigned nr_in_flight, uint64_t now_ns)
 {
 	uint64_t window_ns = 0;
 
@@ -34,7 +42,7 @@ uint64_t poller_window(const struct poller *poller, enum poll_wait wait, uint64_
 		window_ns = (uint64_t)poller->terms.fixed_us * 1000;
 		break;
 	case POLL_AUTO:
-		window_ns = now_ns < poller->rest_until_ns ? 0 : poller->window_ns[wait];
+		window_ns = auto_window(poller, nr_in_flight, now_ns);
 		break;
 	}
 	return window_ns > 0 && has_budget(poller, now_ns) ? window_ns : 0;
@@ -55,11 +63,11 @@ bool poller_spent(struct poller *poller, uint64_t now_ns, uint64_t spent_ns)
 	return poller->terms.mode == POLL_AUTO && poller->unasked_ns >= POLL_ASK_NS;
 }
 
-void poller_waited(struct poller *poller, enum poll_wait wait, uint64_t waited_ns)
+void poller_waited(struct poller *poller, unsigned nr_in_flight, uint64_t waited_ns)
 {
-	uint64_t *window_ns = &poller->window_ns[wait];
+	uint64_t *window_ns = &poller->window_ns[poll_wait_of(nr_in_flight)];
 
-	if (waited_ns <= *window_ns)
+	if (waited_ns <= *window_ns || nr_in_flight > POLL_FEW)
 		return;
 	if (waited_ns <= POLL_AUTO_NS)
 		*window_ns = waited_ns * POLL_GROWTH;

@@ -51,6 +51,12 @@ enum poll_wait {
 	POLL_WAITS,
 };
 
+/*
+ * With more than so many requests in flight it is not looked for the storage (POLL_AUTO): they share a wake-up, so looking saves each of them
+ * little, and takes what it takes.
+ */
+#define POLL_FEW 8u
+
 struct poller {
 	struct poll_terms terms;
 	struct poll_budget *budget; /* borrowed */
@@ -63,8 +69,14 @@ struct poller {
 void poller_init(struct poller *poller, const struct poll_terms *terms, struct poll_budget *budget)
 	__attribute__((nonnull));
 
-/* How long to look, from @now_ns on, in nanoseconds; 0: not at all. */
-uint64_t poller_window(const struct poller *poller, enum poll_wait wait, uint64_t now_ns)
+/* What a queue waits for that has so many requests under way. */
+static inline enum poll_wait poll_wait_of(unsigned nr_in_flight)
+{
+	return nr_in_flight == 0 ? POLL_FOR_GUEST : POLL_FOR_STORAGE;
+}
+
+/* How long to look, from @now_ns on, in nanoseconds, with so many requests in flight; 0: not at all. */
+uint64_t poller_window(const struct poller *poller, unsigned nr_in_flight, uint64_t now_ns)
 	__attribute__((nonnull, warn_unused_result));
 
 /*
@@ -75,8 +87,8 @@ bool poller_spent(struct poller *poller, uint64_t now_ns, uint64_t spent_ns)
 	__attribute__((nonnull, warn_unused_result));
 void poller_told(struct poller *poller, uint64_t now_ns, bool is_busy) __attribute__((nonnull));
 
-/* There was something after so long, looked for or slept. */
-void poller_waited(struct poller *poller, enum poll_wait wait, uint64_t waited_ns)
+/* There was something after so long, looked for or slept; so many were in flight when it began. */
+void poller_waited(struct poller *poller, unsigned nr_in_flight, uint64_t waited_ns)
 	__attribute__((nonnull));
 
 #endif

@@ -324,11 +324,11 @@ static uint64_t look_until(const struct queue *q, uint64_t until_ns, bool *ret_f
 }
 
 /* True: there is something to do. */
-static bool look_for_work(struct queue *q, enum poll_wait wait, uint64_t start_ns)
+static bool look_for_work(struct queue *q, unsigned nr_in_flight, uint64_t start_ns)
 {
 	struct poller *poller = &q->poller;
 	/* An fdatasync that is put off has its own time. */
-	uint64_t window_ns = q->gather_until_ns ? 0 : poller_window(poller, wait, start_ns);
+	uint64_t window_ns = q->gather_until_ns ? 0 : poller_window(poller, nr_in_flight, start_ns);
 	uint64_t now_ns;
 	bool found;
 
@@ -346,14 +346,14 @@ static bool look_for_work(struct queue *q, enum poll_wait wait, uint64_t start_n
 /* Until there is something to do, perhaps. */
 static void wait_for_work(struct queue *q)
 {
-	enum poll_wait wait = queue_is_idle(q) ? POLL_FOR_GUEST : POLL_FOR_STORAGE;
+	unsigned nr_in_flight = q->nr_slots - q->free.n;
 	uint64_t start_ns = queue_clock_ns();
 
 	stall_look(q, start_ns);
-	if (look_for_work(q, wait, start_ns))
+	if (look_for_work(q, nr_in_flight, start_ns))
 		return;
 	if (may_sleep(q) && sleep_until_event(q))
-		poller_waited(&q->poller, wait, queue_clock_ns() - start_ns);
+		poller_waited(&q->poller, nr_in_flight, queue_clock_ns() - start_ns);
 }
 
 static bool may_end(struct queue *q)

@@ -116,6 +116,12 @@
 #define LIMIT_TAKE_FIRST    2
 #define LIMIT_TAKE_PER_PASS 32
 
+/*
+ * The same where an I/O has ended when it is put, so that there is nothing to wait for: three quarters of a ring of one page. While the
+ * guest is woken by the answers we are at the rest.
+ */
+#define LIMIT_TAKE_ENDED 24
+
 /* I/Os that one pass looks at the ends of, however many have ended. */
 #define LIMIT_REAP_PER_PASS 33
 

@@ -164,7 +164,7 @@ static bool may_share(const struct entry *last, const struct entry *e)
 static unsigned runs_of_pass(void)
 {
 	const struct queue *q = ring_model.queue;
-	unsigned n = q->ends_at_once ? RUNS_PER_PASS : q->take_limit;
+	unsigned n = q->ends_at_once ? RUNS_AT_ONCE : q->take_limit;
 
 	FUZZ_CHECK(n > 0 && n <= RUNS_PER_PASS, "%u at a time", n);
 	return n;

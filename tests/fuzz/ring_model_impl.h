@@ -19,6 +19,7 @@
 
 #define SEGMENTS_OFFERED 256u
 #define RUNS_PER_PASS    32u
+#define RUNS_AT_ONCE     24u
 #define SECTOR           512u
 
 /* Answered ones stay as long as they may be mistaken for others. */

@@ -90,7 +90,7 @@ static void test_takes_more_and_more(void **state)
 	}
 }
 
-/* Storage whose I/O has ended when it is put has nothing to begin: all there is at a time. */
+/* Storage whose I/O has ended when it is put has nothing to begin: most of a ring at a time. */
 static void test_ends_at_once(void **state)
 {
 	(void)state;
@@ -102,7 +102,9 @@ static void test_ends_at_once(void **state)
 		loop_put(&loop, i, BLKIF_OP_WRITE, i * 16, i, 1);
 	loop_push(&loop);
 	assert_true(queue_poll_once(loop.queue));
-	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 32);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), LIMIT_TAKE_ENDED);
+	pass_run(&loop);
+	assert_int_equal(loop_take_answers(&loop, BLKIF_RSP_OKAY), 32 - LIMIT_TAKE_ENDED);
 	/* Until it does not. */
 	fake.at_once = false;
 	loop_put(&loop, 0, BLKIF_OP_WRITE, 0, 0, 1);

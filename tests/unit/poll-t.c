@@ -25,9 +25,9 @@ static void begin(enum poll_mode mode, uint32_t fixed_us, uint32_t percent)
 	poller_init(&poller, &terms, &budget);
 }
 
-static uint64_t window(enum poll_wait wait)
+static uint64_t window(unsigned nr_in_flight)
 {
-	return poller_window(&poller, wait, 10 * S);
+	return poller_window(&poller, nr_in_flight, 10 * S);
 }
 
 static void test_off(void **state)
@@ -35,8 +35,8 @@ static void test_off(void **state)
 	(void)state;
 	begin(POLL_OFF, 0, 100);
 	for (unsigned i = 0; i < 10; i++)
-		poller_waited(&poller, POLL_FOR_GUEST, 20 * US);
-	assert_int_equal(window(POLL_FOR_GUEST), 0);
+		poller_waited(&poller, 0, 20 * US);
+	assert_int_equal(window(0), 0);
 }
 
 /* Nothing is known at first; a short wait is worth twice as long, one that is too long none. */
@@ -44,17 +44,17 @@ static void test_grows_when_it_pays(void **state)
 {
 	(void)state;
 	begin(POLL_AUTO, 0, 100);
-	assert_int_equal(window(POLL_FOR_GUEST), 0);
-	poller_waited(&poller, POLL_FOR_GUEST, 20 * US);
-	assert_int_equal(window(POLL_FOR_GUEST), 40 * US);
+	assert_int_equal(window(0), 0);
+	poller_waited(&poller, 0, 20 * US);
+	assert_int_equal(window(0), 40 * US);
 	/* What was found in time changes nothing. */
-	poller_waited(&poller, POLL_FOR_GUEST, 30 * US);
-	assert_int_equal(window(POLL_FOR_GUEST), 40 * US);
-	poller_waited(&poller, POLL_FOR_GUEST, 45 * US);
-	assert_int_equal(window(POLL_FOR_GUEST), 90 * US);
+	poller_waited(&poller, 0, 30 * US);
+	assert_int_equal(window(0), 40 * US);
+	poller_waited(&poller, 0, 45 * US);
+	assert_int_equal(window(0), 90 * US);
 	/* Not without end. */
-	poller_waited(&poller, POLL_FOR_GUEST, 99 * US);
-	assert_int_equal(window(POLL_FOR_GUEST), POLL_AUTO_NS);
+	poller_waited(&poller, 0, 99 * US);
+	assert_int_equal(window(0), POLL_AUTO_NS);
 }
 
 static void test_shrinks_to_nothing(void **state)
@@ -63,17 +63,17 @@ static void test_shrinks_to_nothing(void **state)
 
 	(void)state;
 	begin(POLL_AUTO, 0, 100);
-	poller_waited(&poller, POLL_FOR_GUEST, POLL_AUTO_NS);
-	assert_int_equal(window(POLL_FOR_GUEST), POLL_AUTO_NS);
-	poller_waited(&poller, POLL_FOR_GUEST, POLL_AUTO_NS + 1);
-	assert_int_equal(window(POLL_FOR_GUEST), POLL_AUTO_NS / 2);
-	while (window(POLL_FOR_GUEST) > 0) {
-		poller_waited(&poller, POLL_FOR_GUEST, 1 * S);
+	poller_waited(&poller, 0, POLL_AUTO_NS);
+	assert_int_equal(window(0), POLL_AUTO_NS);
+	poller_waited(&poller, 0, POLL_AUTO_NS + 1);
+	assert_int_equal(window(0), POLL_AUTO_NS / 2);
+	while (window(0) > 0) {
+		poller_waited(&poller, 0, 1 * S);
 		assert_in_range(++n, 1, 6);
 	}
 	/* And comes back. */
-	poller_waited(&poller, POLL_FOR_GUEST, 3 * US);
-	assert_int_equal(window(POLL_FOR_GUEST), 6 * US);
+	poller_waited(&poller, 0, 3 * US);
+	assert_int_equal(window(0), 6 * US);
 }
 
 /* A slow disk says nothing of its guest. */
@@ -82,24 +82,39 @@ static void test_waits_are_apart(void **state)
 	(void)state;
 	begin(POLL_AUTO, 0, 100);
 	for (unsigned i = 0; i < 5; i++) {
-		poller_waited(&poller, POLL_FOR_GUEST, 10 * US);
-		poller_waited(&poller, POLL_FOR_STORAGE, 5 * MS);
+		poller_waited(&poller, 0, 10 * US);
+		poller_waited(&poller, 1, 5 * MS);
 	}
-	assert_int_equal(window(POLL_FOR_GUEST), 20 * US);
-	assert_int_equal(window(POLL_FOR_STORAGE), 0);
+	assert_int_equal(window(0), 20 * US);
+	assert_int_equal(window(1), 0);
+}
+
+/* Many in flight share a wake-up: it is not worth much to each, and says nothing of what one waits for. */
+static void test_many_in_flight(void **state)
+{
+	(void)state;
+	begin(POLL_AUTO, 0, 100);
+	poller_waited(&poller, 1, 20 * US);
+	assert_int_equal(window(1), 40 * US);
+	assert_int_equal(window(POLL_FEW), 40 * US);
+	assert_int_equal(window(POLL_FEW + 1), 0);
+	poller_waited(&poller, POLL_FEW + 1, 5 * MS);
+	assert_int_equal(window(1), 40 * US);
+	begin(POLL_FIXED, 50, 100);
+	assert_int_equal(window(POLL_FEW + 1), 50 * US);
 }
 
 static void test_fixed(void **state)
 {
 	(void)state;
 	begin(POLL_FIXED, 50, 100);
-	assert_int_equal(window(POLL_FOR_GUEST), 50 * US);
+	assert_int_equal(window(0), 50 * US);
 	for (unsigned i = 0; i < 20; i++)
-		poller_waited(&poller, POLL_FOR_GUEST, 1 * S);
-	assert_int_equal(window(POLL_FOR_GUEST), 50 * US);
+		poller_waited(&poller, 0, 1 * S);
+	assert_int_equal(window(0), 50 * US);
 	/* Whoever else wants the processors: it was asked for. */
 	assert_false(poller_spent(&poller, 5 * S, 2 * MS));
-	assert_int_equal(window(POLL_FOR_GUEST), 50 * US);
+	assert_int_equal(window(0), 50 * US);
 }
 
 /* Of a second, so much is looked at so many percent; by @nr_queues at a time. */
@@ -116,7 +131,7 @@ static uint64_t looked_in_a_second(uint32_t percent, unsigned nr_queues)
 
 		/* They begin at the same time, and end so. */
 		for (unsigned i = 0; i < nr_queues; i++)
-			spent_ns[i] = poller_window(&queue[i], POLL_FOR_GUEST, now_ns);
+			spent_ns[i] = poller_window(&queue[i], 0, now_ns);
 		for (unsigned i = 0; i < nr_queues; i++) {
 			if (spent_ns[i] > 0)
 				assert_false(
@@ -146,24 +161,24 @@ static void test_lets_others_be(void **state)
 
 	(void)state;
 	begin(POLL_AUTO, 0, 100);
-	poller_waited(&poller, POLL_FOR_GUEST, 20 * US);
+	poller_waited(&poller, 0, 20 * US);
 	assert_false(poller_spent(&poller, now_ns, MS - 1));
 	assert_true(poller_spent(&poller, now_ns, 1));
 	for (uint64_t rest_ns = MS; rest_ns <= 256 * MS; rest_ns *= 2) {
 		poller_told(&poller, now_ns, true);
-		assert_int_equal(poller_window(&poller, POLL_FOR_GUEST, now_ns + rest_ns - 1), 0);
-		assert_int_equal(poller_window(&poller, POLL_FOR_GUEST, now_ns + rest_ns), 40 * US);
+		assert_int_equal(poller_window(&poller, 0, now_ns + rest_ns - 1), 0);
+		assert_int_equal(poller_window(&poller, 0, now_ns + rest_ns), 40 * US);
 		now_ns += 2 * rest_ns;
 	}
 	poller_told(&poller, now_ns, true);
-	assert_int_equal(poller_window(&poller, POLL_FOR_GUEST, now_ns + 256 * MS), 40 * US);
+	assert_int_equal(poller_window(&poller, 0, now_ns + 256 * MS), 40 * US);
 	/* As they are left alone, the next time is a shorter one. */
 	for (unsigned i = 0; i < 20; i++)
 		poller_told(&poller, now_ns, false);
 	now_ns += 1 * S;
 	poller_told(&poller, now_ns, true);
-	assert_int_equal(poller_window(&poller, POLL_FOR_GUEST, now_ns + MS - 1), 0);
-	assert_int_equal(poller_window(&poller, POLL_FOR_GUEST, now_ns + MS), 40 * US);
+	assert_int_equal(poller_window(&poller, 0, now_ns + MS - 1), 0);
+	assert_int_equal(poller_window(&poller, 0, now_ns + MS), 40 * US);
 }
 
 static void test_busy(void **state)
@@ -198,6 +213,7 @@ int main(void)
 		cmocka_unit_test(test_grows_when_it_pays),
 		cmocka_unit_test(test_shrinks_to_nothing),
 		cmocka_unit_test(test_waits_are_apart),
+		cmocka_unit_test(test_many_in_flight),
 		cmocka_unit_test(test_fixed),
 		cmocka_unit_test(test_budget),
 		cmocka_unit_test(test_lets_others_be),
