@@ -69,12 +69,13 @@ def for_targets():
     cases = []
     for op in ('randread', 'randwrite'):
         cases.append(Case(f's1-{op}', ('S1', 'S9'), op=op, contenders=('ring', 'fio', 'fio-uring')))
-        cases.append(Case(f's2-{op}', ('S2',), op=op, qd=1, contenders=('ring', 'fio', 'echo')))
+        cases.append(Case(f's2-{op}', ('S2',), op=op, qd=1, contenders=('ring', 'fio', 'echo', 'echo-looks')))
         cases.append(Case(f's2-{op}-poll-off', ('S2',), op=op, qd=1, options=('poll=off',),
                           contenders=('ring', 'fio', 'echo')))
     cases.append(Case('s3-randread', ('S3', 'S9'), storage='tmpfs', contenders=('ring', 'fio', 'fio-uring', 'qdisk')))
     for qd in (32, 64, 128):
-        cases.append(Case(f's4-qd{qd}', ('S4',), storage='null', qd=qd, ring_order=2, contenders=('ring', 'echo')))
+        cases.append(Case(f's4-qd{qd}', ('S4',), storage='null', qd=qd, ring_order=2,
+                          contenders=('ring', 'echo', 'echo-looks')))
     for op in ('read', 'write'):
         for bs, qd in (('128k', 8), ('1M', 4)):
             cases.append(Case(f's5-{op}-{bs}', ('S5',), op=op, bs=bs, qd=qd, ring_order=2, indirect=256,

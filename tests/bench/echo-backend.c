@@ -1,7 +1,9 @@
 /*
- * echo-backend BACKEND_PATH: a block backend that does nothing. It shakes hands as a backend does, takes each request with
+ * echo-backend [--look=US] BACKEND_PATH: a block backend that does nothing. It shakes hands as a backend does, takes each request with
  * the plain loop of a ring, and answers OKAY without having looked at it: no data moves, no page is mapped but the ring's. What a frontend
  * gets from it is what the ring and its events allow.
+ *
+ * With --look it looks at the ring so long before it sleeps: the limit of a backend that polls.
  *
  * The bench suite's limit for null storage. Serves 64-bit frontends only. Ends, with 0, when the toolstack takes the disk away. A thread for
  * each ring; the main thread is the only one that uses the store, and a ring's thread lives while the main thread is in Connected.
@@ -16,6 +18,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <xenevtchn.h>
@@ -31,6 +34,7 @@
 #define NR_SECTORS (1u << 21) /* 1 GiB */
 
 struct queue {
+	unsigned look_us;
 	pthread_t thread;
 	bool runs;
 	int stop; /* an eventfd */
@@ -49,6 +53,7 @@ struct backend {
 	enum xenbus_state state;
 	struct queue queue[MAX_QUEUES];
 	unsigned nr_queues;
+	unsigned look_us;
 };
 
 /* ---- a ring ----------------------------------------------------------------------------------- */
@@ -64,6 +69,25 @@ static void answer(struct backring *ring)
 		BLKIF_RSP_OKAY);
 }
 
+static uint64_t clock_us(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+}
+
+/* Something comes within the time for looking. */
+static bool look(const struct queue *queue)
+{
+	uint64_t until_us = queue->look_us > 0 ? clock_us() + queue->look_us : 0;
+
+	while (!backring_has_requests(&queue->ring))
+		if (until_us == 0 || clock_us() >= until_us)
+			return false;
+	return true;
+}
+
 /* All that is there, again and again, until there is nothing and an event will come with the next. */
 static void answer_all(struct queue *queue)
 {
@@ -72,7 +96,7 @@ static void answer_all(struct queue *queue)
 			answer(&queue->ring);
 		if (backring_push(&queue->ring))
 			(void)xenevtchn_notify(queue->events, queue->port);
-	} while (backring_final_check(&queue->ring));
+	} while (look(queue) || backring_final_check(&queue->ring));
 }
 
 static void *serve(void *arg)
@@ -191,7 +215,7 @@ static int connect_queue(struct backend *b, unsigned i, unsigned n, unsigned ord
 	char prefix[24] = "", key[48];
 	uint32_t refs[1u << MAX_ORDER], port;
 
-	*queue = (struct queue){.stop = -1, .nr_pages = 1u << order};
+	*queue = (struct queue){.stop = -1, .nr_pages = 1u << order, .look_us = b->look_us};
 	if (n > 1)
 		(void)snprintf(prefix, sizeof(prefix), "queue-%u/", i);
 	for (unsigned j = 0; j < queue->nr_pages; j++) {
@@ -311,8 +335,13 @@ int main(int argc, char **argv)
 	char *frontend = NULL;
 	int r;
 
+	if (argc > 1 && strncmp(argv[1], "--look=", strlen("--look=")) == 0) {
+		b.look_us = (unsigned)strtoul(argv[1] + strlen("--look="), NULL, 10);
+		argc--;
+		argv++;
+	}
 	if (argc != 2) {
-		fputs("usage: echo-backend BACKEND_PATH\n", stderr);
+		fputs("usage: echo-backend [--look=US] BACKEND_PATH\n", stderr);
 		return 2;
 	}
 	(void)signal(SIGPIPE, SIG_IGN);

@@ -38,13 +38,15 @@ class Peers:
         self.found['qdisk', storage] = disk
         return disk
 
-    def echo(self):
-        if 'echo' not in self.found:
-            disk = self.host.new_disk(DOMAIN['echo'], 'vbd')
+    def echo(self, who):
+        """One that sleeps as soon as there is nothing (echo), or looks first for as long as our worker may (echo-looks)."""
+        if who not in self.found:
+            disk = self.host.new_disk(DOMAIN[who], 'vbd')
             self.host.run('xensim', 'vbd-attach', '--no-script', str(disk.domid), disk.vdev, 'echo')
-            disk.pid = self._start(['echo-backend', disk.backend]).pid
-            self.found['echo'] = disk
-        return self.found['echo']
+            look = ['--look=100'] if who == 'echo-looks' else []
+            disk.pid = self._start(['echo-backend', *look, disk.backend]).pid
+            self.found[who] = disk
+        return self.found[who]
 
     def close(self):
         """Their disks first, or they would be served no more: then there is only QEMU left."""

@@ -4,7 +4,7 @@ import subprocess
 
 import targets
 
-COLOURS = {'ring': '#1f5fbf', 'fio': '#555555', 'fio-uring': '#999999', 'qdisk': '#c05020', 'echo': '#2a8a3a'}
+COLOURS = {'ring': '#1f5fbf', 'fio': '#555555', 'fio-uring': '#999999', 'qdisk': '#c05020', 'echo': '#2a8a3a', 'echo-looks': '#7ab87a'}
 
 
 def number_of_bytes(text):

@@ -27,13 +27,18 @@ def describe(result):
         yield f"- **every worker wastes {result['slow_percent']} % of its CPU on purpose**"
 
 
+def measured(part):
+    """What was measured, and what there is to be said beside it."""
+    return spread(part['figure'], 3) if part.get('figure') else '', f"({part['note']})" if part['note'] else ''
+
+
 def target_rows(found):
     yield '| target | | verdict | measured: median (middle half; lowest..highest) | limit |'
     yield '|---|---|---|---|---|'
     for target in found:
         yield f"| **{target['target']}** | {target['what']} | **{target['verdict']}** | | |"
         for part in target['parts']:
-            figure = spread(part['figure'], 3) if part.get('figure') else part['note']
+            figure = ' '.join(measured(part))
             limit = f"{part['sense']} {part['limit']}" if 'limit' in part else ''
             yield f"| | {part['what']} | {part['verdict']} | {figure} | {limit} |"
 
@@ -150,9 +155,9 @@ def summary_lines(result):
     for target in result['targets']:
         yield f"{target['target']:<5}{target['verdict']:<14}{target['what']}"
         for part in target['parts']:
-            figure = spread(part['figure'], 3) if part.get('figure') else part['note']
             limit = f" {part['sense']} {part['limit']}" if 'limit' in part else ''
-            yield f"     {part['verdict']:<14}{part['what']}: {figure}{limit}"
+            figure, note = measured(part)
+            yield f"     {part['verdict']:<14}{part['what']}: {figure}{limit} {note}".rstrip()
     yield from sensitivity(result['cases'])
 
 
