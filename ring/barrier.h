@@ -47,6 +47,20 @@ static inline void shared_full_barrier(void)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
+/* In a loop that looks at such a word: the processor may do something else meanwhile. */
+#if defined(__x86_64__) || defined(__i386__)
+#define SHARED_RELAX "pause"
+#elif defined(__aarch64__)
+#define SHARED_RELAX "yield"
+#else
+#define SHARED_RELAX ""
+#endif
+
+static inline void shared_relax(void)
+{
+	__asm__ volatile(SHARED_RELAX ::: "memory");
+}
+
 /*
  * Copy what the guest can write to. Whatever is done next is done with the copy: the compiler must not read the page
  * again instead (XSA-155).

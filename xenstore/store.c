@@ -59,24 +59,32 @@ static int result(struct store *s, bool ok)
 
 /*
  * libxenstore's own descriptor is a pipe of its thread's, which stays silent when xenstored dies. So there is another connection
- * to the same socket, that says nothing and hangs up. -1 where there is no socket: the kernel's device of a guest or a
- * driver domain, whose other end does not go away.
+ * to the same socket, that says nothing and hangs up. There is none, -1, where there is no socket: the kernel's device of a guest or a
+ * driver domain, whose other end does not go away. Any other failure is one of opening the store: who would not hear of its loss
+ * would wait for ever.
  */
-static int open_line(void)
+static int open_line(int *ret_fd)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	const char *path = xs_daemon_socket();
-	int fd;
+	int fd, r = 0;
 
+	*ret_fd = -1;
 	if (!path || strlen(path) >= sizeof(address.sun_path))
-		return -1;
+		return 0;
 	memcpy(address.sun_path, path, strlen(path));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-		(void)close(fd);
-		fd = -1;
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0) {
+		*ret_fd = fd;
+		return 0;
 	}
-	return fd;
+	/* Refused: it is something else of that name, or a socket that nobody listens at. */
+	if (errno != ENOENT && errno != ENOTDIR && errno != ECONNREFUSED)
+		r = -errno;
+	(void)close(fd);
+	return r;
 }
 
 /* xenstored never speaks first: whatever is to be read is the end. */
@@ -109,7 +117,8 @@ static int open_descriptors(struct store *s)
 	if (s->fd < 0)
 		return -errno;
 	r = watch_fd(s, events);
-	s->line_fd = open_line();
+	if (r == 0)
+		r = open_line(&s->line_fd);
 	if (r == 0 && s->line_fd >= 0)
 		r = watch_fd(s, s->line_fd);
 	return r;

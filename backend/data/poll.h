@@ -87,7 +87,7 @@ bool poller_spent(struct poller *poller, uint64_t now_ns, uint64_t spent_ns)
 	__attribute__((nonnull, warn_unused_result));
 void poller_told(struct poller *poller, uint64_t now_ns, bool is_busy) __attribute__((nonnull));
 
-/* There was something after so long, looked for or slept; so many were in flight when it began. */
+/* A wait that ended by sleeping took so long; so many were in flight when it began. UINT64_MAX: there was nothing to do after it. */
 void poller_waited(struct poller *poller, unsigned nr_in_flight, uint64_t waited_ns)
 	__attribute__((nonnull));
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "backend/data/queue_impl.h"
+#include "ring/barrier.h"
 
 /* ---- creation, in the order things can fail ---- */
 
@@ -316,7 +317,7 @@ static uint64_t look_until(const struct queue *q, uint64_t until_ns, bool *ret_f
 			*ret_found = queue_sees_work(q);
 			if (*ret_found)
 				break;
-			__builtin_ia32_pause();
+			shared_relax();
 		}
 		now_ns = queue_clock_ns();
 	} while (!*ret_found && now_ns < until_ns);
@@ -352,8 +353,19 @@ static void wait_for_work(struct queue *q)
 	stall_look(q, start_ns);
 	if (look_for_work(q, nr_in_flight, start_ns))
 		return;
-	if (may_sleep(q) && sleep_until_event(q))
-		poller_waited(&q->poller, nr_in_flight, queue_clock_ns() - start_ns);
+	if (!may_sleep(q) || !sleep_until_event(q))
+		return;
+	q->slept_ns = queue_clock_ns() - start_ns;
+	q->slept_with = nr_in_flight;
+}
+
+/* A wait that ended with nothing to do was for nothing, however short it was: a guest's event without a request, say. */
+static void judge_wait(struct queue *q, bool found)
+{
+	if (q->slept_ns == 0)
+		return;
+	poller_waited(&q->poller, q->slept_with, found ? q->slept_ns : UINT64_MAX);
+	q->slept_ns = 0;
 }
 
 static bool may_end(struct queue *q)
@@ -371,7 +383,10 @@ static void *queue_thread(void *arg)
 	struct queue *q = arg;
 
 	for (;;) {
-		if (queue_poll_once(q))
+		bool found = queue_poll_once(q);
+
+		judge_wait(q, found);
+		if (found)
 			continue;
 		if (may_end(q))
 			return NULL;

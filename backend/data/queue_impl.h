@@ -87,6 +87,8 @@ struct queue {
 	int wake_fd; /* the disk and control write it */
 
 	struct poller poller;
+	uint64_t slept_ns;   /* before the pass that comes; 0: it did not sleep */
+	unsigned slept_with; /* ... with so many requests in flight */
 
 	uint64_t start_ns; /* of what goes to the storage in this pass; 0: nothing yet */
 	uint64_t sync_ns;  /* when the running fdatasync was started */

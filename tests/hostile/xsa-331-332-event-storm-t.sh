@@ -3,6 +3,11 @@
 # shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
 
+# How often the worker has looked for work before it slept
+looks() {
+    blkbackctl --json show "$domid/xvda" | grep -o '"looks":[0-9]*' | head -n 1 | cut -d: -f2
+}
+
 image=$(new_image disk 1M)
 check "the disk is served" serve "$image"
 check "100000 events and no request" guest_io "notify 100000" "write 0 8 pattern=1" "read 0 8 expect=1"
@@ -15,8 +20,12 @@ STORM
 guest_open
 tell "read 0 8 expect=1"
 check "a guest" hear "read 0 8: status 0 data ok"
+before=$(looks)
 tell "notify 100000"
 check "that sends events" hear "notify: 100000 sent"
+more=$(($(looks) - before))
+[ "$more" -le 10 ]
+ok $? "... has the worker look for work before it sleeps $more times: an event without a request is no reason to"
 tell "read 0 8 expect=1" close
 check "is served" hear "close: backend Closed"
 exits 0 "nothing was wrong" guest_close

@@ -131,6 +131,11 @@ IMAGES/disk,engine= option 'engine' has no value: *engine=auto, aio or io_uring*
 IMAGES/disk,engine=aio,engine=aio option 'engine' is given twice*
 IMAGES/disk,cpus=all option 'cpus=all' is not known: *as in 0-3+8*
 IMAGES/disk,cpus=1- option 'cpus=1-' is not known: *as in 0-3+8*
+IMAGES/disk,cpus=1-2-3 option 'cpus=1-2-3' is not known: *as in 0-3+8*
+IMAGES/disk,cpus=9-1 option 'cpus=9-1' is not known: *as in 0-3+8*
+IMAGES/disk,cpus=0+1024 option 'cpus=0+1024' is not known: *as in 0-3+8*
+IMAGES/disk,cpus=99999999999999999999 option 'cpus=99999999999999999999' is not known: *as in 0-3+8*
+IMAGES/disk,cpus=1+ option 'cpus=1+' is not known: *as in 0-3+8*
 IMAGES/disk,cpus=1++2 option 'cpus=1++2' is not known: *as in 0-3+8*
 IMAGES/disk,cpus=-1 option 'cpus=-1' is not known: *as in 0-3+8*
 IMAGES/disk,poll=on option 'poll=on' is not known: *poll=auto, off or a number of microseconds, 1 to 10000*

@@ -59,6 +59,8 @@ is "$(in_cache)" "1 16" "... which is seen"
 mkfifo "$work/qemu.in"
 # use FLAG...: qemu-io has the image open, until let_go
 use() {
+    # What the last one said is not this one's word.
+    rm -f "$work/qemu.out"
     lifeline
     env -u LD_PRELOAD qemu-io "$@" -f raw "$image" <"$work/qemu.in" >"$work/qemu.out" 2>&1 &
     holder=$!
