@@ -196,10 +196,10 @@ SCRIPT_TESTS += tests/system/hazards-t.sh tests/system/hand-over-progress-t.sh
 
 # ---- Figures: what measures is tested, too, but for the figures ----------------------------------------
 SCRIPT_TESTS += tests/system/blkfront-bench-t.sh tests/system/bench-t.sh tests/unit/bench-t.py
-# The limit that the suite compares null storage with.
-PROGRAMS += echo-backend
-echo-backend_SRCS = tests/bench/echo-backend.c $(RING_SRCS) $(XENSTORE_SRCS)
-echo-backend_LIBS := xengnttab xenevtchn xenstore
+# The limits that the suite compares with.
+PROGRAMS += bare-backend
+bare-backend_SRCS = $(patsubst %,tests/bench/bare/%.c,bare-backend bare_ring bare_io) backend/data/aio_ring.c $(RING_SRCS) $(XENSTORE_SRCS)
+bare-backend_LIBS := xengnttab xenevtchn xenstore aio
 # A worker that is slower by so much, to see that the suite would tell.
 SHLIBS += libdrag.so
 libdrag.so_SRCS := tests/lib/drag.c

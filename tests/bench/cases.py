@@ -52,7 +52,8 @@ class Case:
 # What a contender has different from its case. The others have nothing.
 VARIANTS = {
     'ring-11': {'indirect': 0},        # a frontend without indirect requests
-    'one-disk': {'disks': 1},          # all that is in flight, on one disk
+    # all that is in flight, on one disk
+    'one-disk': {'disks': 1}, 'bare-one-disk': {'disks': 1}, 'fio-one-disk': {'disks': 1},
     'slow': {'drag': SLOW_PERCENT},    # the same worker, while it wastes so much
 }
 
@@ -60,7 +61,7 @@ VARIANTS = {
 def variant_of(case, who):
     """The case's part of a variant filled in."""
     variant = dict(VARIANTS.get(who, {}))
-    if who == 'one-disk':
+    if who.endswith('one-disk'):
         variant['qd'] = case.qd * case.disks
     return variant
 
@@ -68,10 +69,10 @@ def variant_of(case, who):
 def for_targets():
     cases = []
     for op in ('randread', 'randwrite'):
-        cases.append(Case(f's1-{op}', ('S1', 'S9'), op=op, contenders=('ring', 'fio', 'fio-uring')))
-        cases.append(Case(f's2-{op}', ('S2',), op=op, qd=1, contenders=('ring', 'fio', 'echo', 'echo-looks')))
+        cases.append(Case(f's1-{op}', ('S1', 'S9'), op=op, contenders=('ring', 'bare', 'bare-looks', 'fio', 'fio-uring')))
+        cases.append(Case(f's2-{op}', ('S2',), op=op, qd=1, contenders=('ring', 'bare', 'bare-looks', 'fio', 'echo')))
         cases.append(Case(f's2-{op}-poll-off', ('S2',), op=op, qd=1, options=('poll=off',),
-                          contenders=('ring', 'fio', 'echo')))
+                          contenders=('ring', 'bare', 'fio', 'echo')))
     cases.append(Case('s3-randread', ('S3', 'S9'), storage='tmpfs', contenders=('ring', 'fio', 'fio-uring', 'qdisk')))
     for qd in (32, 64, 128):
         cases.append(Case(f's4-qd{qd}', ('S4',), storage='null', qd=qd, ring_order=2,
@@ -79,9 +80,9 @@ def for_targets():
     for op in ('read', 'write'):
         for bs, qd in (('128k', 8), ('1M', 4)):
             cases.append(Case(f's5-{op}-{bs}', ('S5',), op=op, bs=bs, qd=qd, ring_order=2, indirect=256,
-                              contenders=('ring', 'ring-11', 'fio')))
+                              contenders=('ring', 'ring-11', 'bare', 'fio')))
     cases.append(Case('s6-64-disks', ('S6',), qd=1, disks=64, disk_mib=16, ring_order=2,
-                      contenders=('ring', 'one-disk', 'fio')))
+                      contenders=('ring', 'one-disk', 'bare', 'bare-one-disk', 'fio', 'fio-one-disk')))
     cases.append(Case('s7-idle', ('S7',), kind='idle', disks=100, disk_mib=4, contenders=('ring',)))
     cases.append(Case('s8-attach', ('S8',), kind='attach', disk_mib=64, contenders=('script', 'supervised')))
     return cases
@@ -90,16 +91,16 @@ def for_targets():
 def for_axes():
     cases = []
     for qd in (1, 2, 4, 8, 16, 32, 64, 128):
-        cases.append(Case(f'qd-tmpfs-{qd}', ('S11',), storage='tmpfs', qd=qd, ring_order=2, contenders=('ring', 'fio', 'qdisk')))
+        cases.append(Case(f'qd-tmpfs-{qd}', ('S11',), storage='tmpfs', qd=qd, ring_order=2, contenders=('ring', 'bare', 'fio', 'qdisk')))
     for qd in (1, 4, 16, 32, 64, 128):
-        cases.append(Case(f'qd-disk-{qd}', ('S11',), qd=qd, ring_order=2, contenders=('ring', 'fio', 'fio-uring')))
+        cases.append(Case(f'qd-disk-{qd}', ('S11',), qd=qd, ring_order=2, contenders=('ring', 'bare', 'fio', 'fio-uring')))
     for bs in ('512', '4k', '16k', '64k', '256k', '1M'):
         cases.append(Case(f'bs-{bs}', bs=bs, qd=8, ring_order=2, indirect=256))
     for queues in (1, 2, 4):
-        cases.append(Case(f'queues-tmpfs-{queues}', ('S11',), storage='tmpfs', queues=queues))
-        cases.append(Case(f'queues-null-{queues}', ('S11',), storage='null', queues=queues, contenders=('ring', 'echo')))
+        cases.append(Case(f'queues-tmpfs-{queues}', ('S11',), storage='tmpfs', queues=queues, contenders=('ring', 'bare', 'fio')))
+        cases.append(Case(f'queues-null-{queues}', ('S11',), storage='null', queues=queues, contenders=('ring', 'echo', 'echo-looks')))
     for disks in (1, 4, 16, 64):
-        cases.append(Case(f'disks-{disks}', ('S11',), storage='tmpfs', disks=disks, disk_mib=16, qd=4))
+        cases.append(Case(f'disks-{disks}', ('S11',), storage='tmpfs', disks=disks, disk_mib=16, qd=4, contenders=('ring', 'bare', 'fio')))
     for transfer in ('persistent', 'copy', 'map'):
         for op in ('randread', 'randwrite'):
             cases.append(Case(f'transfer-{transfer}-{op}', storage='tmpfs', op=op, transfer=transfer))

@@ -11,20 +11,20 @@ CACHE = {'none': DIRECT, 'directsync': DIRECT + ['--sync=dsync'], 'writeback': [
          'writethrough': ['--direct=0', '--sync=dsync']}
 
 
-def jobs_of(case, paths):
+def jobs_of(case, paths, depth):
     """(file, depth, times) of each job: one for each ring, or, through the page cache, for each I/O in flight."""
     if not case.is_direct:
-        return [(path, 1, case.qd) for path in paths]
-    return [(path, max(1, case.qd // case.queues), case.queues) for path in paths]
+        return [(path, 1, depth) for path in paths]
+    return [(path, max(1, depth // case.queues), case.queues) for path in paths]
 
 
-def command(case, paths, seconds, engine):
+def command(case, paths, seconds, engine, variant):
     words = ['fio', '--output-format=json', '--group_reporting', '--time_based', f'--runtime={int(seconds * 1000)}ms',
              f'--ramp_time={int(RAMP_SECONDS * 1000)}ms',
              '--norandommap', '--randrepeat=0', '--invalidate=0', '--lat_percentiles=1', '--clat_percentiles=0',
              '--percentile_list=50:99:99.9', f'--ioengine={engine if case.is_direct else "psync"}',
              f'--rw={case.op}', f'--bs={case.bs}'] + CACHE[case.cache]
-    for i, (path, depth, times) in enumerate(jobs_of(case, paths)):
+    for i, (path, depth, times) in enumerate(jobs_of(case, paths, variant.get('qd', case.qd))):
         words += [f'--name=job{i}', f'--filename={path}', f'--iodepth={depth}', f'--numjobs={times}']
     return words
 
@@ -39,8 +39,8 @@ def figures(text):
             'p999': at.get(99.9), 'cpu_us': cpu_us / way['total_ios'], 'ios': way['total_ios'], 'error': job['error']}
 
 
-def run(case, paths, seconds, engine):
-    done = subprocess.run(command(case, paths, seconds, engine), text=True, stdin=subprocess.DEVNULL,
+def run(case, paths, seconds, engine, variant):
+    done = subprocess.run(command(case, paths, seconds, engine, variant), text=True, stdin=subprocess.DEVNULL,
                           capture_output=True)
     if done.returncode:
         raise Broken(f'{case.name}: fio: {(done.stderr or done.stdout).strip()[-300:]}')

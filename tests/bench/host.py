@@ -12,7 +12,7 @@ from process import is_alive
 
 MIB = 1 << 20
 SCRIPT = 'tools/block-blkback'
-DOMAIN = {'ring': 1, 'qdisk': 2, 'echo': 3, 'attach': 4, 'echo-looks': 9}
+DOMAIN = {'ring': 1, 'qdisk': 2, 'attach': 4}
 FIRST_OF_MANY = 10
 
 # xenstored lets a guest have a thousand nodes: some 14 for a disk.

@@ -1,4 +1,4 @@
-"""Other backends in the same simulated host: QEMU's qdisk as it is, and one that only answers."""
+"""Other backends in the same simulated host: QEMU's qdisk as it is, and one that has nothing but the loop of a ring."""
 import os
 import subprocess
 
@@ -6,10 +6,15 @@ from host import DOMAIN, LeftOut
 
 QEMU = '/usr/libexec/xen-qemu-system-i386'
 
+# bare-backend: it sleeps as soon as there is nothing to do, or looks first for as long as our worker may; it answers only, or does the I/O.
+LOOK = '--look=100'
+BARE = {'echo': [], 'echo-looks': [LOOK], 'bare': ['--io'], 'bare-looks': [LOOK, '--io'],
+        'bare-one-disk': ['--io']}
+
 
 class Peers:
     def __init__(self, host):
-        self.host, self.qemu, self.running, self.found = host, None, [], {}
+        self.host, self.qemu, self.running, self.found, self.domids = host, None, [], {}, {}
 
     def _start(self, words, **more):
         process = subprocess.Popen(words, env=self.host.simulated(), stdin=subprocess.DEVNULL,
@@ -38,15 +43,18 @@ class Peers:
         self.found['qdisk', storage] = disk
         return disk
 
-    def echo(self, who):
-        """One that sleeps as soon as there is nothing (echo), or looks first for as long as our worker may (echo-looks)."""
-        if who not in self.found:
-            disk = self.host.new_disk(DOMAIN[who], 'vbd')
-            self.host.run('xensim', 'vbd-attach', '--no-script', str(disk.domid), disk.vdev, 'echo')
-            look = ['--look=100'] if who == 'echo-looks' else []
-            disk.pid = self._start(['echo-backend', *look, disk.backend]).pid
-            self.found[who] = disk
-        return self.found[who]
+    def bare(self, who, like):
+        """One beside our worker's disk @like: with the same file, if it does I/O. Those of one guest are one guest's again."""
+        path = like.path if '--io' in BARE[who] else None
+        if (who, path) not in self.found:
+            if (who, like.domid) not in self.domids:
+                self.domids[who, like.domid] = self.host.new_domid()
+            disk = self.host.new_disk(self.domids[who, like.domid], 'vbd')
+            self.host.run('xensim', 'vbd-attach', '--no-script', str(disk.domid), disk.vdev, who)
+            words = [f'--io={path}' if word == '--io' else word for word in BARE[who]]
+            disk.pid = self._start(['bare-backend', *words, disk.backend]).pid
+            self.found[who, path] = disk
+        return self.found[who, path]
 
     def close(self):
         """Their disks first, or they would be served no more: then there is only QEMU left."""

@@ -4,7 +4,8 @@ import subprocess
 
 import targets
 
-COLOURS = {'ring': '#1f5fbf', 'fio': '#555555', 'fio-uring': '#999999', 'qdisk': '#c05020', 'echo': '#2a8a3a', 'echo-looks': '#7ab87a'}
+COLOURS = {'ring': '#1f5fbf', 'fio': '#555555', 'fio-uring': '#999999', 'qdisk': '#c05020', 'echo': '#2a8a3a', 'echo-looks': '#7ab87a',
+           'bare': '#8a4fb0', 'bare-looks': '#b99ad0'}
 
 
 def number_of_bytes(text):
@@ -33,11 +34,11 @@ def lines_of(cases, prefix, contenders, key):
 def plans(cases):
     """(file, title, x label, y label, log axes, lines) of each plot; a line is (name, [(x, summary)])."""
     deep = [(f'{where}: ring/{peer}', ratio_series(cases, f'qd-{where}-', f'ring/{peer}'))
-            for where in ('disk', 'tmpfs') for peer in ('fio', 'qdisk')]
+            for where in ('disk', 'tmpfs') for peer in ('fio', 'qdisk', 'bare')]
     yield 'iops-ratio-by-depth', 'IOPS against a peer in the same round', 'in flight', 'ratio', 'x', deep
     for prefix, what in targets.SERIES.items():
         yield (f'cpu-by-{prefix.rstrip("-")}', f'CPU per I/O, by {what}', what.split(',')[0], 'us', 'x',
-               lines_of(cases, prefix, ('ring', 'fio', 'echo'), 'cpu_us'))
+               lines_of(cases, prefix, ('ring', 'fio', 'bare', 'echo'), 'cpu_us'))
     yield ('throughput-by-size', 'Random reads by block size', 'bytes', 'MB/s', 'xy',
            [(who, block_sizes(cases, who, 'mb_s')) for who in ('ring', 'fio')])
     for where in ('disk', 'tmpfs'):

@@ -37,13 +37,29 @@ def ratio_part(case, who, peer, key, limit, at_most=False, unit=''):
                 at_most)
 
 
+def limit_note(case, key, pairs):
+    """What others reach of the same peer in the same rounds: the limit of who does nothing but the I/O, or of the machine."""
+    found = [(who, peer, figures.ratio(case['runs'], who, peer, key)) for who, peer in pairs]
+    return ', '.join(f"{who}/{peer} {ratio['median']:.3f}" for who, peer, ratio in found if ratio)
+
+
+def with_limit(row, case, key, pairs):
+    note = limit_note(case, key, pairs)
+    return dict(row, note='; '.join(text for text in (row['note'], f'limit: {note}' if note else '') if text))
+
+
+def against_fio(case, key, limit):
+    bare = [(who, 'fio') for who in ('bare', 'bare-looks')]
+    return with_limit(ratio_part(case, 'ring', 'fio', key, limit), case, key, bare)
+
+
 def figure_part(case, who, key, what, limit):
     return part(f"{case['name']}: {what}", figures.summary(figures.by_round(case['runs'], who, key).values()), limit,
                 at_most=True)
 
 
 def s1(case):
-    return [ratio_part(case, 'ring', 'fio', 'iops', 0.98), ratio_part(case, 'ring', 'fio', 'cpu_us', 1.0, at_most=True)]
+    return [against_fio(case, 'iops', 0.98), ratio_part(case, 'ring', 'fio', 'cpu_us', 1.0, at_most=True)]
 
 
 def above_wake_ups(case):
@@ -52,19 +68,11 @@ def above_wake_ups(case):
     return figures.summary([ring[r] - fio[r] - echo[r] for r in ring if r in fio and r in echo])
 
 
-def ring_limit(case):
-    """What the ring leaves of fio's IOPS: each I/O takes as long as fio's, and as one of a backend that only looks and answers."""
-    fio, echo = figures.by_round(case['runs'], 'fio', 'iops'), figures.by_round(case['runs'], 'echo-looks', 'iops')
-    return figures.summary([echo[r] / (fio[r] + echo[r]) for r in fio if r in echo])
-
-
 def s2(case):
     """Without polling it is about latency. A worker that knows no such option does not poll."""
     parts = []
     if not case['axes']['options']:
-        limit = ring_limit(case)
-        parts.append(ratio_part(case, 'ring', 'fio', 'iops', 0.95))
-        parts[-1]['note'] = f"the ring alone allows {limit['median']:.2f}" if limit else ''
+        parts.append(against_fio(case, 'iops', 0.95))
     if case['axes']['options'] or case.get('stands_for_poll_off'):
         parts.append(part(f"{case['name']}: p50 in us above fio's and the echo's two wake-ups", above_wake_ups(case), 8,
                           at_most=True))
@@ -80,11 +88,12 @@ def s4(case):
 
 
 def s5(case):
-    return [ratio_part(case, 'ring', 'fio', 'mb_s', 0.98), ratio_part(case, 'ring-11', 'ring', 'mb_s', 0.9)]
+    return [against_fio(case, 'mb_s', 0.98), ratio_part(case, 'ring-11', 'ring', 'mb_s', 0.9)]
 
 
 def s6(case):
-    return [ratio_part(case, 'ring', 'one-disk', 'iops', 0.9),
+    one_disk = [(who, f'{who}-one-disk') for who in ('bare', 'fio')]
+    return [with_limit(ratio_part(case, 'ring', 'one-disk', 'iops', 0.9), case, 'iops', one_disk),
             figure_part(case, 'ring', 'p99_spread', "the worst disk's p99 over the best disk's", 2)]
 
 
@@ -99,10 +108,13 @@ def s8(case):
 
 
 def s9(case):
-    calls = case['counted'].get('ring', {}).get('syscalls')
-    calls = None if calls is None else figures.summary([calls])
-    return [figure_part(case, 'ring', 'events', 'events per I/O, both ways', 0.05),
-            part(f"{case['name']}: system calls per I/O", calls, 0.1, at_most=True)]
+    calls = {who: counted.get('syscalls') for who, counted in case['counted'].items()}
+    ours = None if calls.get('ring') is None else figures.summary([calls['ring']])
+    events = figures.summary(figures.by_round(case['runs'], 'bare', 'events').values())
+    least = f"limit: bare {events['median']:.3f}" if events else ''
+    fewest = f"limit: bare {calls['bare']:.3f}" if calls.get('bare') else ''
+    return [dict(figure_part(case, 'ring', 'events', 'events per I/O, both ways', 0.05), note=least),
+            part(f"{case['name']}: system calls per I/O", ours, 0.1, at_most=True, note=fewest)]
 
 
 # S11 is about series of cases, not about one.
@@ -125,6 +137,14 @@ def series(cases, prefix, who, key):
     return sorted(points, key=lambda point: point[0])
 
 
+def growth_note(points):
+    growth = figures.grows(points, TOLERANCE)
+    note = ' '.join(f"{x}: {s['median']:.2f}" for x, s in points)
+    if growth:
+        note += f", {(growth['by'] - 1) * 100:.0f} % more at {growth['to']} than at {growth['from']}"
+    return note
+
+
 def s11(cases):
     parts = []
     for prefix, what in SERIES.items():
@@ -132,11 +152,12 @@ def s11(cases):
         if len(points) < 2:
             parts.append({'what': what, 'verdict': UNKNOWN, 'note': 'no such cases in this run'})
             continue
-        growth = figures.grows(points, TOLERANCE)
-        note = ' '.join(f"{x}: {s['median']:.2f}" for x, s in points)
-        if growth:
-            note += f"; {(growth['by'] - 1) * 100:.0f} % more at {growth['to']} than at {growth['from']}"
-        parts.append({'what': f'us of CPU per I/O, by {what}', 'verdict': MISSED if growth else MET, 'note': note})
+        note = growth_note(points)
+        for who in ('bare', 'echo'):
+            limit = series(cases, prefix, who, 'cpu_us')
+            note += f'; limit: {who} {growth_note(limit)}' if len(limit) > 1 else ''
+        parts.append({'what': f'us of CPU per I/O, by {what}',
+                      'verdict': MISSED if figures.grows(points, TOLERANCE) else MET, 'note': note})
     return parts
 
 

@@ -19,7 +19,7 @@ export BLKBACK_BUILD
 check "one round of some cases" suite --only=s4-qd32,s1-randread,slow-4k,bs-1M,queues-null-2 --out="$work/one"
 is "$(of "$work/one/bench.json" 'r["errors"]')" "[]" "nothing broke"
 is "$(of "$work/one/bench.json" 'sorted({x["who"] for c in r["cases"] for x in c["runs"]})')" \
-    "['echo', 'echo-looks', 'fio', 'fio-uring', 'ring', 'slow']" "each contender had its run"
+    "['bare', 'bare-looks', 'echo', 'echo-looks', 'fio', 'fio-uring', 'ring', 'slow']" "each contender had its run"
 is "$(of "$work/one/bench.json" '[t["target"] for t in r["targets"]]')" "['S1', 'S4', 'S9', 'S11']" "the targets that were touched have verdicts"
 check "a report is there" grep -q '^| \*\*S4\*\* ' "$work/one/report.md"
 

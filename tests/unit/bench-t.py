@@ -153,6 +153,27 @@ def test_verdicts(tap):
              'a wake-up in five seconds is one too many')
 
 
+def test_limits(tap):
+    """What stands beside a figure that was missed: what others reached in the same rounds."""
+    found = sum((runs(who, key, [value]) for who, value in (('ring', 80), ('bare', 70), ('fio', 100))
+                 for key in ('iops', 'cpu_us')), [])
+    missed = verdict_of([case('s1-x', found, targets=('S1',))], 'S1')['parts'][0]
+    tap.same((missed['verdict'], missed['note']), (targets.MISSED, 'limit: bare/fio 0.700'), 'the bare one, against the same peer')
+    disks = sum((runs(who, 'iops', [value]) for who, value in
+                 (('ring', 40), ('one-disk', 100), ('fio', 45), ('fio-one-disk', 90))), [])
+    tap.same(verdict_of([case('s6', disks, targets=('S6',))], 'S6')['parts'][0]['note'], 'limit: fio/fio-one-disk 0.500',
+             "what many disks leave of one, as others' has it")
+    counted = case('s1-x', found + runs('bare', 'events', [0.25]), targets=('S9',))
+    counted['counted'] = {'ring': {'syscalls': 0.3}, 'bare': {'syscalls': 0.2}}
+    tap.same([p['note'] for p in verdict_of([counted], 'S9')['parts']], ['limit: bare 0.250', 'limit: bare 0.200'],
+             'events and system calls of the bare one')
+    steps = [case(f'queues-null-{n}', runs('ring', 'cpu_us', [us]) + runs('echo', 'cpu_us', [us / 2]), targets=('S11',))
+             for n, us in ((1, 1), (2, 2))]
+    note = next(p['note'] for p in targets.s11(steps) if p['what'].endswith('queues, null'))
+    tap.same(note, '1: 1.00 2: 2.00, 100 % more at 2 than at 1; limit: echo 1: 0.50 2: 1.00, 100 % more at 2 than at 1',
+             'and how the CPU of others grows')
+
+
 def test_poll_off(tap):
     """Without the option there is no polling, and the plain case stands for the one without."""
     def late(reason):
@@ -187,11 +208,11 @@ def test_choosing(tap):
 
 def test_words(tap):
     many = cases.Case('x', queues=4, qd=32, bs='1M', cache='none')
-    words = fio.command(many, ['/a', '/b'], 0.4, 'io_uring')
+    words = fio.command(many, ['/a', '/b'], 0.4, 'io_uring', {})
     tap.same([w for w in words if w.startswith(('--runtime', '--ioengine', '--iodepth', '--numjobs'))],
              ['--runtime=400ms', '--ioengine=io_uring'] + ['--iodepth=8', '--numjobs=4'] * 2, 'fio: a job for each ring')
     buffered = cases.Case('x', qd=8, cache='writeback')
-    words = fio.command(buffered, ['/a'], 1, 'libaio')
+    words = fio.command(buffered, ['/a'], 1, 'libaio', {})
     tap.same([w for w in words if w.startswith(('--ioengine', '--direct', '--iodepth', '--numjobs'))],
              ['--ioengine=psync', '--direct=0', '--iodepth=1', '--numjobs=8'], 'through the page cache one for each I/O')
     tap.same(cases.Case('x', cache='directsync', transfer='map', options=('poll=off',)).script_options,
@@ -202,8 +223,8 @@ def test_words(tap):
 
 def main():
     tap = Tap()
-    for test in (test_summaries, test_intervals, test_ratios, test_growth, test_reading, test_comparing, test_verdicts, test_poll_off,
-                 test_choosing, test_words):
+    for test in (test_summaries, test_intervals, test_ratios, test_growth, test_reading, test_comparing, test_verdicts, test_limits,
+                 test_poll_off, test_choosing, test_words):
         test(tap)
     return tap.done()
 
