@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "backend/data/queue_impl.h"
-#include "ring/barrier.h"
 
 /* ---- creation, in the order things can fail ---- */
 
@@ -86,8 +85,7 @@ static int create_engine(struct queue *q, struct problem *ret_problem)
 	return 0;
 }
 
-/* All are free, and the first ones are taken first. */
-static void free_all_slots(struct queue *q)
+void slots_free_all(struct queue *q)
 {
 	for (unsigned i = 0; i < q->nr_slots; i++)
 		q->free.slot[i] = (uint16_t)(q->nr_slots - 1 - i);
@@ -118,7 +116,7 @@ static int allocate_slots(struct queue *q, struct problem *ret_problem)
 	q->done.slot = lists + (size_t)n * 2;
 	q->waiting.slot = lists + (size_t)n * 3;
 	q->kept.slot = lists + (size_t)n * 4;
-	free_all_slots(q);
+	slots_free_all(q);
 	order_port_init(&q->order);
 	if (buffers_init(&q->buffers))
 		return problem_set(ret_problem, -ENOMEM, "no memory for the copy buffers");
@@ -195,179 +193,6 @@ int queue_create(const struct queue_config *cfg, struct disk *disk, struct queue
 
 /* ---- the thread ---- */
 
-/* Before sleeping: ask for an event and look once more (R18). False: there is more to do. */
-static bool may_sleep(struct queue *q)
-{
-	if (atomic_load(&q->stop) || atomic_load(&q->status) == QUEUE_BROKEN)
-		return true;
-	/* Nothing is taken until there are buffers again: the end of an I/O wakes us, or the disk does. */
-	if (q->waiting.n > 0)
-		return true;
-	/* Nor while the disk is somebody else's: the gate's opening wakes us. */
-	if (queue_is_held_up(q))
-		return true;
-	/* A ring found broken just now still has to be reported: by the next pass. */
-	if (backring_final_check(&q->ring) || q->ring.broken)
-		return false;
-	/* Only now, the ring being empty, may the next event come (XSA-332). */
-	channel_unmask(&q->channel);
-	return true;
-}
-
-/* A burst of requests has made memory of more than is to stay, or reserved what others may need, and is over. */
-static bool may_trim(const struct queue *q)
-{
-	return (q->nr_touched > LIMIT_IDLE_KEEP || buffers_may_trim(&q->buffers) ||
-		       guest_may_rest(&q->guest)) &&
-	       queue_is_idle(q);
-}
-
-/* Of @n things at @table, page-aligned, give back what lies behind those that stay. */
-static void give_back(void *table, size_t size_bytes, unsigned n)
-{
-	size_t mask = WIRE_PAGE_SIZE - 1;
-	size_t keep = (LIMIT_IDLE_KEEP * size_bytes + mask) & ~mask;
-
-	if (n * size_bytes > keep)
-		(void)madvise((uint8_t *)table + keep, n * size_bytes - keep, MADV_DONTNEED);
-}
-
-static void trim(struct queue *q)
-{
-	give_back(q->slot, sizeof(*q->slot), q->nr_slots);
-	give_back(q->iov, sizeof(*q->iov), q->nr_slots);
-	(void)madvise(q->descriptors, LIMIT_TAKE_PER_PASS * sizeof(*q->descriptors), MADV_DONTNEED);
-	q->nr_touched = 0;
-	/* So that those that stay are used again. */
-	free_all_slots(q);
-	buffers_trim(&q->buffers);
-	guest_rest(&q->guest);
-}
-
-/* Milliseconds until there is something to be given back that was not used for long; -1: never. */
-static int give_back_timeout(const struct queue *q)
-{
-	int seconds = pcache_idle_in(&q->pcache);
-
-	if (may_trim(q))
-		return LIMIT_IDLE_MS;
-	/* The clock of the pages has no fractions. */
-	return seconds > 0 ? (seconds + 1) * 1000 : seconds;
-}
-
-static int idle_timeout(const struct queue *q, uint64_t now_ns)
-{
-	int give_back = give_back_timeout(q), stall = stall_timeout_ms(q, now_ns);
-
-	return give_back < 0 || (stall >= 0 && stall < give_back) ? stall : give_back;
-}
-
-#define NR_EVENTS 3
-
-/* A gather is over in less than a millisecond, perhaps. A kernel that cannot wait so shortly does not wait at all. */
-static int wait_for_event(struct queue *q, struct epoll_event event[NR_EVENTS], uint64_t now_ns)
-{
-	uint64_t left_ns = q->gather_until_ns > now_ns ? q->gather_until_ns - now_ns : 0;
-	struct timespec left = {.tv_nsec = (long)left_ns};
-
-	if (q->gather_until_ns)
-		return epoll_pwait2(q->epoll_fd, event, NR_EVENTS, &left, NULL);
-	return epoll_wait(q->epoll_fd, event, NR_EVENTS, idle_timeout(q, now_ns));
-}
-
-/* False: nothing has come. */
-static bool sleep_until_event(struct queue *q)
-{
-	struct epoll_event event[NR_EVENTS];
-	uint64_t count;
-	bool gathers = q->gather_until_ns != 0;
-	int n = wait_for_event(q, event, queue_clock_ns());
-
-	/* Whatever woke us: pages grow old while others are served, too. */
-	q->pcache.now_s = queue_seconds(queue_clock_ns());
-	if (n == 0 && !gathers && may_trim(q))
-		trim(q);
-	for (int i = 0; i < n; i++) {
-		if (event[i].data.fd == channel_fd(&q->channel)) {
-			if (channel_take(&q->channel))
-				stat_add(&q->stats.events, 1);
-			if (atomic_load_explicit(&q->reports_event, memory_order_relaxed) &&
-				atomic_exchange(&q->reports_event, false))
-				queue_report(q);
-		} else if (event[i].data.fd == q->wake_fd) {
-			(void)!read(q->wake_fd, &count, sizeof(count));
-			q->look = true;
-		}
-	}
-	return n > 0;
-}
-
-/* ---- looking for work before sleeping: poll.h ---- */
-
-/* The clock costs more than a look. */
-#define LOOKS_PER_CLOCK 8u
-
-/* Until there is something, or @until_ns. When that was. */
-static uint64_t look_until(const struct queue *q, uint64_t until_ns, bool *ret_found)
-{
-	uint64_t now_ns;
-
-	do {
-		for (unsigned i = 0; i < LOOKS_PER_CLOCK; i++) {
-			*ret_found = queue_sees_work(q);
-			if (*ret_found)
-				break;
-			shared_relax();
-		}
-		now_ns = queue_clock_ns();
-	} while (!*ret_found && now_ns < until_ns);
-	return now_ns;
-}
-
-/* True: there is something to do. */
-static bool look_for_work(struct queue *q, unsigned nr_in_flight, uint64_t start_ns)
-{
-	struct poller *poller = &q->poller;
-	/* An fdatasync that is put off has its own time. */
-	uint64_t window_ns = q->gather_until_ns ? 0 : poller_window(poller, nr_in_flight, start_ns);
-	uint64_t now_ns;
-	bool found;
-
-	if (window_ns == 0)
-		return false;
-	now_ns = look_until(q, start_ns + window_ns, &found);
-	stat_add(&q->stats.looks, 1);
-	stat_add(&q->stats.looks_found, found);
-	stat_add(&q->stats.looks_ns, now_ns - start_ns);
-	if (poller_spent(poller, now_ns, now_ns - start_ns))
-		poller_told(poller, now_ns, busy_now(&q->disk->busy));
-	return found;
-}
-
-/* Until there is something to do, perhaps. */
-static void wait_for_work(struct queue *q)
-{
-	unsigned nr_in_flight = q->nr_slots - q->free.n;
-	uint64_t start_ns = queue_clock_ns();
-
-	stall_look(q, start_ns);
-	if (look_for_work(q, nr_in_flight, start_ns))
-		return;
-	if (!may_sleep(q) || !sleep_until_event(q))
-		return;
-	q->slept_ns = queue_clock_ns() - start_ns;
-	q->slept_with = nr_in_flight;
-}
-
-/* A wait that ended with nothing to do was for nothing, however short it was: a guest's event without a request, say. */
-static void judge_wait(struct queue *q, bool found)
-{
-	if (q->slept_ns == 0)
-		return;
-	poller_waited(&q->poller, q->slept_with, found ? q->slept_ns : UINT64_MAX);
-	q->slept_ns = 0;
-}
-
 static bool may_end(struct queue *q)
 {
 	if (!atomic_load(&q->stop) || !queue_is_idle(q))
@@ -385,7 +210,7 @@ static void *queue_thread(void *arg)
 	for (;;) {
 		bool found = queue_poll_once(q);
 
-		judge_wait(q, found);
+		wait_judge(q, found);
 		if (found)
 			continue;
 		if (may_end(q))

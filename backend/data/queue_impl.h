@@ -193,6 +193,28 @@ bool rmw_reap(struct queue *q, unsigned slot, struct engine_done *done)
 /* @slot is done with its blocks. */
 void rmw_end(struct queue *q, unsigned slot) __attribute__((nonnull));
 
+/* ---- wait.c ---- */
+
+/* Until there is something to do, perhaps. */
+void wait_for_work(struct queue *q) __attribute__((nonnull));
+
+/* The pass after it has @found something to do, or not. */
+void wait_judge(struct queue *q, bool found) __attribute__((nonnull));
+
+/* ---- trim.c: what is given back when a burst is over ---- */
+
+/* There is something of it. */
+bool trim_is_due(const struct queue *q) __attribute__((nonnull));
+void trim(struct queue *q) __attribute__((nonnull));
+
+/* Milliseconds until there is something that was not used for long; -1: never. */
+int trim_timeout_ms(const struct queue *q) __attribute__((nonnull));
+
+/* ---- queue.c ---- */
+
+/* All are free, and the first ones are taken first. */
+void slots_free_all(struct queue *q) __attribute__((nonnull));
+
 /* ---- pass.c ---- */
 
 /* Once per stage and pass, for all its requests: the vDSO answers without a system call. */

@@ -1,0 +1,143 @@
+/*
+ * How a queue waits when a pass has found nothing: it looks for work for a while (poll.h), asks for an event, and sleeps.
+ */
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "backend/data/queue_impl.h"
+#include "ring/barrier.h"
+
+/* ---- looking ---- */
+
+/* The clock costs more than a look. */
+#define LOOKS_PER_CLOCK 8u
+
+/* Until there is something, or @until_ns. When that was. */
+static uint64_t look_until(const struct queue *q, uint64_t until_ns, bool *ret_found)
+{
+	uint64_t now_ns;
+
+	do {
+		for (unsigned i = 0; i < LOOKS_PER_CLOCK; i++) {
+			*ret_found = queue_sees_work(q);
+			if (*ret_found)
+				break;
+			shared_relax();
+		}
+		now_ns = queue_clock_ns();
+	} while (!*ret_found && now_ns < until_ns);
+	return now_ns;
+}
+
+/* True: there is something to do. */
+static bool look_for_work(struct queue *q, unsigned nr_in_flight, uint64_t start_ns)
+{
+	struct poller *poller = &q->poller;
+	/* An fdatasync that is put off has its own time. */
+	uint64_t window_ns = q->gather_until_ns ? 0 : poller_window(poller, nr_in_flight, start_ns);
+	uint64_t now_ns;
+	bool found;
+
+	if (window_ns == 0)
+		return false;
+	now_ns = look_until(q, start_ns + window_ns, &found);
+	stat_add(&q->stats.looks, 1);
+	stat_add(&q->stats.looks_found, found);
+	stat_add(&q->stats.looks_ns, now_ns - start_ns);
+	if (poller_spent(poller, now_ns, now_ns - start_ns))
+		poller_told(poller, now_ns, busy_now(&q->disk->busy));
+	return found;
+}
+
+/* ---- sleeping ---- */
+
+/* Before sleeping: ask for an event and look once more (R18). False: there is more to do. */
+static bool may_sleep(struct queue *q)
+{
+	if (atomic_load(&q->stop) || atomic_load(&q->status) == QUEUE_BROKEN)
+		return true;
+	/* Nothing is taken until there are buffers again: the end of an I/O wakes us, or the disk does. */
+	if (q->waiting.n > 0)
+		return true;
+	/* Nor while the disk is somebody else's: the gate's opening wakes us. */
+	if (queue_is_held_up(q))
+		return true;
+	/* A ring found broken just now still has to be reported: by the next pass. */
+	if (backring_final_check(&q->ring) || q->ring.broken)
+		return false;
+	/* Only now, the ring being empty, may the next event come (XSA-332). */
+	channel_unmask(&q->channel);
+	return true;
+}
+
+static int idle_timeout(const struct queue *q, uint64_t now_ns)
+{
+	int give_back = trim_timeout_ms(q), stall = stall_timeout_ms(q, now_ns);
+
+	return give_back < 0 || (stall >= 0 && stall < give_back) ? stall : give_back;
+}
+
+#define NR_EVENTS 3
+
+/* A gather is over in less than a millisecond, perhaps. A kernel that cannot wait so shortly does not wait at all. */
+static int wait_for_event(struct queue *q, struct epoll_event event[NR_EVENTS], uint64_t now_ns)
+{
+	uint64_t left_ns = q->gather_until_ns > now_ns ? q->gather_until_ns - now_ns : 0;
+	struct timespec left = {.tv_nsec = (long)left_ns};
+
+	if (q->gather_until_ns)
+		return epoll_pwait2(q->epoll_fd, event, NR_EVENTS, &left, NULL);
+	return epoll_wait(q->epoll_fd, event, NR_EVENTS, idle_timeout(q, now_ns));
+}
+
+/* False: nothing has come. */
+static bool sleep_until_event(struct queue *q)
+{
+	struct epoll_event event[NR_EVENTS];
+	uint64_t count;
+	bool gathers = q->gather_until_ns != 0;
+	int n = wait_for_event(q, event, queue_clock_ns());
+
+	/* Whatever woke us: pages grow old while others are served, too. */
+	q->pcache.now_s = queue_seconds(queue_clock_ns());
+	if (n == 0 && !gathers && trim_is_due(q))
+		trim(q);
+	for (int i = 0; i < n; i++) {
+		if (event[i].data.fd == channel_fd(&q->channel)) {
+			if (channel_take(&q->channel))
+				stat_add(&q->stats.events, 1);
+			if (atomic_load_explicit(&q->reports_event, memory_order_relaxed) &&
+				atomic_exchange(&q->reports_event, false))
+				queue_report(q);
+		} else if (event[i].data.fd == q->wake_fd) {
+			(void)!read(q->wake_fd, &count, sizeof(count));
+			q->look = true;
+		}
+	}
+	return n > 0;
+}
+
+/* ---- both ---- */
+
+void wait_for_work(struct queue *q)
+{
+	unsigned nr_in_flight = q->nr_slots - q->free.n;
+	uint64_t start_ns = queue_clock_ns();
+
+	stall_look(q, start_ns);
+	if (look_for_work(q, nr_in_flight, start_ns))
+		return;
+	if (!may_sleep(q) || !sleep_until_event(q))
+		return;
+	q->slept_ns = queue_clock_ns() - start_ns;
+	q->slept_with = nr_in_flight;
+}
+
+/* It was for nothing then, however short it was: a guest's event without a request, say. */
+void wait_judge(struct queue *q, bool found)
+{
+	if (q->slept_ns == 0)
+		return;
+	poller_waited(&q->poller, q->slept_with, found ? q->slept_ns : UINT64_MAX);
+	q->slept_ns = 0;
+}
