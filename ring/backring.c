@@ -97,6 +97,13 @@ bool backring_push(struct backring *ring)
 	return new - rsp_event < new - old;
 }
 
+void backring_withdraw(struct backring *ring)
+{
+	/* A frontend that does not see it in time sends an event that is not needed. */
+	if (!ring->broken)
+		shared_store(&ring->shared->req_event, ring->req_cons);
+}
+
 bool backring_final_check(struct backring *ring)
 {
 	if (ring->broken)

@@ -71,6 +71,12 @@ bool backring_push(struct backring *ring) __attribute__((nonnull, warn_unused_re
  */
 bool backring_final_check(struct backring *ring) __attribute__((nonnull, warn_unused_result));
 
+/*
+ * Awake again, and not by a request: the event that the last final check has asked for is not needed any more. Until the next one there are
+ * no events, so there has to be one before sleeping (R18).
+ */
+void backring_withdraw(struct backring *ring) __attribute__((nonnull));
+
 /* There is one to be taken, or the index is impossible: for who looks again and again, without the barrier. */
 bool backring_has_requests(const struct backring *ring) __attribute__((nonnull));
 

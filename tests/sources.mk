@@ -70,7 +70,7 @@ pidfile-t_SRCS      := tests/unit/pidfile-t.c backend/util/pidfile.c backend/uti
 
 # A queue and the frontend's end of its ring in one process.
 LOOP_TESTS := queue-pass-t gather-pass-t queue-thread-t two-queues-t xsa-155-double-fetch-t big-ring-t queue-threads-t indirect-pass-t discard-pass-t \
-	change-pass-t change-threads-t merge-pass-t map-pass-t idle-grants-t rmw-pass-t deaf-guest-t xsa-361-grant-status-t xsa-371-persistent-leak-t
+	change-pass-t change-threads-t wait-pass-t merge-pass-t map-pass-t idle-grants-t rmw-pass-t deaf-guest-t xsa-361-grant-status-t xsa-371-persistent-leak-t
 TESTS += $(LOOP_TESTS) pcache-t
 $(foreach t,$(LOOP_TESTS),$(eval $(t)_SRCS := $(wildcard tests/*/$(t).c) tests/lib/loop.c \
 	tests/lib/pass.c tests/lib/fake_engine.c $(DATA_SRCS) backend/util/problem.c $(RING_SRCS) $(FRONTRING_SRCS))$(eval \

@@ -395,7 +395,7 @@ bool connection_has_stirred(struct connection *conn)
 	if (is_more_than_seen(conn))
 		return true;
 	for (unsigned i = 0; i < conn->nr_queues; i++)
-		queue_report_event(conn->queue[i]);
+		queue_report_request(conn->queue[i]);
 	/* What came before the queues knew. */
 	return is_more_than_seen(conn);
 }

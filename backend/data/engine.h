@@ -64,6 +64,7 @@ struct engine_ops {
 
 struct engine {
 	const struct engine_ops *ops;
+	bool shows_all; /* .has_done sees whatever .fd tells of */
 };
 
 /*

@@ -257,7 +257,7 @@ int engine_aio_create(unsigned capacity, struct engine **ret_engine)
 		aio_destroy(&a->base);
 		return r;
 	}
-	a->has_ring = aio_ring_is_known(a->ctx);
+	a->has_ring = a->base.shows_all = aio_ring_is_known(a->ctx);
 	*ret_engine = &a->base;
 	return 0;
 }

@@ -200,6 +200,9 @@ static void take_requests(struct queue *q)
 	 */
 	q->limits.nr_sectors = disk_nr_sectors(q->disk);
 	take_some(q, n);
+	if (atomic_load_explicit(&q->reports_request, memory_order_relaxed) &&
+		atomic_exchange(&q->reports_request, false))
+		queue_report(q);
 }
 
 /* ---- 2. bring in segments that lie elsewhere: indirect.c. 3. get at the guest's pages: move.c ---- */

@@ -327,9 +327,9 @@ void queue_add_times(const struct queue *q, struct queue_times *sum)
 	times_add(sum, &q->times);
 }
 
-void queue_report_event(struct queue *q)
+void queue_report_request(struct queue *q)
 {
-	atomic_store(&q->reports_event, true);
+	atomic_store(&q->reports_request, true);
 }
 
 bool queue_take_report(struct queue *q)

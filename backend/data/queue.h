@@ -95,8 +95,8 @@ enum queue_status queue_status(const struct queue *queue) __attribute__((nonnull
 struct queue_stats queue_stats(const struct queue *queue) __attribute__((nonnull));
 bool queue_take_report(struct queue *queue) __attribute__((nonnull));
 
-/* From now on the frontend's next event is reported, once. Any time: one that comes just now may go without. */
-void queue_report_event(struct queue *queue) __attribute__((nonnull));
+/* From now on the frontend's next request is reported, once. Any time: one that is being taken may go without. */
+void queue_report_request(struct queue *queue) __attribute__((nonnull));
 
 /* How long requests took, as of now, at any time: added to @sum. */
 void queue_add_times(const struct queue *queue, struct queue_times *sum) __attribute__((nonnull));

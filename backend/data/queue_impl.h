@@ -93,16 +93,16 @@ struct queue {
 	uint64_t start_ns; /* of what goes to the storage in this pass; 0: nothing yet */
 	uint64_t sync_ns;  /* when the running fdatasync was started */
 	bool sync_runs;
-	uint64_t gather_until_ns;  /* the next fdatasync is put off for so long; 0: it is not */
-	uint64_t stall_look_ns;    /* not before: stall.c */
-	struct queue_times times;  /* like the statistics */
-	struct queue_stats stats;  /* written by the queue thread, read by any */
-	struct record told;        /* what cfg.record has of them */
-	atomic_bool stop;          /* control -> queue */
-	atomic_bool keeps_no_more; /* control -> queue */
-	atomic_bool reports_event; /* control -> queue, which takes it away */
-	atomic_bool report;        /* queue -> control */
-	atomic_uint status;        /* queue -> control */
+	uint64_t gather_until_ns;    /* the next fdatasync is put off for so long; 0: it is not */
+	uint64_t stall_look_ns;      /* not before: stall.c */
+	struct queue_times times;    /* like the statistics */
+	struct queue_stats stats;    /* written by the queue thread, read by any */
+	struct record told;          /* what cfg.record has of them */
+	atomic_bool stop;            /* control -> queue */
+	atomic_bool keeps_no_more;   /* control -> queue */
+	atomic_bool reports_request; /* control -> queue, which takes it away */
+	atomic_bool report;          /* queue -> control */
+	atomic_uint status;          /* queue -> control */
 };
 
 /* ---- indirect.c: a request's segments ---- */

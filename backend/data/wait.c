@@ -90,14 +90,29 @@ static int wait_for_event(struct queue *q, struct epoll_event event[NR_EVENTS], 
 	return epoll_wait(q->epoll_fd, event, NR_EVENTS, idle_timeout(q, now_ns));
 }
 
+/*
+ * What the storage has ended may have been seen before its eventfd was: then that is still to be told, and is no news. An engine that
+ * cannot show all it has done has to be asked.
+ */
+static bool is_stale(const struct queue *q, const struct epoll_event *event, int n)
+{
+	const struct engine *engine = q->engine;
+
+	return n == 1 && event->data.fd == engine->ops->fd(engine) && engine->shows_all &&
+	       !engine->ops->has_done(engine);
+}
+
 /* False: nothing has come. */
 static bool sleep_until_event(struct queue *q)
 {
 	struct epoll_event event[NR_EVENTS];
 	uint64_t count;
 	bool gathers = q->gather_until_ns != 0;
-	int n = wait_for_event(q, event, queue_clock_ns());
+	int n;
 
+	do
+		n = wait_for_event(q, event, queue_clock_ns());
+	while (is_stale(q, event, n));
 	/* Whatever woke us: pages grow old while others are served, too. */
 	q->pcache.now_s = queue_seconds(queue_clock_ns());
 	if (n == 0 && !gathers && trim_is_due(q))
@@ -106,14 +121,14 @@ static bool sleep_until_event(struct queue *q)
 		if (event[i].data.fd == channel_fd(&q->channel)) {
 			if (channel_take(&q->channel))
 				stat_add(&q->stats.events, 1);
-			if (atomic_load_explicit(&q->reports_event, memory_order_relaxed) &&
-				atomic_exchange(&q->reports_event, false))
-				queue_report(q);
 		} else if (event[i].data.fd == q->wake_fd) {
 			(void)!read(q->wake_fd, &count, sizeof(count));
 			q->look = true;
 		}
 	}
+	/* It was not a request: what the guest sends while we are awake is found without an event. */
+	if (!backring_has_requests(&q->ring))
+		backring_withdraw(&q->ring);
 	return n > 0;
 }
 

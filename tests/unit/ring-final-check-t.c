@@ -70,6 +70,29 @@ static void a_request_after_the_check_sends_an_event(void **state)
 	}
 }
 
+/* Woken by something else, the backend withdraws its threshold; the next check sets it again. */
+static void a_withdrawn_threshold_sends_no_event(void **state)
+{
+	(void)state;
+	FOR_EACH_START(start)
+	{
+		drained_backend(*start);
+		assert_false(backring_final_check(&pair.back));
+		backring_withdraw(&pair.back);
+		push_request(2, false);
+		push_request(3, false);
+		assert_true(backring_final_check(&pair.back));
+		assert_int_equal(ring_pair_take(&pair), 2);
+		assert_int_equal(ring_pair_take(&pair), 3);
+		backring_withdraw(&pair.back);
+		push_request(4, false);
+		assert_int_equal(backring_available(&pair.back), 1);
+		assert_int_equal(ring_pair_take(&pair), 4);
+		assert_false(backring_final_check(&pair.back));
+		push_request(5, true);
+	}
+}
+
 /* A frontend with two requests out that has consumed the first response. */
 static void drained_frontend(uint32_t start)
 {
@@ -119,6 +142,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_request_before_the_check_is_seen),
 		cmocka_unit_test(a_request_after_the_check_sends_an_event),
+		cmocka_unit_test(a_withdrawn_threshold_sends_no_event),
 		cmocka_unit_test(a_response_before_the_check_is_seen),
 		cmocka_unit_test(a_response_after_the_check_sends_an_event),
 	};

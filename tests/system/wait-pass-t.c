@@ -1,0 +1,184 @@
+/*
+ * What wakes a queue that sleeps, and what that means: the test is its thread, and says what epoll_wait() returns, or lets the kernel say it.
+ */
+#include "tests/lib/pass.h"
+
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <xenevtchn.h>
+
+#include "backend/data/queue_impl.h"
+
+static struct loop loop;
+static struct fake_engine fake;
+
+/* ---- what epoll_wait() returns ---- */
+
+static struct {
+	int fd[4]; /* one for each call */
+	unsigned n, calls;
+} script;
+
+int epoll_wait(int epoll_fd, struct epoll_event *events, int max_events, int timeout_ms)
+{
+	if (script.n == 0)
+		return epoll_pwait(epoll_fd, events, max_events, timeout_ms, NULL);
+	if (script.calls == script.n)
+		fail_msg("it sleeps once more than it should");
+	events[0] = (struct epoll_event){.events = EPOLLIN, .data.fd = script.fd[script.calls++]};
+	return 1;
+}
+
+/* Wait, while these are told of, one after the other. How many it took. */
+static unsigned wait_through(int first_fd, int second_fd)
+{
+	script.fd[0] = first_fd;
+	script.fd[1] = second_fd;
+	script.n = 2;
+	script.calls = 0;
+	wait_for_work(loop.queue);
+	script.n = 0;
+	return script.calls;
+}
+
+static int engine_fd(void)
+{
+	return fake.base.ops->fd(&fake.base);
+}
+
+/* ---- the tests ---- */
+
+static int set_up(void **state)
+{
+	(void)state;
+	loop_init(&loop, true);
+	loop_connect(&loop);
+	fake_engine_install(&fake, loop.queue);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	pass_end_all(&loop, &fake);
+	loop_disconnect(&loop);
+	loop_fini(&loop);
+	return 0;
+}
+
+static void wake(void)
+{
+	uint64_t one = 1;
+
+	assert_int_equal(write(loop.queue->wake_fd, &one, sizeof(one)), sizeof(one));
+}
+
+/* Sleep, be woken by somebody else than the guest, and do what there is. */
+static void sleep_and_wake(void)
+{
+	wake();
+	wait_for_work(loop.queue);
+}
+
+/* Whether the backend wants an event for one more read. */
+static bool wants_event(uint64_t id)
+{
+	loop_put(&loop, id, BLKIF_OP_READ, 0, 0, 1);
+	return frontring_push(&loop.ring);
+}
+
+/* R18: asleep it wants an event with the next request, awake it wants none, whoever woke it. */
+static void an_event_is_wanted_asleep_only(void **state)
+{
+	(void)state;
+	assert_true(wants_event(1));
+	pass_run(&loop);
+	sleep_and_wake();
+	assert_false(wants_event(2));
+	pass_run(&loop);
+	assert_int_equal(fake.nr_reads, 2);
+	sleep_and_wake();
+	pass_run(&loop);
+	/* What it asks for when it sleeps the next time. */
+	assert_false(backring_final_check(&loop.queue->ring));
+	assert_true(wants_event(3));
+	pass_run(&loop);
+	assert_int_equal(fake.nr_reads, 3);
+}
+
+/* What came while it was awake, without an event, is there when it wants to sleep. */
+static void it_does_not_sleep_over_a_request(void **state)
+{
+	(void)state;
+	sleep_and_wake();
+	pass_run(&loop);
+	assert_false(wants_event(1));
+	/* It would sleep for ever. */
+	wait_for_work(loop.queue);
+	pass_run(&loop);
+	assert_int_equal(fake.nr_reads, 1);
+}
+
+/* An I/O that was reaped before its eventfd was heard of wakes nobody a second time. */
+static void an_old_end_of_an_io_is_slept_over(void **state)
+{
+	(void)state;
+	fake.base.shows_all = true;
+	assert_int_equal(wait_through(engine_fd(), loop.queue->wake_fd), 2);
+}
+
+static void the_end_of_an_io_wakes(void **state)
+{
+	(void)state;
+	fake.base.shows_all = true;
+	loop_put(&loop, 1, BLKIF_OP_READ, 0, 0, 1);
+	pass_push(&loop);
+	fake_engine_end_all(&fake);
+	assert_int_equal(wait_through(engine_fd(), loop.queue->wake_fd), 1);
+	pass_run(&loop);
+	loop_expect(&loop, 1, BLKIF_OP_READ, BLKIF_RSP_OKAY);
+}
+
+/* Of an engine that cannot show all it has done every word counts. */
+static void an_engine_that_hides_is_asked(void **state)
+{
+	(void)state;
+	fake.base.shows_all = false;
+	assert_int_equal(wait_through(engine_fd(), loop.queue->wake_fd), 1);
+}
+
+/* Control is told of a request, however it was found, and not of an event alone. */
+static void the_next_request_is_reported(void **state)
+{
+	(void)state;
+	queue_report_request(loop.queue);
+	assert_int_equal(xenevtchn_notify(loop.evtchn, loop.port), 0);
+	wait_for_work(loop.queue);
+	pass_run(&loop);
+	assert_false(queue_take_report(loop.queue));
+	sleep_and_wake();
+	assert_false(wants_event(1));
+	pass_run(&loop);
+	assert_true(queue_take_report(loop.queue));
+	assert_false(wants_event(2));
+	pass_run(&loop);
+	assert_false(queue_take_report(loop.queue));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(an_event_is_wanted_asleep_only, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			it_does_not_sleep_over_a_request, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			an_old_end_of_an_io_is_slept_over, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_end_of_an_io_wakes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(an_engine_that_hides_is_asked, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_next_request_is_reported, set_up, tear_down),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
