@@ -4,7 +4,7 @@ UTIL_SRCS    := backend/util/log.c backend/util/problem.c backend/util/pidfile.c
 DATA_SRCS    := backend/util/cache.c backend/data/storage.c backend/data/storage_kinds.c backend/data/filesystem.c backend/data/discard.c \
 	backend/data/engine_aio.c backend/data/engine_uring.c backend/data/aio_ring.c backend/data/engine_null.c backend/data/blockers.c backend/data/helper.c backend/data/blocking.c backend/data/histogram.c backend/data/times.c backend/data/channel.c \
 	backend/data/guest.c backend/data/budget.c backend/data/pcache.c backend/data/order.c backend/data/disk.c \
-	backend/data/buffers.c backend/data/indirect.c backend/data/move.c backend/data/io.c backend/data/kept.c backend/data/stall.c backend/data/rmw.c backend/data/ranges.c backend/data/record.c backend/data/poll.c backend/data/busy.c backend/data/pass.c backend/data/trim.c backend/data/wait.c backend/data/queue.c
+	backend/data/buffers.c backend/data/indirect.c backend/data/move.c backend/data/io.c backend/data/kept.c backend/data/stall.c backend/data/rmw.c backend/data/ranges.c backend/data/record.c backend/data/poll.c backend/data/pass.c backend/data/trim.c backend/data/wait.c backend/data/queue.c
 # Those of the bridge are known when all lists have been read.
 CONTROL_SRCS  = backend/control/kernel_vbd.c backend/control/rival.c backend/control/handshake.c backend/control/publish.c backend/control/options.c \
 	backend/control/backing.c backend/control/backing_nodes.c backend/control/report.c backend/control/connection.c backend/control/vbd.c backend/control/attempt.c backend/control/news.c backend/control/change.c backend/control/mode.c backend/control/worker.c \

@@ -24,7 +24,6 @@ int disk_init(struct disk *disk, struct storage *storage, int fault)
 	storage->fd = -1;
 	(void)pthread_mutex_init(&disk->lock, NULL);
 	order_init(order);
-	busy_open(&disk->busy);
 	if (fault)
 		order_latch(order, fault);
 	disk->change_fd = -1;
@@ -46,7 +45,6 @@ void disk_fini(struct disk *disk)
 	if (disk->storage.fd < 0)
 		return;
 	storage_close(&disk->storage);
-	busy_close(&disk->busy);
 	(void)pthread_mutex_destroy(&disk->lock);
 	(void)pthread_mutex_destroy(&disk->range_lock);
 	free(disk->order);

@@ -15,7 +15,6 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "backend/data/busy.h"
 #include "backend/data/order.h"
 #include "backend/data/poll.h"
 #include "backend/data/ranges.h"
@@ -32,7 +31,6 @@ struct disk {
 	int change_fd; /* eventfd, borrowed from control: a change is ready or has failed; or -1 */
 	uint32_t *
 		lost; /* borrowed: set when the disk is latched, for who comes after this process; or NULL */
-	struct busy busy;
 	struct poll_budget poll_budget; /* its queues' */
 	atomic_uint gate;
 	_Atomic uint64_t nr_sectors; /* size, 512-byte units */

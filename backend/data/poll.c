@@ -6,11 +6,15 @@
 #define POLL_LEAST_NS 2000u
 /* What was not used lately may be used now, so much of it. */
 #define POLL_BURST_NS 10000000u
-/* After looking for so long it is asked who else wants the processors. */
-#define POLL_ASK_NS 1000000u
-/* How long they are let be: the first time, and at most. */
-#define POLL_REST_NS     1000000u
+/* How long others are let be: the first time, and at most. */
+#define POLL_REST_NS     250000u
 #define POLL_REST_MAX_NS 256000000u
+/* Each look at which nobody wants the processor takes so much of it back: one in six that somebody does keeps it as it is. */
+#define POLL_REST_FORGIVEN 8u
+/* The share of short waits: all, what is asked for, and over how many waits it is taken. */
+#define POLL_ALL      65536u
+#define POLL_MOST     (POLL_ALL / 8 * 7)
+#define POLL_REMEMBER 16u
 
 void poller_init(struct poller *poller, const struct poll_terms *terms, struct poll_budget *budget)
 {
@@ -28,7 +32,9 @@ static uint64_t auto_window(const struct poller *poller, unsigned nr_in_flight, 
 {
 	if (now_ns < poller->rest_until_ns || nr_in_flight > POLL_FEW)
 		return 0;
-	return poller->window_ns[poll_wait_of(nr_in_flight)];
+	if (poller->wait[poll_wait_of(nr_in_flight)].short_share < POLL_MOST)
+		return 0;
+	return poller->wait[poll_wait_of(nr_in_flight)].window_ns;
 }
 
 uint64_t poller_window(const struct poller *poller, unsigned nr_in_flight, uint64_t now_ns)
@@ -48,7 +54,7 @@ uint64_t poller_window(const struct poller *poller, unsigned nr_in_flight, uint6
 	return window_ns > 0 && has_budget(poller, now_ns) ? window_ns : 0;
 }
 
-bool poller_spent(struct poller *poller, uint64_t now_ns, uint64_t spent_ns)
+static void pay(struct poller *poller, uint64_t now_ns, uint64_t spent_ns)
 {
 	_Atomic uint64_t *used = &poller->budget->used_until_ns;
 	uint64_t least_ns = now_ns > POLL_BURST_NS ? now_ns - POLL_BURST_NS : 0;
@@ -59,15 +65,35 @@ bool poller_spent(struct poller *poller, uint64_t now_ns, uint64_t spent_ns)
 			 spent_ns * 100 / poller->terms.budget_percent;
 	while (!atomic_compare_exchange_weak_explicit(
 		used, &old_ns, new_ns, memory_order_relaxed, memory_order_relaxed));
-	poller->unasked_ns += spent_ns;
-	return poller->terms.mode == POLL_AUTO && poller->unasked_ns >= POLL_ASK_NS;
+}
+
+void poller_looked(struct poller *poller, uint64_t now_ns, uint64_t spent_ns, bool wanted)
+{
+	pay(poller, now_ns, spent_ns);
+	if (!wanted) {
+		poller->rest_ns -= poller->rest_ns / POLL_REST_FORGIVEN;
+		if (poller->rest_ns < POLL_REST_NS)
+			poller->rest_ns = POLL_REST_NS;
+		return;
+	}
+	poller->rest_until_ns = now_ns + poller->rest_ns;
+	poller->rest_ns *= 2;
+	if (poller->rest_ns > POLL_REST_MAX_NS)
+		poller->rest_ns = POLL_REST_MAX_NS;
 }
 
 void poller_waited(struct poller *poller, unsigned nr_in_flight, uint64_t waited_ns)
 {
-	uint64_t *window_ns = &poller->window_ns[poll_wait_of(nr_in_flight)];
+	enum poll_wait wait = poll_wait_of(nr_in_flight);
+	uint64_t *window_ns = &poller->wait[wait].window_ns;
+	uint32_t *share = &poller->wait[wait].short_share;
 
-	if (waited_ns <= *window_ns || nr_in_flight > POLL_FEW)
+	if (nr_in_flight > POLL_FEW)
+		return;
+	*share -= *share / POLL_REMEMBER;
+	if (waited_ns <= POLL_AUTO_NS)
+		*share += POLL_ALL / POLL_REMEMBER;
+	if (waited_ns <= *window_ns)
 		return;
 	if (waited_ns <= POLL_AUTO_NS)
 		*window_ns = waited_ns * POLL_GROWTH;
@@ -77,17 +103,4 @@ void poller_waited(struct poller *poller, unsigned nr_in_flight, uint64_t waited
 		*window_ns = POLL_AUTO_NS;
 	if (*window_ns < POLL_LEAST_NS)
 		*window_ns = 0;
-}
-
-void poller_told(struct poller *poller, uint64_t now_ns, bool is_busy)
-{
-	poller->unasked_ns = 0;
-	if (!is_busy) {
-		poller->rest_ns =
-			poller->rest_ns > POLL_REST_NS ? poller->rest_ns / 2 : POLL_REST_NS;
-		return;
-	}
-	poller->rest_until_ns = now_ns + poller->rest_ns;
-	if (poller->rest_ns < POLL_REST_MAX_NS)
-		poller->rest_ns *= 2;
 }

@@ -4,12 +4,12 @@
  * A queue that sleeps is woken by its guest or its storage, which takes tens of microseconds. One that looks at the ring and at
  * its engine for so long finds it at once, and uses the processor meanwhile. Here is decided how long it looks:
  *
- *   as long as the last waits took, when most of them were short, and not at all when they were not (POLL_AUTO);
+ *   as long as the last waits took, when nearly all of them were short, and not at all when they were not (POLL_AUTO);
  *   never longer together than the disk's budget allows, which its queues share;
- *   and not where others want the processors: then it is let be for a while, longer each time (POLL_AUTO).
+ *   and not where others want the processor: then it is let be for a while, longer each time (POLL_AUTO).
  *
  * Queue thread only, but for the budget, which all queues of a disk use at the same time. Pure: the caller tells the time, looks,
- * and sleeps. An idle queue does not look: its last wait was a long one.
+ * lets others run meanwhile, and sleeps. An idle queue does not look: its last wait was a long one.
  */
 #ifndef BACKEND_DATA_POLL_H
 #define BACKEND_DATA_POLL_H
@@ -57,13 +57,22 @@ enum poll_wait {
  */
 #define POLL_FEW 8u
 
+/*
+ * Who looks that long lets others run, each time it has been so long again (POLL_AUTO); and when that has taken so long, others wanted the
+ * processor. An interrupt takes less.
+ */
+#define POLL_YIELD_NS 5000u
+#define POLL_AWAY_NS  25000u
+
 struct poller {
 	struct poll_terms terms;
 	struct poll_budget *budget; /* borrowed */
-	uint64_t window_ns[POLL_WAITS];
+	struct {
+		uint64_t window_ns;
+		uint32_t short_share; /* of the last waits, of POLL_ALL */
+	} wait[POLL_WAITS];
 	uint64_t rest_ns;       /* so long it is let be, the next time others want the processor */
 	uint64_t rest_until_ns; /* ... this time */
-	uint64_t unasked_ns;    /* looked since it was asked whether they do */
 };
 
 void poller_init(struct poller *poller, const struct poll_terms *terms, struct poll_budget *budget)
@@ -79,15 +88,14 @@ static inline enum poll_wait poll_wait_of(unsigned nr_in_flight)
 uint64_t poller_window(const struct poller *poller, unsigned nr_in_flight, uint64_t now_ns)
 	__attribute__((nonnull, warn_unused_result));
 
-/*
- * It was looked for so long, whatever was found: the budget is that much poorer. True when it is time to ask whether others want
- * the processors: the caller says then what it was told by poller_told().
- */
-bool poller_spent(struct poller *poller, uint64_t now_ns, uint64_t spent_ns)
-	__attribute__((nonnull, warn_unused_result));
-void poller_told(struct poller *poller, uint64_t now_ns, bool is_busy) __attribute__((nonnull));
+/* It was looked for so long, whatever was found: the budget is that much poorer. Others @wanted the processor meanwhile, or not. */
+void poller_looked(struct poller *poller, uint64_t now_ns, uint64_t spent_ns, bool wanted)
+	__attribute__((nonnull));
 
-/* A wait that ended by sleeping took so long; so many were in flight when it began. UINT64_MAX: there was nothing to do after it. */
+/*
+ * A wait took so long, whether it ended by looking or by sleeping; so many were in flight when it began. UINT64_MAX: there was nothing to
+ * do after it.
+ */
 void poller_waited(struct poller *poller, unsigned nr_in_flight, uint64_t waited_ns)
 	__attribute__((nonnull));
 

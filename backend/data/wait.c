@@ -1,6 +1,7 @@
 /*
  * How a queue waits when a pass has found nothing: it looks for work for a while (poll.h), asks for an event, and sleeps.
  */
+#include <sched.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -12,41 +13,78 @@
 /* The clock costs more than a look. */
 #define LOOKS_PER_CLOCK 8u
 
-/* Until there is something, or @until_ns. When that was. */
-static uint64_t look_until(const struct queue *q, uint64_t until_ns, bool *ret_found)
+struct look {
+	uint64_t start_ns, until_ns;
+	uint64_t yield_ns; /* not before: others are let run */
+	uint64_t spent_ns;
+	bool found;
+	bool wanted; /* by others: the processor */
+};
+
+static bool sees_work(const struct queue *q)
+{
+	for (unsigned i = 0; i < LOOKS_PER_CLOCK; i++) {
+		if (queue_sees_work(q))
+			return true;
+		shared_relax();
+	}
+	return false;
+}
+
+/* Whoever waits for this processor has it now. When we have it again. */
+static uint64_t let_others_run(struct look *look, uint64_t now_ns)
+{
+	uint64_t then_ns;
+
+	(void)sched_yield();
+	then_ns = queue_clock_ns();
+	look->yield_ns = then_ns + POLL_YIELD_NS;
+	look->wanted = then_ns - now_ns >= POLL_AWAY_NS;
+	return then_ns;
+}
+
+/* Until there is something, or the time is over, or others want the processor. When that was. */
+static uint64_t look_until(const struct queue *q, struct look *look)
 {
 	uint64_t now_ns;
 
 	do {
-		for (unsigned i = 0; i < LOOKS_PER_CLOCK; i++) {
-			*ret_found = queue_sees_work(q);
-			if (*ret_found)
-				break;
-			shared_relax();
-		}
+		look->found = sees_work(q);
 		now_ns = queue_clock_ns();
-	} while (!*ret_found && now_ns < until_ns);
+		look->spent_ns = now_ns - look->start_ns;
+		if (!look->found && now_ns >= look->yield_ns)
+			now_ns = let_others_run(look, now_ns);
+	} while (!look->found && !look->wanted && now_ns < look->until_ns);
 	return now_ns;
+}
+
+/* Who was told for how long to look does not let go meanwhile. */
+static uint64_t first_yield(const struct poller *poller, uint64_t start_ns)
+{
+	return poller->terms.mode == POLL_AUTO ? start_ns + POLL_YIELD_NS : UINT64_MAX;
 }
 
 /* True: there is something to do. */
 static bool look_for_work(struct queue *q, unsigned nr_in_flight, uint64_t start_ns)
 {
-	struct poller *poller = &q->poller;
 	/* An fdatasync that is put off has its own time. */
-	uint64_t window_ns = q->gather_until_ns ? 0 : poller_window(poller, nr_in_flight, start_ns);
+	uint64_t window_ns =
+		q->gather_until_ns ? 0 : poller_window(&q->poller, nr_in_flight, start_ns);
+	struct look look = {.start_ns = start_ns,
+		.until_ns = start_ns + window_ns,
+		.yield_ns = first_yield(&q->poller, start_ns)};
 	uint64_t now_ns;
-	bool found;
 
 	if (window_ns == 0)
 		return false;
-	now_ns = look_until(q, start_ns + window_ns, &found);
+	now_ns = look_until(q, &look);
 	stat_add(&q->stats.looks, 1);
-	stat_add(&q->stats.looks_found, found);
-	stat_add(&q->stats.looks_ns, now_ns - start_ns);
-	if (poller_spent(poller, now_ns, now_ns - start_ns))
-		poller_told(poller, now_ns, busy_now(&q->disk->busy));
-	return found;
+	stat_add(&q->stats.looks_found, look.found);
+	stat_add(&q->stats.looks_ns, look.spent_ns);
+	poller_looked(&q->poller, now_ns, look.spent_ns, look.wanted);
+	if (look.found)
+		poller_waited(&q->poller, nr_in_flight, look.spent_ns);
+	return look.found;
 }
 
 /* ---- sleeping ---- */

@@ -47,6 +47,21 @@ static int engine_fd(void)
 	return fake.base.ops->fd(&fake.base);
 }
 
+/* ---- who has the processor ---- */
+
+static unsigned nr_yields;
+
+/* Somebody else has it for as long as counts. */
+int sched_yield(void)
+{
+	uint64_t until_ns = queue_clock_ns() + POLL_AWAY_NS;
+
+	nr_yields++;
+	while (queue_clock_ns() < until_ns)
+		continue;
+	return 0;
+}
+
 /* ---- the tests ---- */
 
 static int set_up(void **state)
@@ -166,6 +181,41 @@ static void the_next_request_is_reported(void **state)
 	assert_false(queue_take_report(loop.queue));
 }
 
+/* Wait in vain, with these terms, where all waits before were short; and be woken. */
+static void look_in_vain(enum poll_mode mode)
+{
+	const struct poll_terms terms = {.mode = mode, .fixed_us = 50, .budget_percent = 100};
+
+	poller_init(&loop.queue->poller, &terms, &loop.disk->poll_budget);
+	for (unsigned i = 0; i < 100; i++)
+		poller_waited(&loop.queue->poller, 0, POLL_AUTO_NS);
+	nr_yields = 0;
+	sleep_and_wake();
+	pass_run(&loop);
+}
+
+/* Who looks for work by his own judgement lets others run, and ends it when they did. */
+static void others_run_meanwhile(void **state)
+{
+	(void)state;
+	look_in_vain(POLL_AUTO);
+	assert_int_equal(loop.queue->stats.looks, 1);
+	assert_int_equal(nr_yields, 1);
+	assert_true(loop.queue->poller.rest_until_ns > 0);
+	/* They are let be for a while: there is no look. */
+	loop.queue->poller.rest_until_ns = UINT64_MAX;
+	sleep_and_wake();
+	assert_int_equal(loop.queue->stats.looks, 1);
+}
+
+static void who_was_told_how_long_does_not_let_go(void **state)
+{
+	(void)state;
+	look_in_vain(POLL_FIXED);
+	assert_int_equal(loop.queue->stats.looks, 1);
+	assert_int_equal(nr_yields, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,6 +227,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_end_of_an_io_wakes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_engine_that_hides_is_asked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_next_request_is_reported, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(others_run_meanwhile, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			who_was_told_how_long_does_not_let_go, set_up, tear_down),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

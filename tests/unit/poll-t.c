@@ -6,7 +6,6 @@
 
 #include <cmocka.h>
 
-#include "backend/data/busy.h"
 #include "backend/data/poll.h"
 
 #define US 1000u
@@ -25,6 +24,16 @@ static void begin(enum poll_mode mode, uint32_t fixed_us, uint32_t percent)
 	poller_init(&poller, &terms, &budget);
 }
 
+/* ... of waits that have been short: 20 us for the guest, and with one in flight. */
+static void begin_trusting(enum poll_mode mode, uint32_t percent)
+{
+	begin(mode, 0, percent);
+	for (unsigned i = 0; i < 100; i++) {
+		poller_waited(&poller, 0, 20 * US);
+		poller_waited(&poller, 1, 20 * US);
+	}
+}
+
 static uint64_t window(unsigned nr_in_flight)
 {
 	return poller_window(&poller, nr_in_flight, 10 * S);
@@ -39,13 +48,13 @@ static void test_off(void **state)
 	assert_int_equal(window(0), 0);
 }
 
-/* Nothing is known at first; a short wait is worth twice as long, one that is too long none. */
+/* Nothing is known at first; then a short wait is worth twice as long. */
 static void test_grows_when_it_pays(void **state)
 {
 	(void)state;
 	begin(POLL_AUTO, 0, 100);
 	assert_int_equal(window(0), 0);
-	poller_waited(&poller, 0, 20 * US);
+	begin_trusting(POLL_AUTO, 100);
 	assert_int_equal(window(0), 40 * US);
 	/* What was found in time changes nothing. */
 	poller_waited(&poller, 0, 30 * US);
@@ -57,22 +66,63 @@ static void test_grows_when_it_pays(void **state)
 	assert_int_equal(window(0), POLL_AUTO_NS);
 }
 
-static void test_shrinks_to_nothing(void **state)
+/* A few short ones are chance: so many have to be, one after the other. */
+static void test_has_to_be_sure(void **state)
 {
 	unsigned n = 0;
 
 	(void)state;
 	begin(POLL_AUTO, 0, 100);
+	while (window(0) == 0) {
+		poller_waited(&poller, 0, 20 * US);
+		assert_in_range(++n, 1, 40);
+	}
+	assert_in_range(n, 30, 40);
+	/* One that is long now and then is none; two are. */
+	poller_waited(&poller, 0, 1 * S);
+	poller_waited(&poller, 0, 1 * S);
+	assert_int_equal(window(0), 0);
+}
+
+/* When one wait in @n is long: whether it is looked, of the times that it could be, mostly. */
+static bool looks_when_one_is_long_in(unsigned n)
+{
+	unsigned looked = 0;
+
+	begin_trusting(POLL_AUTO, 100);
+	for (unsigned i = 0; i < 100 * n; i++) {
+		poller_waited(&poller, 0, i % n == 0 ? 5 * MS : 20 * US);
+		looked += window(0) > 0;
+	}
+	return looked > 50 * n;
+}
+
+static void test_most_have_to_be_short(void **state)
+{
+	(void)state;
+	assert_true(looks_when_one_is_long_in(20));
+	assert_false(looks_when_one_is_long_in(4));
+	assert_false(looks_when_one_is_long_in(2));
+}
+
+static void test_shrinks_to_nothing(void **state)
+{
+	unsigned n = 0;
+
+	(void)state;
+	begin_trusting(POLL_AUTO, 100);
 	poller_waited(&poller, 0, POLL_AUTO_NS);
 	assert_int_equal(window(0), POLL_AUTO_NS);
 	poller_waited(&poller, 0, POLL_AUTO_NS + 1);
 	assert_int_equal(window(0), POLL_AUTO_NS / 2);
-	while (window(0) > 0) {
+	while (poller.wait[POLL_FOR_GUEST].window_ns > 0) {
 		poller_waited(&poller, 0, 1 * S);
 		assert_in_range(++n, 1, 6);
 	}
+	assert_int_equal(window(0), 0);
 	/* And comes back. */
-	poller_waited(&poller, 0, 3 * US);
+	for (unsigned i = 0; i < 50; i++)
+		poller_waited(&poller, 0, 3 * US);
 	assert_int_equal(window(0), 6 * US);
 }
 
@@ -80,12 +130,10 @@ static void test_shrinks_to_nothing(void **state)
 static void test_waits_are_apart(void **state)
 {
 	(void)state;
-	begin(POLL_AUTO, 0, 100);
-	for (unsigned i = 0; i < 5; i++) {
-		poller_waited(&poller, 0, 10 * US);
+	begin_trusting(POLL_AUTO, 100);
+	for (unsigned i = 0; i < 5; i++)
 		poller_waited(&poller, 1, 5 * MS);
-	}
-	assert_int_equal(window(0), 20 * US);
+	assert_int_equal(window(0), 40 * US);
 	assert_int_equal(window(1), 0);
 }
 
@@ -93,8 +141,7 @@ static void test_waits_are_apart(void **state)
 static void test_many_in_flight(void **state)
 {
 	(void)state;
-	begin(POLL_AUTO, 0, 100);
-	poller_waited(&poller, 1, 20 * US);
+	begin_trusting(POLL_AUTO, 100);
 	assert_int_equal(window(1), 40 * US);
 	assert_int_equal(window(POLL_FEW), 40 * US);
 	assert_int_equal(window(POLL_FEW + 1), 0);
@@ -111,9 +158,6 @@ static void test_fixed(void **state)
 	assert_int_equal(window(0), 50 * US);
 	for (unsigned i = 0; i < 20; i++)
 		poller_waited(&poller, 0, 1 * S);
-	assert_int_equal(window(0), 50 * US);
-	/* Whoever else wants the processors: it was asked for. */
-	assert_false(poller_spent(&poller, 5 * S, 2 * MS));
 	assert_int_equal(window(0), 50 * US);
 }
 
@@ -134,8 +178,7 @@ static uint64_t looked_in_a_second(uint32_t percent, unsigned nr_queues)
 			spent_ns[i] = poller_window(&queue[i], 0, now_ns);
 		for (unsigned i = 0; i < nr_queues; i++) {
 			if (spent_ns[i] > 0)
-				assert_false(
-					poller_spent(&queue[i], now_ns + 50 * US, spent_ns[i]));
+				poller_looked(&queue[i], now_ns + 50 * US, spent_ns[i], false);
 			looked_ns += spent_ns[i];
 		}
 	}
@@ -154,56 +197,45 @@ static void test_budget(void **state)
 	assert_in_range(looked_in_a_second(1, 4), 10 * MS, 13 * MS);
 }
 
-/* Asked after each millisecond of looking; told so, it lets the processors be, longer each time, up to 256 ms. */
+/* Where others wanted the processor they are let be, longer each time, up to 256 ms. */
 static void test_lets_others_be(void **state)
 {
 	uint64_t now_ns = 10 * S;
 
 	(void)state;
-	begin(POLL_AUTO, 0, 100);
-	poller_waited(&poller, 0, 20 * US);
-	assert_false(poller_spent(&poller, now_ns, MS - 1));
-	assert_true(poller_spent(&poller, now_ns, 1));
-	for (uint64_t rest_ns = MS; rest_ns <= 256 * MS; rest_ns *= 2) {
-		poller_told(&poller, now_ns, true);
+	begin_trusting(POLL_AUTO, 100);
+	for (uint64_t rest_ns = MS / 4; rest_ns <= 256 * MS; rest_ns *= 2) {
+		poller_looked(&poller, now_ns, 5 * US, true);
 		assert_int_equal(poller_window(&poller, 0, now_ns + rest_ns - 1), 0);
 		assert_int_equal(poller_window(&poller, 0, now_ns + rest_ns), 40 * US);
 		now_ns += 2 * rest_ns;
 	}
-	poller_told(&poller, now_ns, true);
+	poller_looked(&poller, now_ns, 5 * US, true);
 	assert_int_equal(poller_window(&poller, 0, now_ns + 256 * MS), 40 * US);
-	/* As they are left alone, the next time is a shorter one. */
-	for (unsigned i = 0; i < 20; i++)
-		poller_told(&poller, now_ns, false);
+	/* As nobody wants it, the next time is a shorter one. */
+	for (unsigned i = 0; i < 100; i++)
+		poller_looked(&poller, now_ns, 5 * US, false);
 	now_ns += 1 * S;
-	poller_told(&poller, now_ns, true);
-	assert_int_equal(poller_window(&poller, 0, now_ns + MS - 1), 0);
-	assert_int_equal(poller_window(&poller, 0, now_ns + MS), 40 * US);
+	poller_looked(&poller, now_ns, 5 * US, true);
+	assert_int_equal(poller_window(&poller, 0, now_ns + MS / 4 - 1), 0);
+	assert_int_equal(poller_window(&poller, 0, now_ns + MS / 4), 40 * US);
 }
 
-static void test_busy(void **state)
+/* How long it lets be, when in one of @n looks others want the processor: after many. */
+static uint64_t rest_at_one_in(unsigned n)
 {
-	struct busy busy;
+	begin_trusting(POLL_AUTO, 100);
+	for (unsigned i = 0; i < 40 * n; i++)
+		poller_looked(&poller, 10 * S + i, 0, i % n == 0);
+	return poller.rest_ns;
+}
 
+/* An interrupt now and then is nobody; who often is there is somebody. */
+static void test_often_is_often(void **state)
+{
 	(void)state;
-	assert_false(busy_by("0.20 0.18 0.12 1/80 11206\n", 2));
-	assert_false(busy_by("9.20 8.18 0.12 2/80 11206\n", 2));
-	assert_true(busy_by("0.00 0.00 0.00 3/80 11206\n", 2));
-	assert_true(busy_by("0.00 0.00 0.00 65/1180 11206\n", 64));
-	/* Where it does not say. */
-	assert_true(busy_by("", 2));
-	assert_true(busy_by("/80", 2));
-	assert_true(busy_by("0.00 0.00 0.00 x/80 11206\n", 2));
-	busy_open(&busy);
-	assert_true(busy.fd >= 0);
-	assert_in_range(busy.nr_processors, 1, 100000);
-	busy.nr_processors = 100000;
-	assert_false(busy_now(&busy));
-	busy.nr_processors = 0;
-	assert_true(busy_now(&busy));
-	busy_close(&busy);
-	assert_true(busy_now(&busy));
-	busy_close(&busy);
+	assert_int_equal(rest_at_one_in(10), MS / 4);
+	assert_in_range(rest_at_one_in(4), 128 * MS, 256 * MS);
 }
 
 int main(void)
@@ -211,13 +243,15 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_off),
 		cmocka_unit_test(test_grows_when_it_pays),
+		cmocka_unit_test(test_has_to_be_sure),
+		cmocka_unit_test(test_most_have_to_be_short),
 		cmocka_unit_test(test_shrinks_to_nothing),
 		cmocka_unit_test(test_waits_are_apart),
 		cmocka_unit_test(test_many_in_flight),
 		cmocka_unit_test(test_fixed),
 		cmocka_unit_test(test_budget),
 		cmocka_unit_test(test_lets_others_be),
-		cmocka_unit_test(test_busy),
+		cmocka_unit_test(test_often_is_often),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
