@@ -61,7 +61,7 @@ enum poll_wait {
  * Who looks that long lets others run, each time it has been so long again (POLL_AUTO); and when that has taken so long, others wanted the
  * processor. An interrupt takes less.
  */
-#define POLL_YIELD_NS 5000u
+#define POLL_YIELD_NS 20000u
 #define POLL_AWAY_NS  25000u
 
 struct poller {
