@@ -396,7 +396,7 @@ bool connection_has_stirred(struct connection *conn)
 		return true;
 	for (unsigned i = 0; i < conn->nr_queues; i++)
 		queue_report_request(conn->queue[i]);
-	/* What came before the queues knew. */
+	/* What was counted before the queues knew. */
 	return is_more_than_seen(conn);
 }
 

@@ -103,7 +103,7 @@ int connection_look_at_size(struct connection *conn, uint64_t now_ms, struct pro
 	__attribute__((nonnull));
 
 /*
- * Whether the guest has used the disk since the last call. If not, the queues report when it begins to: then a call of
+ * Whether the guest has used the disk since the last call. If not, the queues report when they take its next request: then a call of
  * connection_heed() is due.
  */
 bool connection_has_stirred(struct connection *conn) __attribute__((nonnull));

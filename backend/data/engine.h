@@ -64,7 +64,8 @@ struct engine_ops {
 
 struct engine {
 	const struct engine_ops *ops;
-	bool shows_all; /* .has_done sees whatever .fd tells of */
+	/* .has_done sees whatever .fd tells of. False is always right: then each word of .fd costs a reap. */
+	bool shows_all;
 };
 
 /*

@@ -27,7 +27,6 @@ struct aio_slot {
 struct engine_aio {
 	struct engine base;
 	io_context_t ctx;
-	bool has_ring; /* .ctx has one that we can read: aio_ring.h */
 	int event_fd;
 	unsigned capacity;
 	unsigned nr_free;
@@ -139,7 +138,7 @@ static unsigned take_events(struct engine_aio *a, unsigned max)
 	struct timespec now = {0};
 	int n;
 
-	if (a->has_ring)
+	if (a->base.shows_all)
 		return aio_ring_take(a->ctx, a->events, max);
 	n = io_getevents(a->ctx, 0, (long)max, a->events, &now);
 	return n > 0 ? (unsigned)n : 0;
@@ -177,7 +176,7 @@ static bool aio_has_done(const struct engine *e)
 	const struct engine_aio *a = (const struct engine_aio *)e;
 
 	return a->nr_failed > 0 || blockers_have_done(&a->blockers) ||
-	       (a->has_ring && a->nr_submitted > 0 && aio_ring_has_events(a->ctx));
+	       (a->base.shows_all && a->nr_submitted > 0 && aio_ring_has_events(a->ctx));
 }
 
 static int aio_fd(const struct engine *e)
@@ -257,7 +256,8 @@ int engine_aio_create(unsigned capacity, struct engine **ret_engine)
 		aio_destroy(&a->base);
 		return r;
 	}
-	a->has_ring = a->base.shows_all = aio_ring_is_known(a->ctx);
+	/* Its ring can be read: aio_ring.h. */
+	a->base.shows_all = aio_ring_is_known(a->ctx);
 	*ret_engine = &a->base;
 	return 0;
 }

@@ -21,6 +21,7 @@
  * IORING_SQ_TASKRUN, and writes the eventfd if it is the first. The work is done, and writes the results, when that thread enters the
  * kernel for it, and at no other time; so no other system call of the thread is ever interrupted for it. Whoever looks for
  * results looks at that flag, too. What ends after a look that found neither result nor flag writes the eventfd: nothing is missed.
+ * .shows_all has to stay false: a flag that was once found stale hides what ends behind it, which only the eventfd tells.
  */
 struct engine_uring {
 	struct engine base;

@@ -200,6 +200,7 @@ static void take_requests(struct queue *q)
 	 */
 	q->limits.nr_sectors = disk_nr_sectors(q->disk);
 	take_some(q, n);
+	/* Not when there is an event: there is none while we are awake. */
 	if (atomic_load_explicit(&q->reports_request, memory_order_relaxed) &&
 		atomic_exchange(&q->reports_request, false))
 		queue_report(q);

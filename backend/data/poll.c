@@ -9,7 +9,7 @@
 /* How long others are let be: the first time, and at most. */
 #define POLL_REST_NS     250000u
 #define POLL_REST_MAX_NS 256000000u
-/* Each look at which nobody wants the processor takes so much of it back: one in six that somebody does keeps it as it is. */
+/* Each time that nobody wants the processor takes so much of it back: one in six that somebody does keeps it as it is. */
 #define POLL_REST_FORGIVEN 8u
 /* The share of short waits: all, what is asked for, and over how many waits it is taken. */
 #define POLL_ALL      65536u
@@ -67,19 +67,39 @@ static void pay(struct poller *poller, uint64_t now_ns, uint64_t spent_ns)
 		used, &old_ns, new_ns, memory_order_relaxed, memory_order_relaxed));
 }
 
-void poller_looked(struct poller *poller, uint64_t now_ns, uint64_t spent_ns, bool wanted)
+uint64_t poller_yield(const struct poller *poller, uint64_t now_ns)
 {
-	pay(poller, now_ns, spent_ns);
-	if (!wanted) {
-		poller->rest_ns -= poller->rest_ns / POLL_REST_FORGIVEN;
-		if (poller->rest_ns < POLL_REST_NS)
-			poller->rest_ns = POLL_REST_NS;
-		return;
-	}
+	if (poller->terms.mode != POLL_AUTO)
+		return UINT64_MAX;
+	return now_ns + POLL_YIELD_NS - poller->unasked_ns;
+}
+
+static void forgive(struct poller *poller)
+{
+	poller->rest_ns -= poller->rest_ns / POLL_REST_FORGIVEN;
+	if (poller->rest_ns < POLL_REST_NS)
+		poller->rest_ns = POLL_REST_NS;
+}
+
+static void rest(struct poller *poller, uint64_t now_ns)
+{
 	poller->rest_until_ns = now_ns + poller->rest_ns;
 	poller->rest_ns *= 2;
 	if (poller->rest_ns > POLL_REST_MAX_NS)
 		poller->rest_ns = POLL_REST_MAX_NS;
+}
+
+void poller_looked(
+	struct poller *poller, uint64_t now_ns, uint64_t spent_ns, enum poll_others others)
+{
+	pay(poller, now_ns, spent_ns);
+	poller->unasked_ns = others == POLL_UNASKED ? poller->unasked_ns + spent_ns : 0;
+	if (poller->unasked_ns > POLL_YIELD_NS)
+		poller->unasked_ns = POLL_YIELD_NS;
+	if (others == POLL_FREE)
+		forgive(poller);
+	else if (others == POLL_WANTED)
+		rest(poller, now_ns);
 }
 
 void poller_waited(struct poller *poller, unsigned nr_in_flight, uint64_t waited_ns)

@@ -4,12 +4,12 @@
  * A queue that sleeps is woken by its guest or its storage, which takes tens of microseconds. One that looks at the ring and at
  * its engine for so long finds it at once, and uses the processor meanwhile. Here is decided how long it looks:
  *
- *   as long as the last waits took, when nearly all of them were short, and not at all when they were not (POLL_AUTO);
+ *   as long as the last waits took, and as much again, when nearly all of them were short, and not at all when they were not (POLL_AUTO);
  *   never longer together than the disk's budget allows, which its queues share;
  *   and not where others want the processor: then it is let be for a while, longer each time (POLL_AUTO).
  *
  * Queue thread only, but for the budget, which all queues of a disk use at the same time. Pure: the caller tells the time, looks,
- * lets others run meanwhile, and sleeps. An idle queue does not look: its last wait was a long one.
+ * lets others run meanwhile, and sleeps. An idle queue soon looks no more: its waits are long ones.
  */
 #ifndef BACKEND_DATA_POLL_H
 #define BACKEND_DATA_POLL_H
@@ -51,6 +51,13 @@ enum poll_wait {
 	POLL_WAITS,
 };
 
+/* Who else wants the processor, as it was when others were let run the last time in a look. */
+enum poll_others {
+	POLL_UNASKED, /* they were not */
+	POLL_FREE,
+	POLL_WANTED,
+};
+
 /*
  * With more than so many requests in flight it is not looked for the storage (POLL_AUTO): they share a wake-up, so looking saves each of them
  * little, and takes what it takes.
@@ -58,8 +65,8 @@ enum poll_wait {
 #define POLL_FEW 8u
 
 /*
- * Who looks that long lets others run, each time it has been so long again (POLL_AUTO); and when that has taken so long, others wanted the
- * processor. An interrupt takes less.
+ * Who has looked that long, in one look or in several, lets others run, each time it has been so long again (POLL_AUTO); and when that has taken
+ * so long, others wanted the processor. An interrupt takes less.
  */
 #define POLL_YIELD_NS 20000u
 #define POLL_AWAY_NS  25000u
@@ -73,6 +80,7 @@ struct poller {
 	} wait[POLL_WAITS];
 	uint64_t rest_ns;       /* so long it is let be, the next time others want the processor */
 	uint64_t rest_until_ns; /* ... this time */
+	uint64_t unasked_ns;    /* looked since others were let run */
 };
 
 void poller_init(struct poller *poller, const struct poll_terms *terms, struct poll_budget *budget)
@@ -88,9 +96,13 @@ static inline enum poll_wait poll_wait_of(unsigned nr_in_flight)
 uint64_t poller_window(const struct poller *poller, unsigned nr_in_flight, uint64_t now_ns)
 	__attribute__((nonnull, warn_unused_result));
 
-/* It was looked for so long, whatever was found: the budget is that much poorer. Others @wanted the processor meanwhile, or not. */
-void poller_looked(struct poller *poller, uint64_t now_ns, uint64_t spent_ns, bool wanted)
-	__attribute__((nonnull));
+/* When others are to be let run, by who begins to look at @now_ns. Who was told for how long to look does not let go: never. */
+uint64_t poller_yield(const struct poller *poller, uint64_t now_ns)
+	__attribute__((nonnull, warn_unused_result));
+
+/* It was looked for so long, others' time not counted, whatever was found: the budget is that much poorer. */
+void poller_looked(struct poller *poller, uint64_t now_ns, uint64_t spent_ns,
+	enum poll_others others) __attribute__((nonnull));
 
 /*
  * A wait took so long, whether it ended by looking or by sleeping; so many were in flight when it began. UINT64_MAX: there was nothing to

@@ -95,7 +95,10 @@ enum queue_status queue_status(const struct queue *queue) __attribute__((nonnull
 struct queue_stats queue_stats(const struct queue *queue) __attribute__((nonnull));
 bool queue_take_report(struct queue *queue) __attribute__((nonnull));
 
-/* From now on the frontend's next request is reported, once. Any time: one that is being taken may go without. */
+/*
+ * From now on the next request that is taken from the ring is reported, once. Any time: one that is being taken may go without, whether it was counted
+ * or not.
+ */
 void queue_report_request(struct queue *queue) __attribute__((nonnull));
 
 /* How long requests took, as of now, at any time: added to @sum. */

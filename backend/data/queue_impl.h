@@ -1,6 +1,6 @@
 /*
- * The inside of a queue, for queue.c (its life), pass.c (its work), indirect.c (its segments), move.c (its data),
- * io.c (its storage) and rmw.c (its blocks).
+ * The inside of a queue, for queue.c (its life), pass.c (its work), indirect.c (its segments), move.c (its data), io.c (its storage),
+ * rmw.c (its blocks), kept.c and stall.c (what the storage could not do), wait.c (its sleep) and trim.c (what it gives back).
  *
  * Everything belongs to the queue thread while it runs, except the statistics, the times and the words at the end.
  */

@@ -16,9 +16,9 @@
 struct look {
 	uint64_t start_ns, until_ns;
 	uint64_t yield_ns; /* not before: others are let run */
-	uint64_t spent_ns;
+	uint64_t away_ns;  /* others ran for so long */
 	bool found;
-	bool wanted; /* by others: the processor */
+	enum poll_others others;
 };
 
 static bool sees_work(const struct queue *q)
@@ -32,14 +32,17 @@ static bool sees_work(const struct queue *q)
 }
 
 /* Whoever waits for this processor has it now. When we have it again. */
-static uint64_t let_others_run(struct look *look, uint64_t now_ns)
+static uint64_t let_others_run(const struct queue *q, struct look *look, uint64_t now_ns)
 {
-	uint64_t then_ns;
+	uint64_t then_ns, took_ns;
 
 	(void)sched_yield();
 	then_ns = queue_clock_ns();
+	took_ns = then_ns - now_ns;
 	look->yield_ns = then_ns + POLL_YIELD_NS;
-	look->wanted = then_ns - now_ns >= POLL_AWAY_NS;
+	look->away_ns += took_ns;
+	look->others = took_ns >= POLL_AWAY_NS ? POLL_WANTED : POLL_FREE;
+	look->found = queue_sees_work(q);
 	return then_ns;
 }
 
@@ -51,17 +54,10 @@ static uint64_t look_until(const struct queue *q, struct look *look)
 	do {
 		look->found = sees_work(q);
 		now_ns = queue_clock_ns();
-		look->spent_ns = now_ns - look->start_ns;
 		if (!look->found && now_ns >= look->yield_ns)
-			now_ns = let_others_run(look, now_ns);
-	} while (!look->found && !look->wanted && now_ns < look->until_ns);
+			now_ns = let_others_run(q, look, now_ns);
+	} while (!look->found && look->others != POLL_WANTED && now_ns < look->until_ns);
 	return now_ns;
-}
-
-/* Who was told for how long to look does not let go meanwhile. */
-static uint64_t first_yield(const struct poller *poller, uint64_t start_ns)
-{
-	return poller->terms.mode == POLL_AUTO ? start_ns + POLL_YIELD_NS : UINT64_MAX;
 }
 
 /* True: there is something to do. */
@@ -72,24 +68,29 @@ static bool look_for_work(struct queue *q, unsigned nr_in_flight, uint64_t start
 		q->gather_until_ns ? 0 : poller_window(&q->poller, nr_in_flight, start_ns);
 	struct look look = {.start_ns = start_ns,
 		.until_ns = start_ns + window_ns,
-		.yield_ns = first_yield(&q->poller, start_ns)};
-	uint64_t now_ns;
+		.yield_ns = poller_yield(&q->poller, start_ns),
+		.others = POLL_UNASKED};
+	uint64_t now_ns, spent_ns;
 
 	if (window_ns == 0)
 		return false;
 	now_ns = look_until(q, &look);
+	spent_ns = now_ns - start_ns - look.away_ns;
 	stat_add(&q->stats.looks, 1);
 	stat_add(&q->stats.looks_found, look.found);
-	stat_add(&q->stats.looks_ns, look.spent_ns);
-	poller_looked(&q->poller, now_ns, look.spent_ns, look.wanted);
+	stat_add(&q->stats.looks_ns, spent_ns);
+	poller_looked(&q->poller, now_ns, spent_ns, look.others);
 	if (look.found)
-		poller_waited(&q->poller, nr_in_flight, look.spent_ns);
+		poller_waited(&q->poller, nr_in_flight, now_ns - start_ns);
 	return look.found;
 }
 
 /* ---- sleeping ---- */
 
-/* Before sleeping: ask for an event and look once more (R18). False: there is more to do. */
+/*
+ * Before sleeping: ask for an event and look once more (R18). False: there is more to do. Where nothing is taken from the ring now, no event is asked for
+ * either: what wakes us then has us look at the ring before the next sleep.
+ */
 static bool may_sleep(struct queue *q)
 {
 	if (atomic_load(&q->stop) || atomic_load(&q->status) == QUEUE_BROKEN)

@@ -15,8 +15,10 @@ static struct fake_engine fake;
 
 /* ---- what epoll_wait() returns ---- */
 
+#define NOBODY (-1)
+
 static struct {
-	int fd[4]; /* one for each call */
+	int fd[2]; /* one for each call; NOBODY: the time is over */
 	unsigned n, calls;
 } script;
 
@@ -26,6 +28,10 @@ int epoll_wait(int epoll_fd, struct epoll_event *events, int max_events, int tim
 		return epoll_pwait(epoll_fd, events, max_events, timeout_ms, NULL);
 	if (script.calls == script.n)
 		fail_msg("it sleeps once more than it should");
+	if (script.fd[script.calls] == NOBODY) {
+		script.calls++;
+		return 0;
+	}
 	events[0] = (struct epoll_event){.events = EPOLLIN, .data.fd = script.fd[script.calls++]};
 	return 1;
 }
@@ -40,6 +46,14 @@ static unsigned wait_through(int first_fd, int second_fd)
 	wait_for_work(loop.queue);
 	script.n = 0;
 	return script.calls;
+}
+
+/* Wait, without sleeping. */
+static void wait_awake(void)
+{
+	script.n = script.calls = 1;
+	wait_for_work(loop.queue);
+	script.n = 0;
 }
 
 static int engine_fd(void)
@@ -129,7 +143,43 @@ static void it_does_not_sleep_over_a_request(void **state)
 	sleep_and_wake();
 	pass_run(&loop);
 	assert_false(wants_event(1));
-	/* It would sleep for ever. */
+	wait_awake();
+	pass_run(&loop);
+	assert_int_equal(fake.nr_reads, 1);
+}
+
+/* Whatever has ended the sleep, if it was not a request: the storage, the time, an event for nothing. */
+static void whoever_woke_it(void **state)
+{
+	const int fd[] = {engine_fd(), NOBODY, channel_fd(&loop.queue->channel)};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(fd) / sizeof(fd[0]); i++) {
+		script.fd[0] = fd[i];
+		script.n = 1;
+		script.calls = 0;
+		wait_for_work(loop.queue);
+		script.n = 0;
+		assert_false(wants_event(i));
+		pass_run(&loop);
+	}
+	assert_int_equal(fake.nr_reads, 3);
+}
+
+/* While nothing is taken (D9) it sleeps without having asked for an event. What came meanwhile is found when it goes on. */
+static void what_came_while_it_was_held_up_is_found(void **state)
+{
+	(void)state;
+	sleep_and_wake();
+	pass_run(&loop);
+	disk_stop(loop.disk, 0);
+	pass_run(&loop);
+	assert_false(wants_event(1));
+	sleep_and_wake();
+	pass_run(&loop);
+	assert_int_equal(fake.nr_reads, 0);
+	disk_go_on(loop.disk);
+	/* That wakes it. */
 	wait_for_work(loop.queue);
 	pass_run(&loop);
 	assert_int_equal(fake.nr_reads, 1);
@@ -222,6 +272,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_event_is_wanted_asleep_only, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			it_does_not_sleep_over_a_request, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(whoever_woke_it, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_came_while_it_was_held_up_is_found, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			an_old_end_of_an_io_is_slept_over, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_end_of_an_io_wakes, set_up, tear_down),

@@ -178,7 +178,8 @@ static uint64_t looked_in_a_second(uint32_t percent, unsigned nr_queues)
 			spent_ns[i] = poller_window(&queue[i], 0, now_ns);
 		for (unsigned i = 0; i < nr_queues; i++) {
 			if (spent_ns[i] > 0)
-				poller_looked(&queue[i], now_ns + 50 * US, spent_ns[i], false);
+				poller_looked(
+					&queue[i], now_ns + 50 * US, spent_ns[i], POLL_UNASKED);
 			looked_ns += spent_ns[i];
 		}
 	}
@@ -205,18 +206,18 @@ static void test_lets_others_be(void **state)
 	(void)state;
 	begin_trusting(POLL_AUTO, 100);
 	for (uint64_t rest_ns = MS / 4; rest_ns <= 256 * MS; rest_ns *= 2) {
-		poller_looked(&poller, now_ns, 5 * US, true);
+		poller_looked(&poller, now_ns, 5 * US, POLL_WANTED);
 		assert_int_equal(poller_window(&poller, 0, now_ns + rest_ns - 1), 0);
 		assert_int_equal(poller_window(&poller, 0, now_ns + rest_ns), 40 * US);
 		now_ns += 2 * rest_ns;
 	}
-	poller_looked(&poller, now_ns, 5 * US, true);
+	poller_looked(&poller, now_ns, 5 * US, POLL_WANTED);
 	assert_int_equal(poller_window(&poller, 0, now_ns + 256 * MS), 40 * US);
 	/* As nobody wants it, the next time is a shorter one. */
 	for (unsigned i = 0; i < 100; i++)
-		poller_looked(&poller, now_ns, 5 * US, false);
+		poller_looked(&poller, now_ns, 5 * US, POLL_FREE);
 	now_ns += 1 * S;
-	poller_looked(&poller, now_ns, 5 * US, true);
+	poller_looked(&poller, now_ns, 5 * US, POLL_WANTED);
 	assert_int_equal(poller_window(&poller, 0, now_ns + MS / 4 - 1), 0);
 	assert_int_equal(poller_window(&poller, 0, now_ns + MS / 4), 40 * US);
 }
@@ -226,7 +227,7 @@ static uint64_t rest_at_one_in(unsigned n)
 {
 	begin_trusting(POLL_AUTO, 100);
 	for (unsigned i = 0; i < 40 * n; i++)
-		poller_looked(&poller, 10 * S + i, 0, i % n == 0);
+		poller_looked(&poller, 10 * S + i, 0, i % n == 0 ? POLL_WANTED : POLL_FREE);
 	return poller.rest_ns;
 }
 
@@ -236,6 +237,28 @@ static void test_often_is_often(void **state)
 	(void)state;
 	assert_int_equal(rest_at_one_in(10), MS / 4);
 	assert_in_range(rest_at_one_in(4), 128 * MS, 256 * MS);
+}
+
+/* Many looks that are short ask as often as one that is long. */
+static void test_asks_after_so_long(void **state)
+{
+	(void)state;
+	begin_trusting(POLL_AUTO, 100);
+	assert_int_equal(poller_yield(&poller, 10 * S), 10 * S + POLL_YIELD_NS);
+	poller_looked(&poller, 10 * S, POLL_YIELD_NS / 4, POLL_UNASKED);
+	poller_looked(&poller, 10 * S, POLL_YIELD_NS / 4, POLL_UNASKED);
+	assert_int_equal(poller_yield(&poller, 10 * S), 10 * S + POLL_YIELD_NS / 2);
+	poller_looked(&poller, 10 * S, POLL_YIELD_NS, POLL_UNASKED);
+	assert_int_equal(poller_yield(&poller, 10 * S), 10 * S);
+	poller_looked(&poller, 10 * S, 0, POLL_FREE);
+	assert_int_equal(poller_yield(&poller, 10 * S), 10 * S + POLL_YIELD_NS);
+	/* Nobody was asked, so nobody has said that it is free. */
+	poller_looked(&poller, 10 * S, 0, POLL_WANTED);
+	for (unsigned i = 0; i < 100; i++)
+		poller_looked(&poller, 10 * S, 0, POLL_UNASKED);
+	assert_int_equal(poller.rest_ns, MS / 2);
+	begin(POLL_FIXED, 50, 100);
+	assert_true(poller_yield(&poller, 10 * S) == UINT64_MAX);
 }
 
 int main(void)
@@ -252,6 +275,7 @@ int main(void)
 		cmocka_unit_test(test_budget),
 		cmocka_unit_test(test_lets_others_be),
 		cmocka_unit_test(test_often_is_often),
+		cmocka_unit_test(test_asks_after_so_long),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -1,6 +1,8 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -74,23 +76,62 @@ static void take_event(struct bare_ring *r)
 		(void)xenevtchn_unmask(r->events, (evtchn_port_t)port);
 }
 
+/* Sleep. True: that was all. */
+static bool is_over(struct bare_ring *r)
+{
+	struct epoll_event event[3];
+	int n = epoll_wait(r->epoll, event, 3, -1);
+
+	for (int i = 0; i < n; i++) {
+		if (event[i].data.fd == r->stop)
+			return true;
+		if (event[i].data.fd == xenevtchn_fd(r->events))
+			take_event(r);
+	}
+	/* As our worker does: who is awake asks for no event. */
+	if (!backring_has_requests(&r->ring))
+		backring_withdraw(&r->ring);
+	return false;
+}
+
 static void *serve(void *arg)
 {
 	struct bare_ring *r = arg;
-	struct pollfd fds[] = {{.fd = xenevtchn_fd(r->events), .events = POLLIN},
-		{.fd = r->stop, .events = POLLIN},
-		{.fd = r->io ? bare_io_fd(r->io) : -1, .events = POLLIN}};
-	uint64_t count;
 
-	while (!fds[1].revents) {
-		if (fds[0].revents)
-			take_event(r);
-		if (fds[2].revents)
-			(void)!read(fds[2].fd, &count, sizeof(count));
-		if (do_all(r) || (poll(fds, 3, -1) < 0 && errno != EINTR))
-			break;
+	for (;;) {
+		int error = do_all(r);
+
+		if (error) {
+			/* Who waits for answers hears at least why there are none. */
+			fprintf(stderr, "bare-backend: io_submit: %s\n", strerror(-error));
+			_exit(1);
+		}
+		if (is_over(r))
+			return NULL;
 	}
-	return NULL;
+}
+
+/* The engine's by its edge: it is never read. */
+static int watch(const struct bare_ring *r, int fd, uint32_t events)
+{
+	struct epoll_event event = {.events = events, .data.fd = fd};
+
+	return epoll_ctl(r->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+static int watch_all(struct bare_ring *r)
+{
+	int error;
+
+	r->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (r->epoll < 0)
+		return -errno;
+	error = watch(r, xenevtchn_fd(r->events), EPOLLIN);
+	if (error == 0)
+		error = watch(r, r->stop, EPOLLIN);
+	if (error == 0 && r->io)
+		error = watch(r, bare_io_fd(r->io), EPOLLIN | EPOLLET);
+	return error;
 }
 
 static int open_all(struct bare_ring *r, const struct bare_ring_setup *setup)
@@ -119,8 +160,11 @@ int bare_ring_start(struct bare_ring *r, const struct bare_ring_setup *setup)
 {
 	int error;
 
-	*r = (struct bare_ring){.stop = -1, .nr_pages = setup->nr_pages, .look_us = setup->look_us};
+	*r = (struct bare_ring){
+		.stop = -1, .epoll = -1, .nr_pages = setup->nr_pages, .look_us = setup->look_us};
 	error = open_all(r, setup);
+	if (error == 0)
+		error = watch_all(r);
 	if (error)
 		return error;
 	error = pthread_create(&r->thread, NULL, serve, r);
@@ -145,5 +189,7 @@ void bare_ring_stop(struct bare_ring *r)
 		(void)xengnttab_close(r->grants);
 	if (r->stop >= 0)
 		(void)close(r->stop);
-	*r = (struct bare_ring){.stop = -1};
+	if (r->epoll >= 0)
+		(void)close(r->epoll);
+	*r = (struct bare_ring){.stop = -1, .epoll = -1};
 }

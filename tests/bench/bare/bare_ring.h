@@ -31,6 +31,7 @@ struct bare_ring {
 	pthread_t thread;
 	bool runs;
 	int stop; /* an eventfd */
+	int epoll;
 	unsigned look_us;
 	xengnttab_handle *grants;
 	xenevtchn_handle *events;
