@@ -111,7 +111,7 @@ libmortal.so_SRCS := tests/lib/mortal.c
 libmortal.so_LIBS := dl
 
 SCRIPT_TESTS += $(patsubst %,tests/system/%-t.sh,connect integrity-qemu-io integrity-nbdcopy integrity-fio \
-	fua transfer engine-choice polling processors protocol-abi ring-orders ring-memory multi-queue indirect discards reconnect same-keys detach-reattach guest-killed worker-killed sigterm \
+	fua transfer engine-choice polling nodes-for-all processors protocol-abi ring-orders ring-memory multi-queue indirect discards reconnect same-keys detach-reattach guest-killed worker-killed sigterm \
 	xenstored-lost backend-vanishes hotplug-verbs hotplug-sharing storage-errors disk-full usage \
 	second-worker blockdev store-busy sync-fails features-off storage-vanishes fault-injection cache-modes cache-change cache-syscalls error-policy storage-fills short-reads \
 	large-sectors idle resize resize-asked resize-told resize-odd resize-reconnect resize-load resize-blockdev \

@@ -27,8 +27,7 @@ struct engine_uring {
 	struct engine base;
 	struct io_uring ring;
 	bool has_ring;
-	bool has_stale_flag; /* IORING_SQ_TASKRUN was set when there was no work */
-	bool is_disabled;    /* until the thread that is to use it is known */
+	bool is_disabled; /* until the thread that is to use it is known */
 	int event_fd;
 	unsigned capacity;
 	unsigned nr_free;
@@ -187,15 +186,23 @@ static unsigned take_results(struct engine_uring *u, struct engine_done *done, u
 }
 
 /*
- * Have the kernel write the results that it has work for: false if there are none. Another processor's kernel thread may set the flag just after
- * its work was done by us (seen on Linux 6.18): then it stands for nothing until there is more work, which the eventfd tells of.
+ * Have the kernel do the work that it has until that has made results: false if there is no work left.
+ *
+ * It does some of it at a time, and not all work makes a result: I/O through FUSE is tried again and again while the page cache has
+ * something of its place (seen on Linux 6.18). What is left over then only the flag tells, the eventfd does not. And another processor's
+ * kernel thread may set the flag just after its work was done by us. So the flag is taken back before the kernel looks for
+ * work: whoever set it had that work ready, and if it is set afterwards there is more.
  */
 static bool fetch_results(struct engine_uring *u)
 {
-	if (!has_work(u) || io_uring_get_events(&u->ring) < 0)
-		return false;
-	u->has_stale_flag = io_uring_cq_ready(&u->ring) == 0;
-	return !u->has_stale_flag;
+	while (has_work(u)) {
+		(void)__atomic_fetch_and(u->ring.sq.kflags, ~IORING_SQ_TASKRUN, __ATOMIC_SEQ_CST);
+		if (io_uring_get_events(&u->ring) < 0)
+			return false;
+		if (io_uring_cq_ready(&u->ring) > 0)
+			return true;
+	}
+	return false;
 }
 
 /* Less than @max only when there is neither result nor work left: the eventfd has been written for those, and is not once more. */
@@ -203,10 +210,12 @@ static unsigned reap_results(struct engine_uring *u, struct engine_done *done, u
 {
 	unsigned n = 0;
 
-	while (n < max && (io_uring_cq_ready(&u->ring) > 0 || fetch_results(u)))
-		n += take_results(u, done + n, max - n);
-	/* What did not fit before may fit now. */
-	uring_commit(&u->base);
+	do {
+		while (n < max && (io_uring_cq_ready(&u->ring) > 0 || fetch_results(u)))
+			n += take_results(u, done + n, max - n);
+		/* What did not fit before may fit now. The kernel, entered for it, does some of its work, too. */
+		uring_commit(&u->base);
+	} while (n < max && (io_uring_cq_ready(&u->ring) > 0 || has_work(u)));
 	return n;
 }
 
@@ -226,8 +235,7 @@ static bool uring_has_done(const struct engine *e)
 	const struct engine_uring *u = (const struct engine_uring *)e;
 
 	return u->nr_failed > 0 || blockers_have_done(&u->blockers) ||
-	       (u->nr_submitted > 0 &&
-		       (io_uring_cq_ready(&u->ring) > 0 || (has_work(u) && !u->has_stale_flag)));
+	       (u->nr_submitted > 0 && (io_uring_cq_ready(&u->ring) > 0 || has_work(u)));
 }
 
 static int uring_fd(const struct engine *e)

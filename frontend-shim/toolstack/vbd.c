@@ -197,7 +197,19 @@ static int vbd_option(struct vbd *v, int opt, char *arg)
 	}
 }
 
-int verb_vbd_attach(int argc, char **argv)
+/* @nodes: "key=value", blank-separated; the settings keep pointing into it. */
+static int vbd_nodes(struct vbd *v, char *nodes)
+{
+	char *node;
+	int r = 0;
+
+	while (r == 0 && (node = strsep(&nodes, " ")))
+		if (*node)
+			r = vbd_option(v, 'S', node);
+	return r;
+}
+
+static int vbd_run(int argc, char **argv, char *nodes)
 {
 	static const struct option options[] = {{"mode", required_argument, NULL, 'm'},
 		{"script", required_argument, NULL, 's'}, {"no-script", no_argument, NULL, 'n'},
@@ -205,14 +217,13 @@ int verb_vbd_attach(int argc, char **argv)
 		{"set", required_argument, NULL, 'S'}, {"help", no_argument, NULL, 'h'}, {0}};
 	struct vbd v = {
 		.kind = "vbd", .mode = 'w', .run_script = true, .script = getenv("XENSIM_SCRIPT")};
-	char *setting = getenv("XENSIM_NODES");
 	uint32_t domid, devid;
 	int opt;
 
 	if (!v.script)
 		v.script = "/etc/xen/scripts/block";
 	/* Before those that are given, which so win. */
-	if (setting && *setting && vbd_option(&v, 'S', setting) < 0)
+	if (vbd_nodes(&v, nodes) < 0)
 		return vbd_usage(stderr, EXIT_USAGE);
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (opt == 'h')
@@ -234,6 +245,20 @@ int verb_vbd_attach(int argc, char **argv)
 	if (!tool_host_dir())
 		return EXIT_FAILED;
 	return vbd_attach(&v);
+}
+
+int verb_vbd_attach(int argc, char **argv)
+{
+	const char *given = getenv("XENSIM_NODES");
+	char *nodes = strdup(given ? given : "");
+	int code = EXIT_FAILED;
+
+	if (nodes)
+		code = vbd_run(argc, argv, nodes);
+	else
+		tool_error("no memory for XENSIM_NODES");
+	free(nodes);
+	return code;
 }
 
 static int detach_usage(FILE *to, int code)

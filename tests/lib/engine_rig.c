@@ -81,10 +81,15 @@ int io_uring_get_events(struct io_uring *ring)
 	static int (*real)(struct io_uring *);
 	int r;
 
+	if (kernel.nr_futile > 0) {
+		kernel.nr_futile--;
+		__atomic_fetch_or(ring->sq.kflags, IORING_SQ_TASKRUN, __ATOMIC_RELAXED);
+		return 0;
+	}
 	if (!real)
 		*(void **)&real = dlsym(RTLD_NEXT, "io_uring_get_events");
 	r = real(ring);
-	if (kernel.late)
+	if (kernel.late && io_uring_cq_ready(ring) > 0)
 		__atomic_fetch_or(ring->sq.kflags, IORING_SQ_TASKRUN, __ATOMIC_RELAXED);
 	change_results(ring);
 	return r;

@@ -33,7 +33,8 @@ struct rig_kernel {
 	atomic_uint nr_interrupted; /* the next calls of fdatasync */
 	unsigned unknown;           /* flags of io_uring_setup that it has not heard of */
 	bool late;                  /* it sets IORING_SQ_TASKRUN when its work is done already */
-	int result;                 /* of the next I/Os of io_uring; 0: what it is */
+	unsigned nr_futile; /* so often it does work that makes no result, and leaves more */
+	int result;         /* of the next I/Os of io_uring; 0: what it is */
 };
 
 extern struct rig_kernel kernel;

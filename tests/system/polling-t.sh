@@ -3,6 +3,7 @@
 # not look at all, however it is set.
 # shellcheck source=tests/lib/guest.sh disable=SC2119,SC2317 # functions called by check
 . "$(dirname "$0")/../lib/guest.sh"
+unset XENSIM_NODES
 
 # total NAME
 total() {

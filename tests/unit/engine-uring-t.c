@@ -101,6 +101,31 @@ static void test_late_flag(void **state)
 	(void)close(ends[1]);
 }
 
+/*
+ * Work that makes no result, and what makes one behind it: nobody is told of the rest by the eventfd, so it is done at once. The read waits for a
+ * pipe: its end is work, whatever the file system.
+ */
+static void test_futile_work(void **state)
+{
+	struct fixture *f = *state;
+	struct storage slow = f->storage;
+	int error[CAPACITY], ends[2];
+
+	assert_int_equal(pipe(ends), 0);
+	slow.fd = ends[0];
+	for (unsigned round = 0; round < 20; round++) {
+		put(f, ENGINE_READ, &slow, 0, 0);
+		f->engine->ops->commit(f->engine);
+		kernel.nr_futile = round;
+		assert_int_equal(write(ends[1], f->memory, 4096), 4096);
+		reap_all(f, 1, 1, error);
+		assert_int_equal(error[0], 0);
+		assert_int_equal(kernel.nr_futile, 0);
+	}
+	(void)close(ends[0]);
+	(void)close(ends[1]);
+}
+
 /* What the kernel's thread met with says nothing about the data: it is done again, and the answer is that one's. */
 static void test_interrupted(void **state)
 {
@@ -184,6 +209,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST_OF(uring, test_older_kernels),
 		TEST_OF(uring, test_late_flag),
+		TEST_OF(uring, test_futile_work),
 		TEST_OF(uring, test_interrupted),
 		TEST_OF(uring, test_other_refusals),
 		TEST_OF(uring, test_forbidden),
