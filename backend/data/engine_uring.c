@@ -21,7 +21,7 @@
  * IORING_SQ_TASKRUN, and writes the eventfd if it is the first. The work is done, and writes the results, when that thread enters the
  * kernel for it, and at no other time; so no other system call of the thread is ever interrupted for it. Whoever looks for
  * results looks at that flag, too. What ends after a look that found neither result nor flag writes the eventfd: nothing is missed.
- * .shows_all has to stay false: a flag that was once found stale hides what ends behind it, which only the eventfd tells.
+ * Whether flag and eventfd are one to the kernel is its own affair: .shows_all stays false, so that each word of the eventfd is heeded.
  */
 struct engine_uring {
 	struct engine base;
@@ -196,8 +196,13 @@ static unsigned take_results(struct engine_uring *u, struct engine_done *done, u
 static bool fetch_results(struct engine_uring *u)
 {
 	while (has_work(u)) {
+		int r;
+
 		(void)__atomic_fetch_and(u->ring.sq.kflags, ~IORING_SQ_TASKRUN, __ATOMIC_SEQ_CST);
-		if (io_uring_get_events(&u->ring) < 0)
+		do
+			r = io_uring_get_events(&u->ring);
+		while (r == -EINTR);
+		if (r < 0)
 			return false;
 		if (io_uring_cq_ready(&u->ring) > 0)
 			return true;
