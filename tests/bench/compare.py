@@ -35,18 +35,31 @@ def text_of(summary):
     return f"{summary['median']:.{digits}f} ({summary['q1']:.{digits}f}..{summary['q3']:.{digits}f})"
 
 
+# From the best to the worst.
+AGREES, OVERLAPS, DIFFERS = 'agrees', 'overlaps', 'DIFFERS'
+MEANING = {AGREES: 'the middle halves of the rounds have something in common',
+           OVERLAPS: 'only the lowest and the highest of them do', DIFFERS: 'not even those'}
+
+
+def verdict_of(old, new):
+    if figures.agree(old, new):
+        return AGREES
+    return OVERLAPS if figures.agree(old, new, 'low', 'high') else DIFFERS
+
+
 def table(old, new):
     """Lines of text: first what differs, at the end how many there are of each."""
     found = list(pairs(old, new))
     lines = [f"{'case':<24}{'who':<18}{'figure':<16}{'old':<30}{'new':<30}{'change':<10}"]
-    for name, who, key, before, after in sorted(found, key=lambda row: figures.agree(row[3], row[4])):
-        verdict = 'agrees' if figures.agree(before, after) else 'DIFFERS'
+    worst_first = list(MEANING)[::-1]
+    for name, who, key, before, after in sorted(found, key=lambda row: worst_first.index(verdict_of(row[3], row[4]))):
+        verdict = verdict_of(before, after)
         lines.append(f'{name:<24}{who:<18}{KEYS[key]:<16}{text_of(before):<30}{text_of(after):<30}'
                      f'{change(before, after):<10}{verdict}')
     for what, is_meant in (('figures', lambda who: '/' not in who), ('ratios to a peer', lambda who: '/' in who)):
         meant = [row for row in found if is_meant(row[1])]
-        agreeing = sum(figures.agree(row[3], row[4]) for row in meant)
-        lines.append(f'{what}: {agreeing} of {len(meant)} agree: the middle halves of the rounds have something in common')
+        verdicts = [verdict_of(row[3], row[4]) for row in meant]
+        lines.append(f'{what}: {len(meant)}, of which ' + ', '.join(f'{verdicts.count(v)} {v}' for v in MEANING))
     if not found:
         lines.append('the two have no case in common')
-    return lines
+    return lines + [f'{verdict}: {meaning}' for verdict, meaning in MEANING.items()]

@@ -66,9 +66,9 @@ def all_ratios(runs, who, keys):
     return {f'{who}/{peer}': {key: ratio(runs, who, peer, key) for key in keys} for peer in peers}
 
 
-def agree(old, new):
-    """Whether the middle halves of two summaries have something in common."""
-    return old['q1'] <= new['q3'] and new['q1'] <= old['q3']
+def agree(old, new, low='q1', high='q3'):
+    """Whether the middle halves of two summaries have something in common; or all of them, from 'low' to 'high'."""
+    return old[low] <= new[high] and new[low] <= old[high]
 
 
 def grows(points, tolerance):
