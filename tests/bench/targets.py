@@ -80,7 +80,8 @@ def s2(case):
 
 
 def s3(case):
-    return [ratio_part(case, 'ring', 'fio', 'iops', 1.1), ratio_part(case, 'ring', 'qdisk', 'iops', 5)]
+    return [ratio_part(case, 'ring', 'fio', 'iops', 1.1),
+            with_limit(ratio_part(case, 'ring', 'qdisk', 'iops', 5), case, 'iops', [('fio', 'qdisk')])]
 
 
 def s4(case):
