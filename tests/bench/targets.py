@@ -154,7 +154,7 @@ def s11(cases):
             parts.append({'what': what, 'verdict': UNKNOWN, 'note': 'no such cases in this run'})
             continue
         note = growth_note(points)
-        for who in ('bare', 'echo'):
+        for who in ('bare', 'echo', 'echo-looks'):
             limit = series(cases, prefix, who, 'cpu_us')
             note += f'; limit: {who} {growth_note(limit)}' if len(limit) > 1 else ''
         parts.append({'what': f'us of CPU per I/O, by {what}',
