@@ -17,6 +17,9 @@ PROGRAMS += pagecache
 pagecache_SRCS := tests/lib/pagecache.c tests/lib/page_count.c
 SCRIPT_TESTS += tests/unit/pagecache-t.sh
 
+# Each test has mounts of its own.
+SCRIPT_TESTS += tests/unit/own-mounts-t.sh
+
 # Manual pages, --help and sources agree.
 SCRIPT_TESTS += tests/unit/manual-t.sh
 
