@@ -46,6 +46,16 @@ static struct engine_aio *self(struct engine *e)
 	return (struct engine_aio *)e;
 }
 
+/*
+ * What comes with one io_submit the kernel collects, and hands over to the device at its end, but only when it was given more than two
+ * (AIO_PLUG_THRESHOLD in Linux' fs/aio.c). One or two it sends one by one: each with its own word to the device, and to a block device
+ * that has an I/O scheduler by way of a kernel thread, with two switches of context. So it is given three at least: behind what
+ * is queued comes one that it refuses at first sight, and whatever is behind that is not looked at.
+ */
+#define COLLECTED 3u
+
+static struct iocb refused_at_sight = {.aio_fildes = -1, .u.c.__pad3 = 1};
+
 /* Direct reads and writes. */
 static void queue_io(struct engine_aio *a, const struct engine_io *io)
 {
@@ -95,12 +105,22 @@ static void drop_accepted(struct engine_aio *a, unsigned n)
 		a->queued[i] = a->queued[i + n];
 }
 
+/* How many were accepted, as io_submit says it: what is queued, and never one more. */
+static int submit(struct engine_aio *a)
+{
+	unsigned n = a->nr_queued;
+
+	for (; n < COLLECTED; n++)
+		a->queued[n] = &refused_at_sight;
+	return io_submit(a->ctx, (long)n, a->queued);
+}
+
 static void aio_commit(struct engine *e)
 {
 	struct engine_aio *a = self(e);
 
 	while (a->nr_queued > 0) {
-		int n = io_submit(a->ctx, (long)a->nr_queued, a->queued);
+		int n = submit(a);
 
 		if (n > 0)
 			drop_accepted(a, (unsigned)n);
@@ -224,7 +244,7 @@ static bool allocate(struct engine_aio *a, unsigned capacity)
 {
 	a->slot = calloc(capacity, sizeof(*a->slot));
 	a->free = calloc(capacity, sizeof(*a->free));
-	a->queued = calloc(capacity, sizeof(*a->queued));
+	a->queued = calloc(capacity + COLLECTED, sizeof(*a->queued));
 	a->failed = calloc(capacity, sizeof(*a->failed));
 	a->events = calloc(capacity, sizeof(*a->events));
 	if (!a->slot || !a->free || !a->queued || !a->failed || !a->events)

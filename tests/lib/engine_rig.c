@@ -27,6 +27,7 @@ int io_submit(io_context_t ctx, long nr, struct iocb *iocbs[])
 	static int (*real)(io_context_t, long, struct iocb **);
 
 	kernel.calls++;
+	kernel.given = nr;
 	if (kernel.nr_refusals > 0) {
 		kernel.nr_refusals--;
 		return kernel.refusal;

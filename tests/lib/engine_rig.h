@@ -23,6 +23,7 @@
 /* What the next calls of io_submit and io_uring_submit do. */
 struct rig_kernel {
 	unsigned calls;
+	long given; /* with the last io_submit */
 	unsigned nr_refusals;
 	int refusal;
 	long most; /* accepts no more at once; 0: any */

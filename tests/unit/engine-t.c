@@ -77,6 +77,34 @@ static void test_short_is_an_error(void **state)
 	assert_int_equal(error[2], 0);
 }
 
+/* The kernel is given more than two, or it does not hand them over together; what is more is nobody's. By itself and behind a bad one. */
+static void test_collected(void **state)
+{
+	struct fixture *f = *state;
+	int error[CAPACITY];
+
+	for (unsigned n = 1; n <= 4; n++) {
+		for (unsigned i = 0; i < n; i++)
+			put(f, ENGINE_READ, &f->storage, i * 4096u, i);
+		kernel.calls = 0;
+		f->engine->ops->commit(f->engine);
+		assert_int_equal(kernel.calls, 1);
+		assert_int_equal(kernel.given, n < 3 ? 3 : n);
+		assert_int_equal(f->engine->ops->in_flight(f->engine), n);
+		reap_all(f, n, CAPACITY, error);
+		for (unsigned i = 0; i < n; i++)
+			assert_int_equal(error[i], 0);
+		assert_int_equal(f->engine->ops->in_flight(f->engine), 0);
+	}
+	put(f, ENGINE_READ, &f->storage, 0, 0);
+	put(f, ENGINE_READ, &f->closed, 0, 1);
+	f->engine->ops->commit(f->engine);
+	assert_int_equal(kernel.given, 3);
+	reap_all(f, 2, CAPACITY, error);
+	assert_int_equal(error[0], 0);
+	assert_int_equal(error[1], -EBADF);
+}
+
 /* A bad one among good ones, wherever it stands, fails alone; nothing is lost. */
 static void test_bad_ones_fail_alone(void **state)
 {
@@ -419,8 +447,9 @@ static void test_used_by_another_thread(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest both[] = {TESTS_OF(aio), TESTS_OF(uring)};
-	const struct CMUnitTest one[] = {TESTS_OF(aio)};
+	const struct CMUnitTest both[] = {
+		TESTS_OF(aio), TEST_OF(aio, test_collected), TESTS_OF(uring)};
+	const struct CMUnitTest one[] = {TESTS_OF(aio), TEST_OF(aio, test_collected)};
 
 	/* Where it is missing engine-uring-t says so. */
 	return uring_error() ? cmocka_run_group_tests(one, NULL, NULL)
