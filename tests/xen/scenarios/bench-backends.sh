@@ -4,7 +4,8 @@
 # the limit.
 #
 # One line for each: FIGURE ROUND BACKEND LOAD IOS US GUEST_MS DOM0_MS SERVER_MS, with the time it took, the
-# CPU time of the guest's system, of dom0's, and of the process in it that serves the disk.
+# CPU time of the guest's system, of dom0's, and of the process in it that serves the disk. tests/xen/sampler is told which one it is,
+# and the names of what it sees are left for it.
 #
 # qdisk has the host's page cache between, as it has by default: with direct-io-safe it asks for Linux's native
 # AIO, which Debian's device model is built without.
@@ -58,7 +59,7 @@ disk_of() {
 server_of() {
     case $1 in
     blkback) cat "/run/blkback/vbd-$id-51728.pid" ;;
-    kernel) ps | awk -v name="[$id.xvdb" 'index($0, name) { print $1 }' ;;
+    kernel) ps | awk -v name="$id.xvdb" 'index($0, "[" name) { print $1 }' ;;
     qdisk) pidof xen-qemu-system-i386 ;;
     esac
 }
@@ -73,6 +74,11 @@ dom0_ms() {
     awk '$1 == "cpu" { print ($2 + $3 + $4 + $7 + $8) * 10 }' /proc/stat
 }
 
+# $1: what is measured from here on, if anything
+phase() {
+    echo "${1-}" >/host/phase
+}
+
 ask_guest() {
     number=$((number + 1))
     echo "$1 $number ${2-}" >"$tty"
@@ -81,9 +87,11 @@ ask_guest() {
 # The same without any backend. $1: round, $2: the load
 measure_dom0() {
     before=$(dom0_ms)
+    phase "dom0.${2%%:*}"
     # shellcheck disable=SC2046 # words
     set -- "$1" "$2" $(echo "${2#*:}" | tr : ' ')
     result=$(load-io "$3" "$4" "$storage" block="$5" depth="$6" seconds=$seconds_each)
+    phase
     after=$(dom0_ms)
     echo "FIGURE $1 dom0 ${2%%:*} $(echo "$result" | sed 's/.*ios=\([0-9]*\) us=\([0-9]*\) .*/\1 \2/') 0 $((after - before)) $((after - before))"
 }
@@ -93,8 +101,11 @@ measure() {
     server_before=$(process_ms "$server")
     dom0_before=$(dom0_ms)
     ask_guest load "$(echo "${3#*:}" | tr : ' ')"
+    phase "$2.${3%%:*}"
     # Looking whether it is through would cost processor time meanwhile.
-    busybox usleep $(((seconds_each + 1) * 1000000))
+    busybox usleep $((seconds_each * 1000000))
+    phase
+    busybox usleep 1000000
     dom0_after=$(dom0_ms)
     server_after=$(process_ms "$server")
     await 60 grep -q "^LOADED $number " "$(console)" || guest_failed "$name" "does not finish a load"
@@ -127,6 +138,9 @@ run_backend() {
 }
 
 in_dom0() {
+    mkdir -p "/host/$name"
+    cat /proc/kallsyms >"/host/$name/kallsyms"
+    cat /proc/xen/xensyms >"/host/$name/xensyms"
     modprobe xen-gntalloc
     grant-cost $storage
     modprobe xen-blkback
