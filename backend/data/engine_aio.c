@@ -38,6 +38,7 @@ struct engine_aio {
 	struct iocb **queued;
 	struct engine_done *failed;
 	struct io_event *events;
+	struct iocb refused_at_sight;
 	struct blockers blockers;
 };
 
@@ -49,12 +50,11 @@ static struct engine_aio *self(struct engine *e)
 /*
  * What comes with one io_submit the kernel collects, and hands over to the device at its end, but only when it was given more than two
  * (AIO_PLUG_THRESHOLD in Linux' fs/aio.c). One or two it sends one by one: each with its own word to the device, and to a block device
- * that has an I/O scheduler by way of a kernel thread, with two switches of context. So it is given three at least: behind what
- * is queued comes one that it refuses at first sight, and whatever is behind that is not looked at.
+ * that has an I/O scheduler by way of a kernel thread, with two switches of context (since 5.16; before, block devices collected by
+ * themselves). So it is given three at least: behind what is queued comes one that it refuses at first sight, and
+ * whatever is behind that is not looked at.
  */
 #define COLLECTED 3u
-
-static struct iocb refused_at_sight = {.aio_fildes = -1, .u.c.__pad3 = 1};
 
 /* Direct reads and writes. */
 static void queue_io(struct engine_aio *a, const struct engine_io *io)
@@ -111,7 +111,7 @@ static int submit(struct engine_aio *a)
 	unsigned n = a->nr_queued;
 
 	for (; n < COLLECTED; n++)
-		a->queued[n] = &refused_at_sight;
+		a->queued[n] = &a->refused_at_sight;
 	return io_submit(a->ctx, (long)n, a->queued);
 }
 
@@ -264,6 +264,7 @@ int engine_aio_create(unsigned capacity, struct engine **ret_engine)
 	if (a == NULL)
 		return -ENOMEM;
 	a->base.ops = &aio_ops;
+	a->refused_at_sight = (struct iocb){.aio_fildes = -1, .u.c.__pad3 = 1};
 	a->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = a->event_fd < 0 ? -errno : 0;
 	if (r == 0 && !allocate(a, capacity))

@@ -21,7 +21,8 @@ test_of() {
         cat
     } >"$dir/$1-t.sh"
     chmod +x "$dir/$1-t.sh"
-    BLKBACK_BUILD=$build "$tree/tests/lib/run-test" "$dir/$1-t.sh"
+    # What is to be met and is not there is waited for: less long than this test is.
+    BLKBACK_TEST_TIMEOUT=60 BLKBACK_BUILD=$build "$tree/tests/lib/run-test" "$dir/$1-t.sh"
 }
 
 echo 1..4

@@ -138,12 +138,11 @@ run_backend() {
 }
 
 in_dom0() {
-    mkdir -p "/host/$name"
-    cat /proc/kallsyms >"/host/$name/kallsyms"
-    cat /proc/xen/xensyms >"/host/$name/xensyms"
     modprobe xen-gntalloc
     grant-cost $storage
     modprobe xen-blkback
+    cat /proc/kallsyms >"/run/logs/$name/kallsyms"
+    cat /proc/xen/xensyms >"/run/logs/$name/xensyms"
     truncate -s 1M "$(image small)"
     guest_start
     id=$(guest_id)
