@@ -140,14 +140,15 @@ undo() {
 
 # A test that stops half way leaves no process of its own behind.
 tidy() {
-    local status=$? pidfile
+    local status=$? pidfile running
 
     trap - EXIT
     for pidfile in "$BLKBACK_RUNDIR"/*.pid; do
         [ ! -e "$pidfile" ] || flock -n "$pidfile" true || kill -KILL "$(cat "$pidfile")"
     done
-    # shellcheck disable=SC2046 # a list of processes
-    [ -z "$(jobs -pr)" ] || kill -KILL $(jobs -pr) 2>/dev/null
+    # Until they have ended they hold what the host counts as left behind.
+    mapfile -t running < <(jobs -pr)
+    [ ${#running[@]} = 0 ] || { kill -KILL "${running[@]}" && wait "${running[@]}"; } 2>/dev/null
     undo
     rm -rf "$work" "${images:?}"
     exit "$status"
