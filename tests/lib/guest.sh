@@ -369,9 +369,13 @@ worker_is_quiet() {
         [ "$before" = "$(grep -h -e '^State' -e '_ctxt_' /proc/"$worker"/task/*/status)" ]
 }
 
-# stop_worker: SIGSTOP. Returns when no thread of it runs.
+# stop_worker [PID]: SIGSTOP. Returns when no thread of it runs. It is not stopped before it is quiet: its message to xenstored
+# is two writes, and while a client is between them, xenstored (4.17) waits for the second, and everybody for xenstored.
+# shellcheck disable=SC2120 # tests pass another one
 stop_worker() {
-    kill -STOP "$worker" && eventually worker_is_stopped
+    local worker=${1:-$worker}
+
+    eventually worker_is_quiet && kill -STOP "$worker" && eventually worker_is_stopped
 }
 
 # serve IMAGE [OPTION...]: attach xvda to a worker that is our child

@@ -98,7 +98,7 @@ else
 fi
 
 check "a second disk" attach xvdb "$(new_image other 1M)"
-kill -STOP "$worker"
+check "its worker is stopped" stop_worker
 exits 4 "a worker that does not answer" blkbackctl -t 1 show 5/xvda
 blkbackctl -t 1 list >"$work/list" 2>"$work/complaint"
 is $? 4 "the list says so, too"

@@ -41,7 +41,7 @@ check "the disk is forgotten" logged "*vbd-5-51712: gone: finished -> absent"
 
 # A worker that dies with its domain is not started again, and its directory not served when it is seen later.
 check "a disk of the other guest stays behind" xenstore-rm /libxl/6/device
-check "its worker is stopped" kill -STOP "$(worker_of vbd-6-51712)"
+check "its worker is stopped" stop_worker "$(worker_of vbd-6-51712)"
 check "the other domain is destroyed" xensim domain-destroy 6
 check "its death is noticed" logged "*vbd-6-51712: domain gone: running -> stopping"
 kill -KILL "$(worker_of vbd-6-51712)"
