@@ -24,6 +24,7 @@ struct child {
 	int pidfd, output_fd;
 	char *output; /* of @size bytes, @len of them used */
 	size_t size, len;
+	bool said_last;
 	int status;
 };
 
@@ -152,7 +153,18 @@ static int start(const struct run *run, struct child *c)
 
 /* ---- listening to it ---- */
 
-/* 1: the end, 0: nothing more for now. */
+/* @n bytes of output have come; what is looked for may have begun before them. */
+static void hear(const struct run *run, struct child *c, size_t n)
+{
+	size_t before = run->last ? strlen(run->last) : 0;
+	size_t from = c->len > before ? c->len - before : 0;
+
+	c->len += n;
+	if (run->last && memmem(c->output + from, c->len - from, run->last, strlen(run->last)))
+		c->said_last = true;
+}
+
+/* 1: the end, 0: nothing more for now, or wanted. */
 static int take_output(const struct run *run, struct child *c)
 {
 	for (;;) {
@@ -175,12 +187,14 @@ static int take_output(const struct run *run, struct child *c)
 			continue;
 		if (n < 0)
 			return errno == EAGAIN ? 0 : -errno;
-		c->len += (size_t)n;
+		hear(run, c, (size_t)n);
+		if (c->said_last)
+			return 0;
 	}
 }
 
 /*
- * Until the process has ended: what it has left in the pipe by then is all. A child of its own may hold the
+ * Until the process has ended, or said all that is wanted. What it has left in the pipe by its end is all. A child of its own may hold the
  * pipe for as long as it likes, and it may close its output long before its end.
  */
 static int listen_to(const struct run *run, struct child *c)
@@ -206,7 +220,7 @@ static int listen_to(const struct run *run, struct child *c)
 		r = take_output(run, c);
 		if (r < 0)
 			return r;
-		if (ended)
+		if (ended || c->said_last)
 			return 0;
 		if (r == 1)
 			fds[1].fd = -1;
@@ -274,7 +288,7 @@ int run_program(const struct run *run, char **ret_output, struct problem *proble
 	if (r == 0)
 		r = listen_to(run, &c);
 	finish(&c);
-	if (r == 0 && WIFSIGNALED(c.status))
+	if (r == 0 && WIFSIGNALED(c.status) && !c.said_last)
 		r = -ECHILD;
 	if (r < 0) {
 		free(c.output);

@@ -103,6 +103,25 @@ gone() {
 }
 ok "nothing of them is left" gone
 
+# A QEMU that is told to quit does so at once, whatever its reader has not taken yet. This one does not end by
+# itself, and says all only if nobody tells it to.
+qemu hasty <<EOF2
+case \$1 in
+    -help) cat $help/qemu-7.2.txt ;;
+    -device) cat $help/qemu-7.2.devices.txt ;;
+    *)
+        mapfile -t asked
+        answer=\$(grep -v '^#' $help/qemu-7.2.qmp.txt)
+        [[ "\${asked[*]}" != *quit* ]] || { echo "\${answer::\${#answer} / 2}"; exit; }
+        printf '%s\\n' "\$answer" '{"return": {}, "id": '"\${asked[-1]##*\"id\": }"
+        exec 9<>never; read -r <&9
+        ;;
+esac
+EOF2
+ok "all of a long answer is waited for" prints "-blockdev driver=raw,node-name=blkback0,cache.direct=on,cache.no-flush=off,file.driver=file,file.filename=a.img,file.locking=on -device ide-hd,drive=blkback0,write-cache=off" \
+    --blockdev --lock -t 60 a.img directsync ./hasty
+ok "... and then it is ended" gone
+
 # ---- what a QEMU inherits -------------------------------------------------------------------------
 
 qemu looks <<EOF2
