@@ -154,27 +154,49 @@ static unsigned take_limit(struct queue *q, unsigned nr_available)
 	return limit;
 }
 
+/* What a pass has taken so far. */
+struct take {
+	unsigned nr_runs;
+	unsigned nr_segments; /* of the last run */
+	bool goes_on;         /* the last request went on where the one before it had ended */
+};
+
+/* What lies in pages of its own is not known yet: indirect requests are large enough by themselves. */
+static void take_count(struct take *take, const struct slot *last, const struct slot *slot)
+{
+	take->goes_on = last && slot->state == SLOT_TAKEN && last->state == SLOT_TAKEN &&
+			slot_continues(last, slot);
+	take->nr_segments += slot->req.nr_segments;
+	if (take->goes_on && take->nr_segments <= LIMIT_TAKE_RUN)
+		return;
+	take->nr_runs++;
+	take->nr_segments = slot->req.nr_segments;
+}
+
 /*
- * So many, but those that are going to share an I/O with the one before them count as one with it. What lies in pages of
- * its own is not known yet: indirect requests are large enough by themselves.
+ * So many runs: requests that are going to share an I/O count as one, as long as together they are no larger than a usual indirect
+ * request. The last of them is filled, too, if it is a stream's; what is behind it is seen when it has been taken, at most one. Of indirect
+ * requests there are never more than @max_runs: a stream's are none.
  */
+static bool take_more(const struct take *take, unsigned max_runs)
+{
+	return take->nr_runs < max_runs ||
+	       (take->nr_runs == max_runs && take->goes_on && take->nr_segments < LIMIT_TAKE_RUN);
+}
+
 static void take_some(struct queue *q, unsigned n)
 {
 	uint64_t now_ns = queue_clock_ns();
 	const struct slot *last = NULL;
-	unsigned nr_runs = 0, nr_segments = 0, max_runs = take_limit(q, n);
+	struct take take = {0};
+	unsigned max_runs = take_limit(q, n);
 
 	q->pcache.now_s = queue_seconds(now_ns);
 	/* A ring's worth of slots: a frontend within its bounds never finds them used up. */
-	while (n-- > 0 && q->free.n > 0 && nr_runs < max_runs) {
+	while (n-- > 0 && q->free.n > 0 && take_more(&take, max_runs)) {
 		const struct slot *slot = &q->slot[take_one(q, now_ns)];
 
-		nr_segments += slot->req.nr_segments;
-		if (last == NULL || slot->state != SLOT_TAKEN || last->state != SLOT_TAKEN ||
-			!slot_continues(last, slot) || nr_segments > LIMIT_SEGMENTS) {
-			nr_runs++;
-			nr_segments = slot->req.nr_segments;
-		}
+		take_count(&take, last, slot);
 		last = slot;
 	}
 }

@@ -110,11 +110,13 @@
 
 /*
  * Requests one pass takes, submits together and answers together before it looks for more: the first one, and those behind it at
- * most. Those that will share an I/O count as one, up to LIMIT_SEGMENTS segments. Few at first, so that guest, worker and storage
- * work at the same time: taking the whole ring at once made the three wait for each other in turn (backend/DESIGN.md, section 9).
+ * most. Those that will share an I/O count as one, up to LIMIT_TAKE_RUN segments, which is what a guest asks for with one indirect
+ * request of 128 KiB. Few at first, so that guest, worker and storage work at the same time: taking the whole ring at once made the
+ * three wait for each other in turn (backend/DESIGN.md, section 9).
  */
 #define LIMIT_TAKE_FIRST    2
 #define LIMIT_TAKE_PER_PASS 32
+#define LIMIT_TAKE_RUN      32
 
 /*
  * The same where an I/O has ended when it is put, so that there is nothing to wait for: three quarters of a ring of one page. While the

@@ -170,21 +170,28 @@ static unsigned runs_of_pass(void)
 	return n;
 }
 
-/* What is going to be taken by the pass that comes now: until the last run has begun. */
+/* What is going to be taken by the pass that comes now: until the last run has begun, and of a stream until it is full. */
 static unsigned take_all(void)
 {
 	const struct entry *last = NULL;
 	unsigned nr_runs = 0, nr_segs = 0, max_runs = runs_of_pass();
+	bool streams = false;
 	uint32_t n, i;
 
 	if (ring_model.stopping || ring_model.queue->waiting.n > 0)
 		return 0;
 	n = look_at_producer();
-	for (i = 0; i < n && nr_runs < max_runs; i++) {
-		const struct entry *e = take(ring_model.cons + i);
+	for (i = 0; i < n; i++) {
+		const struct entry *e;
 
+		if (nr_runs > max_runs)
+			break;
+		if (nr_runs == max_runs && (!streams || nr_segs >= RUN_SEGMENTS))
+			break;
+		e = take(ring_model.cons + i);
+		streams = may_share(last, e);
 		nr_segs += e->nr_segs;
-		if (!may_share(last, e) || nr_segs > SEGMENTS_OFFERED) {
+		if (!streams || nr_segs > RUN_SEGMENTS) {
 			nr_runs++;
 			nr_segs = e->nr_segs;
 		}

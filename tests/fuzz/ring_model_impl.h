@@ -20,6 +20,7 @@
 #define SEGMENTS_OFFERED 256u
 #define RUNS_PER_PASS    32u
 #define RUNS_AT_ONCE     24u
+#define RUN_SEGMENTS     32u /* of a stream that count as one */
 #define SECTOR           512u
 
 /* Answered ones stay as long as they may be mistaken for others. */

@@ -82,7 +82,7 @@ static void check_stream(unsigned n, unsigned nr_pages)
 	for (unsigned i = 0; i < n; i++)
 		loop_put(&loop, i, BLKIF_OP_WRITE, (uint64_t)i * nr_pages * 8, i * nr_pages,
 			nr_pages);
-	pass_push(&loop);
+	pass_push_together(&loop);
 	assert_int_equal(fake.nr_flying, 1);
 	assert_int_equal(fake.flying[0].verb, ENGINE_WRITE);
 	assert_int_equal(fake.flying[0].offset_bytes, 0);
@@ -107,6 +107,35 @@ static void test_requests_of_11_segments(void **state)
 {
 	(void)state;
 	check_stream(23, 11);
+}
+
+/*
+ * A guest that has no indirect requests asks for 128 KiB by three: the storage begins as early, and with as many I/Os, as if it had
+ * asked by one. The first pass has two times 128 KiB, the second four.
+ */
+static void test_a_stream_begins_early(void **state)
+{
+	static const unsigned nr_pages[3] = {11, 11, 10};
+	const unsigned n = 24;
+	unsigned page = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < n; i++) {
+		loop_put(&loop, i, BLKIF_OP_WRITE, (uint64_t)page * 8, page, nr_pages[i % 3]);
+		page += nr_pages[i % 3];
+	}
+	loop_push(&loop);
+	assert_true(queue_poll_once(loop.queue));
+	assert_int_equal(fake.nr_flying, 1);
+	assert_int_equal(fake.flying[0].size_bytes, 2 * 131072);
+	assert_true(queue_poll_once(loop.queue));
+	assert_int_equal(fake.nr_flying, 2);
+	assert_int_equal(fake.flying[1].size_bytes, 4 * 131072);
+	pass_run(&loop);
+	assert_int_equal(fake.nr_flying, 3);
+	assert_int_equal(fake.flying[2].size_bytes, 2 * 131072);
+	pass_end_all(&loop, &fake);
+	expect_all_good(n);
 }
 
 /* What is read comes to the pages of each. */
@@ -137,6 +166,7 @@ static void test_is_bounded(void **state)
 	(void)state;
 	for (unsigned i = 0; i < n; i++)
 		loop_put(&loop, i, BLKIF_OP_WRITE, (uint64_t)i * 16, i * 2, 2);
+	loop.queue->take_limit = LIMIT_TAKE_PER_PASS;
 	loop_push(&loop);
 	assert_true(queue_poll_once(loop.queue));
 	taken = (unsigned)queue_stats(loop.queue).in_flight;
@@ -148,6 +178,7 @@ static void test_is_bounded(void **state)
 
 	for (unsigned i = 0; i < n; i++)
 		loop_put(&loop, i, BLKIF_OP_READ, (uint64_t)i * 32, i * 4, 4);
+	loop.queue->take_limit = LIMIT_TAKE_PER_PASS;
 	loop_push(&loop);
 	assert_true(queue_poll_once(loop.queue));
 	assert_int_equal(fake.nr_flying, 2);
@@ -353,6 +384,7 @@ int main(void)
 		COPY_TEST(test_a_ring_of_small_ones),
 		PASS_TEST(test_requests_of_11_segments),
 		COPY_TEST(test_requests_of_11_segments),
+		PASS_TEST(test_a_stream_begins_early),
 		PASS_TEST(test_reads),
 		COPY_TEST(test_reads),
 		cmocka_unit_test_setup_teardown(test_is_bounded, set_up_large, tear_down),
