@@ -2,6 +2,8 @@
  * The segments of indirect requests, brought in from the guest's pages they lie in: each page is copied once, and
  * judged is the copy (R26). Queue thread only.
  */
+#include <assert.h>
+
 #include "backend/data/queue_impl.h"
 #include "ring/barrier.h"
 
@@ -10,6 +12,7 @@ _Static_assert(LIMIT_TAKE_PER_PASS *BLK_INDIRECT_PAGES <= GUEST_COPY_MAX, "one c
 /* The private copy of page @page of the @i-th indirect request taken. */
 static uint8_t *copy_of(struct queue *q, unsigned i, unsigned page)
 {
+	assert(i < LIMIT_TAKE_PER_PASS);
 	return (uint8_t *)q->descriptors[i] + (size_t)page * WIRE_PAGE_SIZE;
 }
 

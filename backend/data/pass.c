@@ -161,7 +161,7 @@ struct take {
 	bool goes_on;         /* the last request went on where the one before it had ended */
 };
 
-/* What lies in pages of its own is not known yet: indirect requests are large enough by themselves. */
+/* Indirect requests count one each: their segments are not known yet, and they are large enough by themselves. */
 static void take_count(struct take *take, const struct slot *last, const struct slot *slot)
 {
 	take->goes_on = last && slot->state == SLOT_TAKEN && last->state == SLOT_TAKEN &&
@@ -175,8 +175,9 @@ static void take_count(struct take *take, const struct slot *last, const struct 
 
 /*
  * So many runs: requests that are going to share an I/O count as one, as long as together they are no larger than a usual indirect
- * request. The last of them is filled, too, if it is a stream's; what is behind it is seen when it has been taken, at most one. Of indirect
- * requests there are never more than @max_runs: a stream's are none.
+ * request. A last run that goes on where the one before it ended is filled. Whether a request belongs to it is seen when it has been taken:
+ * so it may be one more. There are copies for @max_runs indirect requests (indirect.c), and each counts as a run: a run more
+ * than that begins only behind two of direct ones.
  */
 static bool take_more(const struct take *take, unsigned max_runs)
 {

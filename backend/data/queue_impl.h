@@ -72,7 +72,7 @@ struct queue {
 	struct iovec (*iov)[LIMIT_SEGMENTS];
 	struct io_run run;   /* not yet put into the engine */
 	unsigned nr_blocked; /* writes that wait for their blocks: rmw.c */
-	unsigned take_limit; /* requests of the next pass */
+	unsigned take_limit; /* runs that the next pass takes: pass.c */
 
 	uint64_t (*descriptors)[BLK_INDIRECT_PAGES * WIRE_PAGE_SIZE / 8]; /* of a pass */
 	struct guest_copy parts[GUEST_COPY_MAX];

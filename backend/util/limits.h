@@ -111,7 +111,7 @@
 /*
  * Requests one pass takes, submits together and answers together before it looks for more: the first one, and those behind it at
  * most. Those that will share an I/O count as one, up to LIMIT_TAKE_RUN segments, which is what a guest asks for with one indirect
- * request of 128 KiB. Few at first, so that guest, worker and storage work at the same time: taking the whole ring at once made the
+ * request of 128 KiB; behind them it may be one more. Few at first, so that guest, worker and storage work at the same time: taking the whole ring at once made the
  * three wait for each other in turn (backend/DESIGN.md, section 9).
  */
 #define LIMIT_TAKE_FIRST    2

@@ -71,7 +71,7 @@ static const char *const machines[] = {"none,accel=qtest", "none"};
 
 /*
  * QEMU answers in the order it is asked in, so with the answer to LAST it has given all. It is not told to
- * quit: it does so at once, and what its reader was too slow for is lost (seen with 7.2: 140 of 200 kB).
+ * quit: it does so at once, and what its reader was too slow for is lost (seen with 7.2: 140 of 200 kB were lost).
  */
 #define LAST_ID "blkback-last"
 #define LAST    "{\"execute\": \"query-version\", \"id\": \"" LAST_ID "\"}\n"

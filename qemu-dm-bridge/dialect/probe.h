@@ -1,5 +1,5 @@
 /*
- * Asking a QEMU binary what it offers: it is run a few times with arguments that make it answer and end.
+ * Asking a QEMU binary what it offers: it is run a few times, with arguments that make it answer.
  *
  * Any thread, which it blocks until the timeout at most; never logs.
  */

@@ -164,7 +164,7 @@ static void hear(const struct run *run, struct child *c, size_t n)
 		c->said_last = true;
 }
 
-/* 1: the end, 0: nothing more for now, or wanted. */
+/* 1: the end, 0: nothing more for now, or no more is wanted. */
 static int take_output(const struct run *run, struct child *c)
 {
 	for (;;) {
@@ -194,8 +194,8 @@ static int take_output(const struct run *run, struct child *c)
 }
 
 /*
- * Until the process has ended, or said all that is wanted. What it has left in the pipe by its end is all. A child of its own may hold the
- * pipe for as long as it likes, and it may close its output long before its end.
+ * Until the process has ended, or said all that is wanted. When it ends, what is in the pipe is all there is: a child of its own may hold
+ * the pipe for as long as it likes, and it may close its output long before its end.
  */
 static int listen_to(const struct run *run, struct child *c)
 {
@@ -254,8 +254,8 @@ static int explain(const struct run *run, const struct child *c, int r, struct p
 	case -ENOENT:
 		return problem_set(problem, r, "there is no program '%s'", name_of(run));
 	case -ETIMEDOUT:
-		return problem_set(problem, r, "'%s %s' has not ended in time, and was killed",
-			name_of(run), argument);
+		return problem_set(problem, r, "'%s %s' has not %s in time, and was killed",
+			name_of(run), argument, run->last ? "answered" : "ended");
 	case -EFBIG:
 		return problem_set(problem, r, "'%s %s' says more than %zu bytes, and was killed",
 			name_of(run), argument, run->output_max);

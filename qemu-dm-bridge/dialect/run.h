@@ -18,18 +18,18 @@ struct problem;
 struct run {
 	const char *const *argv; /* argv[0] is looked for in PATH if it has no slash */
 	const char *input;       /* at most RUN_INPUT_MAX bytes; NULL: none */
-	const char *last;  /* once it has said this it is ended, by SIGKILL; NULL: it ends itself */
-	size_t output_max; /* bytes of standard output and error together */
-	uint64_t deadline_ms; /* by run_clock_ms() */
+	const char *last;        /* what it says last; NULL: it ends itself */
+	size_t output_max;       /* bytes of standard output and error together */
+	uint64_t deadline_ms;    /* by run_clock_ms() */
 };
 
 uint64_t run_clock_ms(void);
 
 /*
- * Run it to its end, or until it has said @last. 0, whatever its exit status, with all it said in *@ret_output, ended by a NUL, for the
- * caller to free; a NUL that it wrote itself became a blank. -ENOENT when it is not there, -ETIMEDOUT,
- * -EFBIG, -ECHILD when a signal ended it, -ENOMEM, or what else failed; then @problem says it and nothing is
- * left.
+ * Run it to its end, or until it has said @last: then it is ended by SIGKILL. 0, whatever its exit status, with all
+ * it said in *@ret_output, up to @last at least, ended by a NUL, for the caller to free; a NUL that it wrote itself
+ * became a blank. -ENOENT when it is not there, -ETIMEDOUT, -EFBIG, -ECHILD when a signal ended it before it had
+ * said @last, -ENOMEM, or what else failed; then @problem says it and nothing is left.
  */
 int run_program(const struct run *run, char **ret_output, struct problem *problem)
 	__attribute__((nonnull, warn_unused_result));

@@ -104,8 +104,9 @@ gone() {
 ok "nothing of them is left" gone
 
 # A QEMU that is told to quit does so at once, whatever its reader has not taken yet. This one does not end by
-# itself, and says all only if nobody tells it to.
-qemu hasty <<EOF2
+# itself, and says all only if it is not told to quit: more than a pipe holds, and the last of it byte by byte.
+says_all() {
+    cat <<EOF2
 case \$1 in
     -help) cat $help/qemu-7.2.txt ;;
     -device) cat $help/qemu-7.2.devices.txt ;;
@@ -113,14 +114,30 @@ case \$1 in
         mapfile -t asked
         answer=\$(grep -v '^#' $help/qemu-7.2.qmp.txt)
         [[ "\${asked[*]}" != *quit* ]] || { echo "\${answer::\${#answer} / 2}"; exit; }
-        printf '%s\\n' "\$answer" '{"return": {}, "id": '"\${asked[-1]##*\"id\": }"
-        exec 9<>never; read -r <&9
+        printf '{"event": "NOTHING", "nr": %d}\0\n' {1..8000}
+        echo "\$answer"
+        last='{"return": {}, "id": '\${asked[-1]##*\\"id\\": }
+        for ((i = 0; i < \${#last}; i++)); do printf '%s' "\${last:i:1}"; done
+        $1
         ;;
 esac
 EOF2
-ok "all of a long answer is waited for" prints "-blockdev driver=raw,node-name=blkback0,cache.direct=on,cache.no-flush=off,file.driver=file,file.filename=a.img,file.locking=on -device ide-hd,drive=blkback0,write-cache=off" \
-    --blockdev --lock -t 60 a.img directsync ./hasty
+}
+all="-blockdev driver=raw,node-name=blkback0,cache.direct=on,cache.no-flush=off,file.driver=file,file.filename=a.img,file.locking=on -device ide-hd,drive=blkback0,write-cache=off"
+says_all 'exec 9<>never; read -r <&9' | qemu stays
+ok "all of a long answer is waited for" prints "$all" --blockdev --lock -t 60 a.img directsync ./stays
 ok "... and then it is ended" gone
+# shellcheck disable=SC2016 # its own number
+says_all 'kill -SEGV $$' | qemu dies-afterwards
+ok "how it ends then does not matter" prints "$all" --blockdev --lock -t 60 a.img directsync ./dies-afterwards
+qemu hangs-last <<EOF2
+case \$1 in
+    -help) cat $help/qemu-7.2.txt ;;
+    -device) cat $help/qemu-7.2.devices.txt ;;
+    *) grep -v '^#' $help/qemu-7.2.qmp.txt; exec 9<>never; read -r <&9 ;;
+esac
+EOF2
+ok "half an answer is none" answers 4 "'./hangs-last -machine' has not answered in time" -t 1 --lock a.img none ./hangs-last
 
 # ---- what a QEMU inherits -------------------------------------------------------------------------
 
@@ -171,8 +188,7 @@ case \$1 in
     -machine) [ "\$2" = none ] && grep -v '^#' $help/qemu-7.2.qmp.txt ;;
 esac
 EOF2
-ok "7.2" prints "-blockdev driver=raw,node-name=blkback0,cache.direct=on,cache.no-flush=off,file.driver=file,file.filename=a.img,file.locking=on -device ide-hd,drive=blkback0,write-cache=off" \
-    --blockdev --lock a.img directsync ./today
+ok "7.2" prints "$all" --blockdev --lock a.img directsync ./today
 # Its QMP dies: what only the schema tells is not there, the rest is.
 qemu crippled <<EOF2
 case \$1 in

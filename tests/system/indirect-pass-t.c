@@ -34,6 +34,15 @@ static int set_up(void **state)
 	return 0;
 }
 
+static int set_up_large(void **state)
+{
+	(void)state;
+	loop_init_ring(&loop, true, 4);
+	loop_connect(&loop);
+	fake_engine_install(&fake, loop.queue);
+	return 0;
+}
+
 static int set_up_copy(void **state)
 {
 	(void)state;
@@ -151,6 +160,59 @@ static void test_several_in_a_pass(void **state)
 	pass_end_all(&loop, &fake);
 	for (unsigned i = 0; i < n; i++)
 		loop_expect(&loop, i, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
+}
+
+/* One pass on what is there, when many have been taken before: how many it takes. */
+static unsigned take_once(void)
+{
+	unsigned before = (unsigned)queue_stats(loop.queue).in_flight;
+
+	loop.queue->take_limit = LIMIT_TAKE_PER_PASS;
+	loop_push(&loop);
+	assert_true(queue_poll_once(loop.queue));
+	return (unsigned)queue_stats(loop.queue).in_flight - before;
+}
+
+static void put_small(unsigned id)
+{
+	loop_put_indirect(&loop, id, BLKIF_OP_READ, id * 16, id, 1, DESCRIPTOR - id);
+}
+
+static void end_reads(unsigned n)
+{
+	pass_run(&loop);
+	pass_end_all(&loop, &fake);
+	for (unsigned i = 0; i < n; i++)
+		loop_expect(&loop, i, BLKIF_OP_READ, BLKIF_RSP_OKAY);
+}
+
+/* However many a guest sends, a pass takes no more than it has private copies for. */
+static void test_no_more_than_copies(void **state)
+{
+	const unsigned n = LIMIT_TAKE_PER_PASS + 8;
+
+	(void)state;
+	for (unsigned i = 0; i < n; i++)
+		put_small(i);
+	assert_int_equal(take_once(), LIMIT_TAKE_PER_PASS);
+	end_reads(n);
+}
+
+/* The same behind a stream of direct ones, at whose end one request more is taken than counts. */
+static void test_no_more_behind_a_stream(void **state)
+{
+	const unsigned n = LIMIT_TAKE_PER_PASS - 2;
+
+	(void)state;
+	for (unsigned i = 0; i < n; i++)
+		put_small(i);
+	for (unsigned i = n; i < n + 3; i++)
+		loop_put(&loop, i, BLKIF_OP_READ, i * 11 * 8, 100, 11);
+	for (unsigned i = n + 3; i < n + 8; i++)
+		put_small(i);
+	assert_int_equal(take_once(), n + 3 + 1);
+	assert_int_equal(queue_stats(loop.queue).indirect_taken, n + 1);
+	end_reads(n + 8);
 }
 
 /* The largest ones, ending in one pass: more than one copy takes. */
@@ -498,6 +560,9 @@ int main(void)
 		BOTH(test_no_byte_more),
 		BOTH(test_read_only_page),
 		BOTH(test_several_in_a_pass),
+		cmocka_unit_test_setup_teardown(test_no_more_than_copies, set_up_large, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_no_more_behind_a_stream, set_up_large, tear_down),
 		BOTH(test_largest_at_once),
 		BOTH(test_largest_written_at_once),
 		cmocka_unit_test_setup_teardown(test_more_than_stays, set_up, tear_down),

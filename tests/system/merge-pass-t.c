@@ -158,7 +158,7 @@ static void test_reads(void **state)
 		assert_int_equal(loop.pages[(size_t)i * 4096 + 4095], (uint8_t)(i + 1));
 }
 
-/* No I/O has more segments than the largest request, and no pass takes more I/Os than it takes single requests. */
+/* No I/O has more segments than the largest request. */
 static void test_is_bounded(void **state)
 {
 	unsigned taken, n = loop.ring.nr_slots;
