@@ -12,6 +12,16 @@ void pass_run(struct loop *loop)
 	fail_msg("the queue never comes to rest");
 }
 
+unsigned pass_take_together(struct loop *loop)
+{
+	unsigned before = (unsigned)queue_stats(loop->queue).in_flight;
+
+	loop->queue->take_limit = LIMIT_TAKE_PER_PASS;
+	loop_push(loop);
+	assert_true(queue_poll_once(loop->queue));
+	return (unsigned)queue_stats(loop->queue).in_flight - before;
+}
+
 void pass_push_together(struct loop *loop)
 {
 	loop->queue->take_limit = LIMIT_TAKE_PER_PASS;

@@ -20,6 +20,8 @@ void pass_run(struct loop *loop);
 void pass_push(struct loop *loop);
 /* The same, when so many have been taken before that the next pass takes all of them, up to LIMIT_TAKE_PER_PASS. */
 void pass_push_together(struct loop *loop);
+/* Publish likewise, and one pass only: how many it has taken. */
+unsigned pass_take_together(struct loop *loop);
 /* The oldest in flight of that verb ends, with 0 or -errno; and run. Fails the test when there is none. */
 void pass_end(struct loop *loop, struct fake_engine *fake, enum engine_verb verb, int error);
 /* All that is in flight now ends well, and run. What that puts into the engine stays in flight. */

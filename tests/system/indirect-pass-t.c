@@ -20,9 +20,9 @@
 static struct loop loop;
 static struct fake_engine fake;
 
-static void begin(bool persistent)
+static void begin(bool persistent, unsigned nr_ring_pages)
 {
-	loop_init(&loop, persistent);
+	loop_init_ring(&loop, persistent, nr_ring_pages);
 	loop_connect(&loop);
 	fake_engine_install(&fake, loop.queue);
 }
@@ -30,23 +30,21 @@ static void begin(bool persistent)
 static int set_up(void **state)
 {
 	(void)state;
-	begin(true);
+	begin(true, 1);
 	return 0;
 }
 
 static int set_up_large(void **state)
 {
 	(void)state;
-	loop_init_ring(&loop, true, 4);
-	loop_connect(&loop);
-	fake_engine_install(&fake, loop.queue);
+	begin(true, 4);
 	return 0;
 }
 
 static int set_up_copy(void **state)
 {
 	(void)state;
-	begin(false);
+	begin(false, 1);
 	return 0;
 }
 
@@ -162,17 +160,6 @@ static void test_several_in_a_pass(void **state)
 		loop_expect(&loop, i, BLKIF_OP_WRITE, BLKIF_RSP_OKAY);
 }
 
-/* One pass on what is there, when many have been taken before: how many it takes. */
-static unsigned take_once(void)
-{
-	unsigned before = (unsigned)queue_stats(loop.queue).in_flight;
-
-	loop.queue->take_limit = LIMIT_TAKE_PER_PASS;
-	loop_push(&loop);
-	assert_true(queue_poll_once(loop.queue));
-	return (unsigned)queue_stats(loop.queue).in_flight - before;
-}
-
 static void put_small(unsigned id)
 {
 	loop_put_indirect(&loop, id, BLKIF_OP_READ, id * 16, id, 1, DESCRIPTOR - id);
@@ -194,7 +181,7 @@ static void test_no_more_than_copies(void **state)
 	(void)state;
 	for (unsigned i = 0; i < n; i++)
 		put_small(i);
-	assert_int_equal(take_once(), LIMIT_TAKE_PER_PASS);
+	assert_int_equal(pass_take_together(&loop), LIMIT_TAKE_PER_PASS);
 	end_reads(n);
 }
 
@@ -210,7 +197,7 @@ static void test_no_more_behind_a_stream(void **state)
 		loop_put(&loop, i, BLKIF_OP_READ, i * 11 * 8, 100, 11);
 	for (unsigned i = n + 3; i < n + 8; i++)
 		put_small(i);
-	assert_int_equal(take_once(), n + 3 + 1);
+	assert_int_equal(pass_take_together(&loop), n + 3 + 1);
 	assert_int_equal(queue_stats(loop.queue).indirect_taken, n + 1);
 	end_reads(n + 8);
 }

@@ -161,26 +161,20 @@ static void test_reads(void **state)
 /* No I/O has more segments than the largest request. */
 static void test_is_bounded(void **state)
 {
-	unsigned taken, n = loop.ring.nr_slots;
+	unsigned n = loop.ring.nr_slots;
 
 	(void)state;
 	for (unsigned i = 0; i < n; i++)
 		loop_put(&loop, i, BLKIF_OP_WRITE, (uint64_t)i * 16, i * 2, 2);
-	loop.queue->take_limit = LIMIT_TAKE_PER_PASS;
-	loop_push(&loop);
-	assert_true(queue_poll_once(loop.queue));
-	taken = (unsigned)queue_stats(loop.queue).in_flight;
+	assert_int_equal(pass_take_together(&loop), n);
 	assert_int_equal(fake.nr_puts, 1);
-	assert_int_equal(taken, n);
 	pass_run(&loop);
 	pass_end_all(&loop, &fake);
 	expect_all_good(n);
 
 	for (unsigned i = 0; i < n; i++)
 		loop_put(&loop, i, BLKIF_OP_READ, (uint64_t)i * 32, i * 4, 4);
-	loop.queue->take_limit = LIMIT_TAKE_PER_PASS;
-	loop_push(&loop);
-	assert_true(queue_poll_once(loop.queue));
+	assert_int_equal(pass_take_together(&loop), n);
 	assert_int_equal(fake.nr_flying, 2);
 	for (unsigned i = 0; i < 2; i++) {
 		assert_int_equal(fake.flying[i].size_bytes, 256 * 4096);
